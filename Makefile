@@ -1,0 +1,47 @@
+# make demo   installs into .venv and runs the main job on the embedded server
+# make test   everything that CI runs: format, lint, types, import contract, all tests
+# make bench  the figures of docs/benchmarks.md, both sides in one run
+PYTHON ?= python3
+SOURCES := setup.cfg pyproject.toml README.md $(shell find headless jobs -name '*.py')
+DEV := .venv-dev/bin
+
+.PHONY: demo test check unit peers bench docs clean
+
+demo: .venv/installed
+	@$(PYTHON) tests/demo.py .venv/bin/headless
+
+test: .venv-dev/installed peers check
+	$(DEV)/python -m pytest
+
+check: .venv-dev/installed
+	$(DEV)/ruff format --check .
+	$(DEV)/ruff check .
+	$(DEV)/mypy
+	$(DEV)/mypy --platform win32 headless
+	$(DEV)/lint-imports --no-cache
+
+unit: .venv-dev/installed
+	$(DEV)/python -m pytest tests/unit tests/protocol
+
+peers:
+	@./tests/peers.sh
+
+bench: .venv/installed peers
+	.venv/bin/python -m bench
+
+docs: .venv-dev/installed
+	$(DEV)/python -m headless.cli.manual docs
+
+.venv/installed: $(SOURCES)
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade . 2>&1 | grep -v '^WARNING: Location' >&2 || true
+	@test -x .venv/bin/headless
+	@touch $@
+
+.venv-dev/installed: setup.cfg pyproject.toml
+	@test -x .venv-dev/bin/python || $(PYTHON) -m venv .venv-dev
+	.venv-dev/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv .venv-dev build dist *.egg-info

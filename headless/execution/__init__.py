@@ -1,0 +1,1 @@
+"""Processes on this machine: how a job is started, watched and brought to its end."""

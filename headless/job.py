@@ -1,0 +1,162 @@
+"""What a job is, and what a job can say of itself.
+
+The first half are values that every part shares. The second half is the face that a running job sees::
+
+    from headless import job
+
+    job.progress(3, 10)
+    job.result({"deleted": 3})
+
+Run by hand, outside of headless, both calls do nothing: a job's script stays a plain script.
+"""
+
+import enum
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = [
+    "RESULT_LIMIT",
+    "Ending",
+    "JobKind",
+    "JobSpec",
+    "JobState",
+    "Outcome",
+    "progress",
+    "result",
+]
+
+RESULT_LIMIT = 1 << 20
+"""Most bytes of a job's result as JSON: it travels in one message, beside the outcome."""
+
+PROGRESS_INTERVAL_S = 0.1
+REPORT_FD = "HEADLESS_REPORT_FD"
+
+
+class JobKind(enum.StrEnum):
+    """What the launcher asked to run."""
+
+    MODULE = "module"  # a named script of one of the server's module folders
+    SCRIPT = "script"  # a script that the launcher sent
+    CODE = "code"  # a line of code that the launcher sent
+
+
+class JobState(enum.StrEnum):
+    """Where a job is; each state is defined by what holds while the job is in it."""
+
+    ACCEPTED = "accepted"  # on disk; no process of it has been started yet
+    RUNNING = "running"  # its supervisor lives
+    ENDED = "ended"  # final: status 0, and no process of it is left
+    FAILED = "failed"  # final: another status, an exception or a signal, and no process of it is left
+    STOPPED = "stopped"  # final: ended by its run-time limit or a cancel, and no process of it is left
+    LOST = "lost"  # final: its supervisor is gone and left no outcome
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing can follow this state."""
+        return self not in (JobState.ACCEPTED, JobState.RUNNING)
+
+
+class Ending(enum.StrEnum):
+    """How a job's own process came to its end."""
+
+    STATUS = "status"  # it exited; the status is the outcome's code
+    EXCEPTION = "exception"  # Python's uncaught exception; the text is the outcome's reason
+    SIGNAL = "signal"  # killed by the signal in the outcome's code
+    NOT_STARTED = "not_started"  # it could not be started; the outcome's reason says why
+    LOST = "lost"  # nothing is known but that its supervisor is gone
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a job ended.
+
+    ``code`` is the exit status (0 to 255) or the signal's number; ``None`` where there was neither.
+    ``reason`` is one line for people, empty if there is nothing to add. ``duration_s`` is seconds on the
+    monotonic clock. ``dropped`` counts the output bytes that the spool's limit left out, per stream.
+    """
+
+    ending: Ending
+    code: int | None = None
+    reason: str = ""
+    duration_s: float = 0.0
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def state(self) -> JobState:
+        """The final state that this outcome puts its job in."""
+        if self.ending is Ending.LOST:
+            return JobState.LOST
+        if self.ending is Ending.STATUS and self.code == 0:
+            return JobState.ENDED
+        return JobState.FAILED
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobSpec:
+    """What was asked to run: made by the launcher, completed and accepted by the server.
+
+    ``job_id`` is 26 characters of Crockford's base 32, sortable by time. ``source`` holds the bytes of a script or of
+    code and is empty for a module. ``stdin`` tells that an input of the launcher was uploaded before.
+    ``name`` is what overlap and history go by; for a module its id, unless told otherwise.
+    """
+
+    job_id: str
+    kind: JobKind
+    name: str
+    module: str = ""
+    source: bytes = b""
+    arguments: Sequence[str] = ()
+    stdin: bool = False
+
+
+_last_progress = 0.0
+
+
+def progress(done: float, total: float) -> None:
+    """Tell how far the job is; shown by a launcher that was started with ``-v``.
+
+    Call it as often as you like: at most ten a second are sent, and the last one (``done >= total``) always.
+
+    Args:
+        done: how much is done, in the job's own unit.
+        total: how much there is to do, in the same unit; 0 if that is unknown.
+    """
+    global _last_progress
+    now = time.monotonic()
+    if done < total and now - _last_progress < PROGRESS_INTERVAL_S:
+        return
+    _last_progress = now
+    _report({"progress": [float(done), float(total)]})
+
+
+def result(value: Any) -> None:
+    """Hand a value to the launcher, which writes it to the file of its ``--result``. The last call counts.
+
+    Args:
+        value: anything that JSON can say, of at most ``RESULT_LIMIT`` bytes.
+
+    Raises:
+        ValueError: it is too large, or JSON cannot say it (NaN and infinity neither).
+        TypeError: it is of a type that JSON does not know.
+    """
+    line = json.dumps(value, allow_nan=False)
+    if len(line) > RESULT_LIMIT:
+        raise ValueError(f"the result has {len(line)} bytes as JSON, at most {RESULT_LIMIT} can be handed over")
+    _report({"result": value})
+
+
+def _report(message: dict[str, Any]) -> None:
+    """Write one line to the supervisor, if there is one.
+
+    The environment is read here, in the job's own process: the settings of headless do not exist in it.
+    """
+    number = os.environ.get(REPORT_FD, "")
+    if not number.isdigit():
+        return
+    line = json.dumps(message, allow_nan=False).encode() + b"\n"
+    while line:
+        line = line[os.write(int(number), line) :]

@@ -1,0 +1,1 @@
+"""Session as values: no I/O, no clock, no randomness."""

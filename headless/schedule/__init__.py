@@ -1,0 +1,1 @@
+"""The lines, units and tasks by which a scheduler starts a command."""

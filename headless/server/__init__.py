@@ -1,0 +1,1 @@
+"""Use case: accept sessions, decide what may run, have it run."""

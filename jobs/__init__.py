@@ -1,0 +1,1 @@
+"""The shipped modules, useful as they are and written as examples."""
