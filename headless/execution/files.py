@@ -1,0 +1,53 @@
+"""Files that are whole or not there: written under another name, synced, renamed. Only the standard library."""
+
+import os
+import sys
+
+__all__ = ["sync_folder", "write_atomically"]
+
+
+def write_atomically(path: str, data: bytes, *, durable: bool = True, mode: int = 0o600) -> None:
+    """Write a file under a temporary name in its own folder and rename it.
+
+    Args:
+        path: of the file; whatever is there is replaced.
+        data: its content.
+        durable: whether the content must survive a power cut once this returns.
+        mode: permissions of the new file, from its first byte on.
+
+    Raises:
+        OSError: it could not be written; what was there before still is.
+    """
+    temporary = f"{path}.{os.getpid()}.tmp"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+    descriptor = os.open(temporary, flags, mode)
+    try:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            if durable:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    if durable:
+        sync_folder(os.path.dirname(path) or ".")
+
+
+def sync_folder(folder: str) -> None:
+    """Have the names in a folder on disk; on Windows that is the system's own business.
+
+    Raises:
+        OSError: as open(2) and fsync(2) do.
+    """
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
