@@ -5,6 +5,7 @@ The codes are a public contract (``docs/exit-codes.md``)::
     HeadlessError              70   a bug in headless
     +-- ConnectionFailed        1   nothing is known to run
     |   +-- ProtocolError       1   the peer does not speak our protocol
+    |   +-- Unavailable         1   the server has answered that it started nothing; try again later
     +-- ParameterError          2   options, secret file, unknown module
     +-- TimedOut                3   the job is still running, and goes on
     +-- JobFailed               4   the job ran and failed
@@ -27,6 +28,7 @@ __all__ = [
     "Refused",
     "Skipped",
     "TimedOut",
+    "Unavailable",
 ]
 
 
@@ -52,6 +54,10 @@ class ProtocolError(ConnectionFailed):
         """
         super().__init__(message)
         self.code = code
+
+
+class Unavailable(ConnectionFailed):
+    """socket or connection error: nothing is known to run"""
 
 
 class ParameterError(HeadlessError):

@@ -119,7 +119,8 @@ _last_progress = 0.0
 def progress(done: float, total: float) -> None:
     """Tell how far the job is; shown by a launcher that was started with ``-v``.
 
-    Call it as often as you like: at most ten a second are sent, and the last one (``done >= total``) always.
+    Call it as often as you like: at most ten a second are sent, and always the last one (``done >= total``), if the
+    total is known.
 
     Args:
         done: how much is done, in the job's own unit.
@@ -127,7 +128,7 @@ def progress(done: float, total: float) -> None:
     """
     global _last_progress
     now = time.monotonic()
-    if done < total and now - _last_progress < PROGRESS_INTERVAL_S:
+    if (done < total or total <= 0) and now - _last_progress < PROGRESS_INTERVAL_S:
         return
     _last_progress = now
     _report({"progress": [float(done), float(total)]})

@@ -2,8 +2,13 @@
 
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from support import World
 
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 IN_CI = os.environ.get("CI", "").lower() in ("true", "1")
@@ -18,3 +23,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 if IN_CI:
                     pytest.fail(message)
                 pytest.skip(message)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """A home folder of its own below a short path: a unix socket's path has at most 107 bytes."""
+    home = Path(tempfile.mkdtemp(prefix="hl-"))
+    home.chmod(0o755)
+    world = World(home)
+    try:
+        yield world
+    finally:
+        world.close()
+        shutil.rmtree(home, ignore_errors=True)

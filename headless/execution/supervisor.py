@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -195,6 +196,7 @@ class Supervisor:
             except OSError:
                 time.sleep(RETRY_S)
         self._ring()
+        shutil.rmtree(self._plan["work"], ignore_errors=True)
 
     def _build_outcome(self, status: int, left: int) -> dict[str, Any]:
         code = os.waitstatus_to_exitcode(status)

@@ -72,7 +72,7 @@ class WarmStart:
             return self._socket
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and our own line
+            self._process = subprocess.Popen(  # our own interpreter and our own line
                 [sys.executable, "-I", "-c", "from headless.execution.warm import main; main()"],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,

@@ -66,37 +66,42 @@ class Session:
     def receive_text(self, text: str) -> Request:
         """Read a message of the launcher.
 
-        Afterwards the caller owes one :meth:`succeed` or :meth:`fail` for the request, before the next message.
+        Afterwards the caller owes :meth:`check_allowed`, then one :meth:`succeed` or :meth:`fail` for the request.
 
         Raises:
-            ProtocolError: no request, an unknown method, or one that this state does not allow. Before the login
-                the session is closed then; after it, it goes on.
+            ProtocolError: it is no request.
         """
-        try:
-            message = decode_message(text)
-            if not isinstance(message, Request):
-                raise ProtocolError("only requests are expected here", INVALID_REQUEST)
-            self._check_allowed(message.method)
-        except ProtocolError:
-            if self.state is not SessionState.READY:
-                self.state = SessionState.CLOSED
-            raise
+        message = decode_message(text)
+        if not isinstance(message, Request):
+            raise ProtocolError("only requests are expected here", INVALID_REQUEST)
         return message
+
+    def check_allowed(self, request: Request) -> None:
+        """Check that this state allows the request.
+
+        Raises:
+            ProtocolError: an unknown method, or one that this state does not allow.
+        """
+        if request.method not in METHODS:
+            raise ProtocolError("unknown method", METHOD_NOT_FOUND)
+        if request.method not in TRANSITIONS[self.state]:
+            raise ProtocolError(f"{request.method} is not allowed in the state {self.state}", INVALID_REQUEST)
 
     def succeed(self, request: Request) -> None:
         """Take the state that follows when this request was answered with a result."""
         self.state = TRANSITIONS[self.state][request.method][0]
 
-    def fail(self, request: Request) -> None:
-        """Take the state that follows when this request was answered with an error."""
-        self.state = TRANSITIONS[self.state][request.method][1]
+    def fail(self, request: Request | None) -> None:
+        """Take the state that follows an error; ``None`` stands for a message that was no request.
+
+        Whoever is not logged in has one try for everything: then the session is closed. After the login it goes on.
+        """
+        row = TRANSITIONS[self.state]
+        if request is not None and request.method in row:
+            self.state = row[request.method][1]
+        elif self.state is not SessionState.READY:
+            self.state = SessionState.CLOSED
 
     def close(self) -> None:
         """Take no more messages."""
         self.state = SessionState.CLOSED
-
-    def _check_allowed(self, method: str) -> None:
-        if method not in METHODS:
-            raise ProtocolError("unknown method", METHOD_NOT_FOUND)
-        if method not in TRANSITIONS[self.state]:
-            raise ProtocolError(f"{method} is not allowed in the state {self.state}", INVALID_REQUEST)

@@ -8,7 +8,7 @@ from headless.errors import ParameterError
 __all__ = ["check_name", "check_user", "check_words"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
-_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}\$?")
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.@-]{0,63}\$?")
 
 
 def check_name(name: str) -> str:

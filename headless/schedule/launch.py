@@ -5,10 +5,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import TypeVar
 
 from headless.errors import ParameterError
 
 __all__ = ["Launch", "parse_launch", "replace_secret"]
+
+_Word = TypeVar("_Word")
 
 _SHORT = {
     "-s": "--service",
@@ -99,11 +102,13 @@ def parse_launch(words: Sequence[str]) -> Launch:
     )
 
 
-def replace_secret(words: Sequence[str], replacement: str) -> tuple[str, ...]:
-    """Return the options with another secret file, whichever way the present one is spelled."""
+def replace_secret(words: Sequence[str], replacement: _Word) -> list[str | _Word]:
+    """Return the options with something else for the secret file, whichever way that is spelled."""
     options, rest = _scan(words)
-    groups = [("--secret", replacement) if o.name == "--secret" else o.words for o in options]
-    return (*(word for group in groups for word in group), *rest)
+    replaced: list[str | _Word] = []
+    for option in options:
+        replaced += ["--secret", replacement] if option.name == "--secret" else option.words
+    return replaced + rest
 
 
 def _scan(words: Sequence[str]) -> tuple[list[_Option], list[str]]:

@@ -22,7 +22,7 @@ ProtectSystem=strict
 # Homes can be read (a program or a script may lie there). Set to yes if nothing is read there.
 ProtectHome=read-only
 PrivateTmp=yes
-# Set both to no for a job that talks to hardware.
+# For a job that talks to hardware: PrivateDevices=no and a DeviceAllow= for each device.
 PrivateDevices=yes
 DevicePolicy=closed
 PrivateMounts=yes
@@ -84,7 +84,8 @@ def build_service(
         limit_s: seconds after which systemd ends it, to be above its own limit; ``None`` for no limit.
         working_folder: an absolute path.
         needs_network: start after the network is up.
-        state: the name of folders of its own under /var/lib and /run, set as its XDG folders; ``None`` for none.
+        state: for a command with an embedded server, the name of its folders under /var/lib and /run; ``None`` for
+            none.
         writable: absolute paths it may write to, on top of the private ones.
 
     Raises:
@@ -100,7 +101,7 @@ def build_service(
         "",
         "[Service]",
         "Type=oneshot",
-        f"ExecStart={' '.join(_quote(word) for word in argv)}",
+        f"ExecStart={' '.join(_argument(word) for word in argv)}",
         f"User={check_user(user)}",
         f"WorkingDirectory={_percent(working_folder)}",
         "# Above the command's own time limit, which is the one to change first.",
@@ -116,7 +117,7 @@ def build_service(
     if state is not None:
         lines += _state_lines(check_name(state))
     if writable:
-        lines.append("ReadWritePaths=" + " ".join(f"{_quote(path)}" for path in writable))
+        lines.append("ReadWritePaths=" + " ".join(_quote(path) for path in writable))
     return "\n".join(lines) + "\n\n" + HARDENING
 
 
@@ -153,8 +154,9 @@ WantedBy=timers.target
 
 
 def _state_lines(name: str) -> list[str]:
-    """Folders of its own for a command that keeps state in the XDG folders: under ProtectSystem= no other is left."""
+    """Folders of its own for the embedded server: under ProtectSystem=strict no other can be written to."""
     return [
+        "# The embedded server keeps its state here. The job runs in this unit, too: the sandbox holds for it.",
         f"StateDirectory={name}",
         "StateDirectoryMode=0700",
         f"RuntimeDirectory={name}",
@@ -164,15 +166,17 @@ def _state_lines(name: str) -> list[str]:
 
 
 def _check(argv: Sequence[str | Credential], paths: Sequence[str], description: str) -> None:
-    words = [word for word in argv if isinstance(word, str)]
-    check_words([*words, *paths, description])
+    check_words([*(word for word in argv if isinstance(word, str)), *paths, description])
     program = argv[0]
     if not isinstance(program, str) or "$" in program:
-        # systemd doubles no '$' back in the program's own path.
-        raise ParameterError(f"the program's path {program!r} has a '$', which systemd cannot take")
+        # In the program's own path systemd makes no '$' of '$$'.
+        raise ParameterError(f"systemd cannot start {program!r}: its path has a '$'")
     for path in (program, *paths):
         if not posixpath.isabs(path):
             raise ParameterError(f"'{path}' is no absolute path: systemd knows no folder to start from")
+    for value in (description, *paths):
+        if value != value.strip() or value.endswith("\\"):
+            raise ParameterError(f"{value!r} cannot stand in a unit: it ends in a blank or a backslash")
 
 
 def _percent(text: str) -> str:
@@ -180,11 +184,16 @@ def _percent(text: str) -> str:
     return text.replace("%", "%%")
 
 
-def _quote(word: str | Credential) -> str:
-    """Quote one word of a command line (systemd.service(5), "Command lines")."""
-    if isinstance(word, Credential):
-        return f"${{CREDENTIALS_DIRECTORY}}/{word.name}"
+def _quote(word: str) -> str:
+    """Quote one word of a list (systemd.syntax(7), "Quoting")."""
     if _PLAIN.fullmatch(word):
         return word
     escaped = word.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + _percent(escaped).replace("$", "$$") + '"'
+    return f'"{_percent(escaped)}"'
+
+
+def _argument(word: str | Credential) -> str:
+    """Write one word of a command line, where ``$`` would start a variable (systemd.service(5), "Command lines")."""
+    if isinstance(word, Credential):
+        return f"${{CREDENTIALS_DIRECTORY}}/{word.name}"
+    return _quote(word.replace("$", "$$"))

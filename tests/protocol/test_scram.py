@@ -16,7 +16,9 @@ BINDING = b"\x01" * 32
 RFC_NONCE = "rOprNGfwEbeRWgbNEkqO"
 RFC_SERVER_NONCE = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
 RFC_SERVER_FIRST = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
-RFC_CLIENT_FINAL = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
+RFC_CLIENT_FINAL = (
+    "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
+)
 RFC_SERVER_FINAL = "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
 
 
@@ -119,9 +121,7 @@ def test_a_malformed_challenge_is_a_protocol_error(server_first: str) -> None:
         ClientExchange("user", PASSWORD, "ours", BINDING).respond(server_first)
 
 
-@pytest.mark.parametrize(
-    "first", ["", "n", "n,,", "n,a=x,n=u,r=r", "z,,n=u,r=r", "n,,n=,r=r", "n,,n=a=2,r=r"]
-)
+@pytest.mark.parametrize("first", ["", "n", "n,,", "n,a=x,n=u,r=r", "z,,n=u,r=r", "n,,n=,r=r", "n,,n=a=2,r=r"])
 def test_a_malformed_first_message_is_a_protocol_error(first: str) -> None:
     with pytest.raises(ProtocolError):
         read_user(first)

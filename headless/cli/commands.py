@@ -1,0 +1,38 @@
+"""The commands beside the launcher, found by name and imported when used."""
+
+import difflib
+import importlib
+import sys
+
+import click
+
+from headless.cli.main import COMMANDS
+from headless.errors import ParameterError
+
+__all__ = ["load_command", "run_command"]
+
+POSIX_ONLY = ("serve", "server", "user")
+
+
+def run_command(argv: list[str]) -> int:
+    """Run ``argv[0]`` with the rest of the arguments; return the exit code.
+
+    Raises:
+        ParameterError: there is no such command.
+        HeadlessError, click.ClickException: as the command does.
+    """
+    name = argv[0]
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, 1)
+        hint = f": did you mean 'headless {close[0]}'?" if close else f": known are {', '.join(sorted(COMMANDS))}"
+        raise ParameterError(f"unknown command {name!r}{hint} A launch begins with an option: see 'headless --help'")
+    if sys.platform == "win32" and name in POSIX_ONLY:
+        raise ParameterError(f"headless {name} is for POSIX systems only: on Windows, launch with --service HOST:PORT")
+    status = load_command(name).main(argv[1:], prog_name=f"headless {name}", standalone_mode=False)
+    return status if isinstance(status, int) else 0
+
+
+def load_command(name: str) -> click.Command:
+    """Import a command of ``COMMANDS``."""
+    command: click.Command = getattr(importlib.import_module(COMMANDS[name]), name)
+    return command

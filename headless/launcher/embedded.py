@@ -1,0 +1,133 @@
+"""The embedded server: found, or started for this user, when no ``--service`` is given.
+
+One per user, on a unix socket in a 0700 folder. Launches that start at the same instant queue at a lock; the first
+one starts the server, the others find it. It outlives the launcher and ends when it has been idle for some minutes.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+
+from headless.config import Environment
+from headless.errors import ConnectionFailed, ParameterError
+from headless.transport.address import MAX_UNIX_PATH, UnixAddress
+
+__all__ = ["IDLE_EXIT_S", "embedded_addresses", "embedded_state", "ensure_server", "server_command"]
+
+IDLE_EXIT_S = 300.0
+START_LIMIT_S = 30.0
+READY = b"ready\n"
+SOCKET = "server.sock"
+
+
+def embedded_state(environment: Environment) -> str:
+    """The embedded server's state folder: one a host, for a home folder may be shared by many."""
+    return os.path.join(environment.state_folder, platform.node() or "localhost")
+
+
+def embedded_addresses(environment: Environment) -> list[UnixAddress]:
+    """The embedded server's sockets, the first one to be tried first.
+
+    A login has a runtime folder, cron has none, and after the last logout it is gone: so the server listens in its
+    state folder in any case, and both kinds of launch come to the same one.
+
+    Raises:
+        ParameterError: there is no embedded server on this system, or the path is too long for a socket.
+    """
+    if sys.platform == "win32":
+        raise ParameterError("there is no embedded server on Windows: give --service HOST:PORT")
+    paths = [os.path.join(embedded_state(environment), SOCKET)]
+    if environment.runtime_folder:
+        paths.insert(0, os.path.join(environment.runtime_folder, "headless", SOCKET))
+    usable = [UnixAddress(path) for path in paths if len(path.encode()) <= MAX_UNIX_PATH]
+    if not usable:
+        raise ParameterError(
+            f"{paths[0]} is too long for a unix socket: set XDG_STATE_HOME to a folder with a shorter name"
+        )
+    return usable
+
+
+def ensure_server(environment: Environment) -> UnixAddress:
+    """Have the embedded server running, and return where it listens.
+
+    Raises:
+        ConnectionFailed: it could not be started; the message names its log.
+        ParameterError: its folder is of no use.
+    """
+    addresses = embedded_addresses(environment)
+    if sys.platform == "win32":
+        raise ParameterError("there is no embedded server on Windows: give --service HOST:PORT")
+    import fcntl
+
+    state = embedded_state(environment)
+    for folder in {state, *(os.path.dirname(address.path) for address in addresses)}:
+        _make_private(folder)
+    lock = os.open(os.path.join(state, "start.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for address in addresses:
+            if _is_listening(address):
+                return address
+        _start_server(server_command(environment), os.path.join(state, "server.log"))
+        return addresses[0]
+    finally:
+        os.close(lock)
+
+
+def server_command(environment: Environment) -> list[str]:
+    """The command line of the embedded server."""
+    state = embedded_state(environment)
+    listen = [item for address in embedded_addresses(environment) for item in ("--listen", str(address))]
+    settings = ["--socket-mode", "600", "--state", state, "--idle-exit", f"{IDLE_EXIT_S:g}"]
+    log = ["--log-file", os.path.join(state, "server.log")]
+    return [sys.executable, "-I", "-m", "headless", "serve", *listen, *settings, *log]
+
+
+def _is_listening(address: UnixAddress) -> bool:
+    import socket
+
+    if sys.platform == "win32":
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(address.path) == 0
+
+
+def _start_server(command: list[str], log: str) -> None:
+    """Start it in a session of its own and wait until it says that it is ready, or ends."""
+    reader, writer = os.pipe()
+    try:
+        with open(os.devnull, "r+b") as null, open(log, "ab") as errors:
+            subprocess.Popen(  # noqa: S603  # our own interpreter and our own command
+                [*command, "--ready-fd", str(writer)],
+                stdin=null, stdout=null, stderr=errors, cwd="/", start_new_session=True, pass_fds=(writer,),
+            )  # fmt: skip
+        os.close(writer)
+        writer = -1
+        if _read_line(reader, time.monotonic() + START_LIMIT_S) != READY:
+            raise ConnectionFailed(f"the embedded server did not start: see {log}")
+    finally:
+        os.close(reader)
+        if writer >= 0:
+            os.close(writer)
+
+
+def _read_line(descriptor: int, deadline: float) -> bytes:
+    import select
+
+    ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+    return os.read(descriptor, len(READY)) if ready else b""
+
+
+def _make_private(folder: str) -> None:
+    """A folder of this user that nobody else can look into."""
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        status = os.stat(folder)
+        if sys.platform != "win32" and status.st_uid != os.geteuid():
+            raise ParameterError(f"{folder} belongs to another user: set XDG_RUNTIME_DIR or XDG_STATE_HOME to your own")
+        if status.st_mode & 0o077:
+            os.chmod(folder, 0o700)
+    except OSError as exc:
+        raise ParameterError(f"{folder} is of no use: {exc.strerror}: set XDG_STATE_HOME to a folder of yours") from exc

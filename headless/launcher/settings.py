@@ -1,0 +1,75 @@
+"""What a launch goes by, resolved from options, variables and files, and checked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headless.errors import ParameterError
+from headless.transport.address import Address
+
+__all__ = ["AUTH_TYPES", "MAX_TIMEOUT_S", "LaunchSettings", "parse_timeout"]
+
+AUTH_TYPES = ("osuser", "challenge", "x509")
+MAX_TIMEOUT_S = 31_536_000  # a year; more is a slip of the keyboard
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchSettings:
+    """One launch.
+
+    Attributes:
+        service: where the server is; ``None`` for the embedded one.
+        timeout_s: how long to wait for the job's end; -1 for as long as it takes, ``None`` not to wait.
+        user: who logs in; empty for the OS user.
+        auth_type: of ``AUTH_TYPES``.
+        secret: path of the secret file.
+        ca_file: authorities to check the server's chain against; empty for none.
+        certificate: the launcher's own, for x509.
+        key: of that certificate.
+        is_proxied: whether a TLS proxy with a checked certificate stands before the server.
+        module: id of the module to run, or ``None``.
+        script: path of the script to run, or ``None``.
+        code: the code to run, or ``None``.
+        name: of the job; empty for the default.
+        arguments: of the job.
+        stdin: whether to hand over standard input.
+        output: path for the job's standard output, ``-`` for ours, ``None`` for nowhere.
+        result: path for the job's result, ``-`` for standard output, ``None`` for nowhere.
+        job_status: whether to exit with the job's own status instead of 4.
+        connect_for_s: how long to try to reach the server and log in.
+    """
+
+    service: Address | None
+    timeout_s: float | None
+    user: str
+    auth_type: str
+    secret: str
+    ca_file: str
+    certificate: str
+    key: str
+    is_proxied: bool
+    module: str | None
+    script: str | None
+    code: str | None
+    name: str
+    arguments: Sequence[str]
+    stdin: bool
+    output: str | None
+    result: str | None
+    job_status: bool
+    connect_for_s: float
+
+
+def parse_timeout(text: str) -> float:
+    """Read a number of seconds, or -1.
+
+    Raises:
+        ParameterError: it is neither -1 nor a number from 0.001 to a year, written out.
+    """
+    plain = text.replace(".", "", 1)
+    if text == "-1":
+        return -1.0
+    if not (plain.isascii() and plain.isdigit()) or not 0.001 <= float(text) <= MAX_TIMEOUT_S:
+        raise ParameterError(
+            f"timeout {text!r}: give -1 to wait as long as it takes, or seconds from 0.001 to {MAX_TIMEOUT_S}"
+        )
+    return float(text)

@@ -1,0 +1,101 @@
+"""Waiting for a job's end: passing on what comes before it, and judging what it was."""
+
+import time
+from typing import Any
+
+from headless.errors import ConnectionFailed, OutcomeUnknown, ParameterError, ProtocolError, TimedOut
+from headless.launcher.link import Link, read_text
+from headless.launcher.outcome import build_error, format_tail, parse_outcome, read_job_status
+from headless.launcher.settings import LaunchSettings
+from headless.launcher.sinks import Sink
+from headless.launcher.talk import Talk
+from headless.protocol.codec import Notification, decode_bytes
+
+__all__ = ["Wait"]
+
+
+class Wait:
+    """Waiting for a job's end, and passing on what comes before it."""
+
+    def __init__(self, link: Link, settings: LaunchSettings, talk: Talk, job_id: str, sinks: list[Sink | None]) -> None:
+        self._link = link
+        self._settings = settings
+        self._talk = talk
+        self._job_id = job_id
+        self._output, self._result = sinks
+        self._received = 0
+
+    def run(self) -> int:
+        """Wait; return the exit code of a job that ended well, or its own status if that is wanted."""
+        timeout_s = self._settings.timeout_s
+        deadline = None if timeout_s is None or timeout_s < 0 else time.monotonic() + timeout_s
+        try:
+            body = self._follow(deadline)
+        except (ConnectionFailed, ProtocolError) as exc:
+            raise OutcomeUnknown(f"job {self._job_id}: {exc}; it goes on, its outcome is unknown here") from exc
+        finally:
+            for sink in (self._output, self._result):
+                if sink is not None:
+                    sink.close()
+        return self._judge(body)
+
+    def _follow(self, deadline: float | None) -> dict[str, Any]:
+        stdout = 0 if self._output is not None else -1
+        self._link.call("job.watch", {"job_id": self._job_id, "stdout": stdout, "progress": self._talk.has_bar})
+        while True:
+            message = self._link.next_notification(deadline)
+            if message is None:
+                raise TimedOut(f"job {self._job_id} is still running after {self._settings.timeout_s:g} s, and goes on")
+            if message.params.get("job_id") != self._job_id:
+                raise ProtocolError("news of another job")
+            if message.method == "job.ended":
+                if self._result is not None and "result" in message.params:
+                    self._write_result(message.params["result"])
+                return message.params
+            self._pass_on(message)
+
+    def _pass_on(self, message: Notification) -> None:
+        params = message.params
+        if message.method == "job.output" and self._output is not None:
+            if params.get("offset") != self._received:
+                raise ProtocolError("a piece of the job's output is missing")
+            data = decode_bytes(read_text(params, "data"))
+            self._received += len(data)
+            self._output.write(data)
+        elif message.method == "job.progress":
+            done, total = params.get("done"), params.get("total")
+            if isinstance(done, int | float) and isinstance(total, int | float):
+                self._talk.progress(done, total)
+
+    def _write_result(self, value: Any) -> None:
+        import json
+
+        if self._result is not None:
+            self._result.write(json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n")
+
+    def _judge(self, body: dict[str, Any]) -> int:
+        outcome = parse_outcome(body)
+        job = f"job {self._job_id}"
+        error = build_error(outcome, job)
+        lost = outcome.dropped.get("stdout", 0) if self._output is not None else 0
+        if error is not None:
+            self._talk.error(str(error))
+            if tail := format_tail(body.get("tail")):
+                self._talk.detail(tail)
+        else:
+            self._talk.info(f"{job} ended well after {outcome.duration_s:.3f} s")
+            if outcome.reason:
+                self._talk.info(f"{job}: {outcome.reason}")
+        for sink in (self._output, self._result):
+            if sink is not None and sink.error:
+                self._talk.error(f"{job}: {sink.name} could not be written: {sink.error}")
+        if lost:
+            self._talk.error(f"{job}: the last {lost} bytes of its output were not kept (max_output of the server)")
+        if self._result is not None and error is None and "result" not in body:
+            self._talk.error(f"{job} ended well and handed over no result")
+            return ParameterError.exit_code
+        if error is not None:
+            status = read_job_status(outcome) if self._settings.job_status else None
+            return error.exit_code if status is None else status
+        has_all = not lost and not any(sink is not None and sink.error for sink in (self._output, self._result))
+        return 0 if has_all else ParameterError.exit_code

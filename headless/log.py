@@ -1,0 +1,46 @@
+"""The server's log: one line an event, ``key=value``, fit for grep and for the journal."""
+
+import logging
+import logging.handlers
+import time
+
+__all__ = ["set_up_log"]
+
+FILE_SIZE = 1 << 20  # bytes; an embedded server's log, of which one older file is kept
+# sd-daemon(3): journald takes the priority from the line's start
+PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+
+class _LineFormatter(logging.Formatter):
+    """One record, one line: time in UTC, level, ``action=`` and its keys."""
+
+    def __init__(self, *, has_journal: bool) -> None:
+        form = "action=%(message)s" if has_journal else "%(asctime)s.%(msecs)03dZ %(levelname)s action=%(message)s"
+        super().__init__(form, datefmt="%Y-%m-%dT%H:%M:%S")
+        self.converter = time.gmtime
+        self._has_journal = has_journal
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        if self._has_journal:
+            return f"<{PRIORITIES.get(record.levelno, 6)}>{line}"
+        return line
+
+
+def set_up_log(*, file: str | None, has_journal: bool) -> None:
+    """Send the log of headless to standard error or a file.
+
+    Args:
+        file: path of the log; ``None`` for standard error.
+        has_journal: whether the reader is journald, which knows the time already and takes priorities.
+    """
+    handler: logging.Handler
+    if file is None:
+        handler = logging.StreamHandler()
+    else:
+        handler = logging.handlers.RotatingFileHandler(file, maxBytes=FILE_SIZE, backupCount=1)
+    handler.setFormatter(_LineFormatter(has_journal=has_journal and file is None))
+    logger = logging.getLogger("headless")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.addHandler(handler)

@@ -1,0 +1,258 @@
+"""One session after the other end has connected: the login, then requests until it goes."""
+
+import asyncio
+import logging
+import platform
+import secrets
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import headless
+from headless.errors import ConnectionFailed, HeadlessError, ProtocolError
+from headless.job import JobKind
+from headless.protocol.codec import (
+    INTERNAL_ERROR,
+    ErrorResponse,
+    Message,
+    Request,
+    Response,
+    decode_bytes,
+    encode_message,
+)
+from headless.protocol.messages import (
+    JobCheck,
+    JobStart,
+    JobUpload,
+    JobWatch,
+    LoginChallenge,
+    LoginNamed,
+    LoginProof,
+    LoginSalt,
+    Parameters,
+    parse_parameters,
+)
+from headless.protocol.session import LOGIN_METHODS, Session, SessionState
+from headless.server.jobs import Jobs
+from headless.server.login import Account, Door, Login, Peer
+from headless.server.watch import follow_job
+from headless.transport.server import Channel
+
+if sys.platform == "win32":
+    raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
+
+__all__ = ["ServerSession"]
+
+REFUSED = -32001  # an error of ours, with the launcher's exit code in its data (docs/protocol.md)
+TOO_MANY_ERRORS = 20  # malformed messages of one session, until it is closed
+
+log = logging.getLogger("headless.sessions")
+
+
+class ServerSession:
+    """The server's side of one connection."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        peer: Peer,
+        door: Door,
+        jobs: Jobs,
+        control: Callable[[str], Any],
+        on_login: Callable[[], object],
+    ) -> None:
+        """Args:
+        channel: the connection.
+        peer: what it says of the other side.
+        door: to log in by.
+        jobs: of this server.
+        control: ``control("status")`` and ``control("stop")``, for the owner.
+        on_login: called once somebody is logged in.
+        """
+        self.session_id = secrets.token_hex(4)
+        self.account: Account | None = None
+        self._channel = channel
+        self._peer = peer
+        self._jobs = jobs
+        self._control = control
+        self._on_login = on_login
+        self._session = Session()
+        self._login = Login(door, peer)
+        self._uploads: set[str] = set()
+        self._watches: set[asyncio.Task[None]] = set()
+
+    async def run(self, login_timeout_s: float, max_message: int) -> None:
+        """Serve the session to its end. Whatever the peer does, this returns.
+
+        Args:
+            login_timeout_s: seconds in which it must have logged in.
+            max_message: largest message after the login, in bytes.
+        """
+        try:
+            await asyncio.wait_for(self._log_in(), login_timeout_s)
+            if self.account is not None:
+                self._channel.allow_messages(max_message)
+                await self._serve()
+        except TimeoutError:
+            await self._channel.close(1008, "no login in time")
+        except ConnectionFailed:
+            pass  # it has gone
+        finally:
+            for task in self._watches:
+                task.cancel()
+            self._jobs.discard_uploads(self._uploads)
+
+    async def finish_watches(self) -> None:
+        """Wait until this session has been told of all jobs that it follows."""
+        await asyncio.gather(*self._watches, return_exceptions=True)
+
+    async def _log_in(self) -> None:
+        while self._session.state is not SessionState.READY:
+            await self._handle(await self._channel.receive())
+            if self._session.state is SessionState.CLOSED:
+                await self._channel.close(1008, "not logged in")
+                return
+
+    async def _serve(self) -> None:
+        errors = 0
+        while errors < TOO_MANY_ERRORS:
+            if not await self._handle(await self._channel.receive()):
+                errors += 1
+        await self._channel.close(1008, "too many errors")
+
+    async def _handle(self, text: str) -> bool:
+        """Answer one message; False if it was malformed."""
+        request: Request | None = None
+        try:
+            request = self._session.receive_text(text)
+            self._session.check_allowed(request)
+            parameters = parse_parameters(request.method, request.params)
+            result = await self._handlers[request.method](self, parameters)
+        except HeadlessError as exc:
+            await self._answer_error(request, exc)
+            return not isinstance(exc, ProtocolError)
+        except Exception:
+            log.exception("bug session=%s method=%s", self.session_id, request.method if request else "")
+            await self._fail(request, ErrorResponse(_read_id(request), INTERNAL_ERROR, "a bug in the server", 70))
+            return True
+        self._session.succeed(request)
+        await self._send(Response(request.id, result))
+        if request.method == "job.watch" and isinstance(parameters, JobWatch):
+            self._watch(parameters)
+        return True
+
+    async def _answer_error(self, request: Request | None, exc: HeadlessError) -> None:
+        if request is not None and request.method in LOGIN_METHODS:
+            log.warning(
+                "refused session=%s from=%s user=%r method=%s reason=%r",
+                self.session_id, self._peer.source, self._login.attempted, request.method, str(exc),
+            )  # fmt: skip
+        code = exc.code if isinstance(exc, ProtocolError) else REFUSED
+        await self._fail(request, ErrorResponse(_read_id(request), code, str(exc), exc.exit_code))
+
+    async def _fail(self, request: Request | None, response: ErrorResponse) -> None:
+        self._session.fail(request)
+        await self._send(response)
+
+    async def _send(self, message: Message) -> None:
+        await self._channel.send(encode_message(message))
+
+    def _enter(self, account: Account) -> None:
+        self.account = account
+        self._on_login()
+        log.info(
+            "login session=%s user=%s auth=%s from=%s owner=%s",
+            self.session_id, account.user.name, account.auth, self._peer.source, str(account.is_owner).lower(),
+        )  # fmt: skip
+
+    @property
+    def _who(self) -> Account:
+        """The account; the state table lets nothing else through before there is one."""
+        if self.account is None:
+            raise AssertionError("nobody is logged in")
+        return self.account
+
+    async def _login_salt(self, message: LoginSalt) -> dict[str, Any]:
+        return await self._login.salt(message)
+
+    async def _login_challenge(self, message: LoginChallenge) -> dict[str, Any]:
+        return self._login.challenge(message)
+
+    async def _login_proof(self, message: LoginProof) -> dict[str, Any]:
+        result, account = await self._login.proof(message)
+        self._enter(account)
+        return {**result, **_describe_server()}
+
+    async def _login_osuser(self, message: LoginNamed) -> dict[str, Any]:
+        result, account = self._login.osuser(message)
+        self._enter(account)
+        return {**result, **_describe_server()}
+
+    async def _login_x509(self, message: LoginNamed) -> dict[str, Any]:
+        result, account = self._login.x509(message)
+        self._enter(account)
+        return {**result, **_describe_server()}
+
+    async def _job_check(self, message: JobCheck) -> dict[str, Any]:
+        self._jobs.check(self._who, JobKind(message.kind), message.module)
+        return {"allowed": True}
+
+    async def _job_upload(self, message: JobUpload) -> dict[str, Any]:
+        self._uploads.add(message.job_id)
+        return {"size": await self._jobs.upload(self._who, message, decode_bytes(message.data))}
+
+    async def _job_start(self, message: JobStart) -> dict[str, Any]:
+        job = await self._jobs.start(self._who, message)
+        self._uploads.discard(message.job_id)
+        log.info(
+            "accept job=%s name=%s kind=%s user=%s session=%s from=%s",
+            job.job_id, message.name, message.kind, self._who.user.name, self.session_id, self._peer.source,
+        )  # fmt: skip
+        return {"job_id": job.job_id, "state": job.state}
+
+    async def _job_watch(self, message: JobWatch) -> dict[str, Any]:
+        job = self._jobs.find(self._who, message.job_id)
+        return {"job_id": job.job_id, "state": job.state}
+
+    async def _server_status(self, _: Parameters) -> Any:
+        return self._control("status") if self._who.is_owner else _describe_server()
+
+    async def _server_stop(self, _: Parameters) -> Any:
+        self._jobs.check_owner(self._who)
+        return self._control("stop")
+
+    def _watch(self, message: JobWatch) -> None:
+        job = self._jobs.find(self._who, message.job_id)
+
+        async def follow() -> None:
+            try:
+                async for notification in follow_job(self._jobs.engine, job, message):
+                    await self._send(notification)
+            except ConnectionFailed:
+                return  # the session's own loop sees it too
+
+        task = asyncio.get_running_loop().create_task(follow())
+        self._watches.add(task)
+        task.add_done_callback(self._watches.discard)
+
+    _handlers: "dict[str, Callable[[Any, Any], Awaitable[Any]]]" = {  # noqa: RUF012  # a table, never changed
+        "login.salt": _login_salt,
+        "login.challenge": _login_challenge,
+        "login.proof": _login_proof,
+        "login.osuser": _login_osuser,
+        "login.x509": _login_x509,
+        "job.check": _job_check,
+        "job.upload": _job_upload,
+        "job.start": _job_start,
+        "job.watch": _job_watch,
+        "server.status": _server_status,
+        "server.stop": _server_stop,
+    }
+
+
+def _read_id(request: Request | None) -> int | None:
+    return None if request is None else request.id
+
+
+def _describe_server() -> dict[str, Any]:
+    return {"server": f"headless/{headless.__version__}", "python": platform.python_version()}

@@ -1,0 +1,133 @@
+"""The server's settings: one table, from which the file's check, the options and the manual are made."""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from typing import Any
+
+from headless.errors import ParameterError
+from headless.transport.address import UnixAddress, parse_address
+
+__all__ = ["ServerSettings", "build_settings", "parse_settings"]
+
+MIB = 1 << 20
+
+
+def _setting(default: Any, text: str, metavar: str = "") -> Any:
+    return field(default=default, metadata={"help": text, "metavar": metavar})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerSettings:
+    """What a server goes by. The names are those of the file; with dashes, those of the options."""
+
+    listen: tuple[str, ...] = _setting(
+        (), "where to listen: HOST:PORT (TLS), unix:/path, or proxied:HOST:PORT", "ADDRESS"
+    )
+    state: str = _setting("", "folder of users, keys and jobs", "FOLDER")
+    modules: tuple[str, ...] = _setting((), "folder of modules; the first that has a name wins", "FOLDER")
+    shipped_modules: bool = _setting(True, "offer the modules that come with headless, after the others")
+    python: str = _setting("", "interpreter for the jobs; left out: the server's own, kept warm", "PROGRAM")
+    certificate: str = _setting("", "TLS certificate chain, PEM; left out: one is made", "FILE")
+    key: str = _setting("", "key of the certificate, PEM", "FILE")
+    client_ca: str = _setting("", "authorities whose client certificates may log in (x509), PEM", "FILE")
+    socket_mode: str = _setting("666", "permissions of unix sockets, octal; the kernel tells who connects", "MODE")
+    max_script: int = _setting(1 * MIB, "largest script or code, bytes", "BYTES")
+    max_stdin: int = _setting(1024 * MIB, "largest input handed over with --stdin, bytes", "BYTES")
+    max_output: int = _setting(1024 * MIB, "most bytes kept of each of a job's outputs; the rest is counted", "BYTES")
+    max_logins: int = _setting(1000, "most connections at a time that have not logged in yet", "COUNT")
+    login_timeout: float = _setting(10.0, "seconds in which a connection must log in", "SECONDS")
+    grace: float = _setting(10.0, "seconds between TERM and KILL for what a job leaves behind", "SECONDS")
+    keep_days: float = _setting(14.0, "days for which an ended job is kept", "DAYS")
+    idle_exit: float = _setting(0.0, "end after so many seconds without session and job; 0: never", "SECONDS")
+    environment: Mapping[str, str] = field(
+        default_factory=dict, metadata={"help": "variable for all jobs; in the file, a table", "metavar": "NAME=VALUE"}
+    )
+
+
+_FIELDS = {item.name: item for item in fields(ServerSettings)}
+
+
+def parse_settings(text: str, origin: str) -> dict[str, Any]:
+    """Read and check a settings file.
+
+    Args:
+        text: TOML.
+        origin: the file's name, for messages; paths in the file are relative to its folder.
+
+    Raises:
+        ParameterError: no TOML, an unknown key (with a suggestion), or a value of a wrong type.
+    """
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise ParameterError(f"{origin}: not valid TOML: {exc}") from exc
+    for name, value in values.items():
+        if name not in _FIELDS:
+            raise ParameterError(f"{origin}: unknown setting {name!r}{_suggest(name)}")
+        values[name] = _check_type(origin, name, value)
+    return values
+
+
+def build_settings(values: Mapping[str, Any]) -> ServerSettings:
+    """Make settings of checked values, with absolute paths.
+
+    Raises:
+        ParameterError: a value is out of range, or two of them do not go together.
+    """
+    settings = ServerSettings(**values)
+    for name in ("max_script", "max_stdin", "max_output", "max_logins", "login_timeout"):
+        if getattr(settings, name) <= 0:
+            raise ParameterError(f"setting {name!r} must be greater than 0")
+    for name in ("grace", "keep_days", "idle_exit"):
+        if getattr(settings, name) < 0:
+            raise ParameterError(f"setting {name!r} must not be negative")
+    if bool(settings.certificate) != bool(settings.key):
+        raise ParameterError("settings 'certificate' and 'key' go together: give both or neither")
+    try:
+        int(settings.socket_mode, 8)
+    except ValueError as exc:
+        raise ParameterError(
+            f"setting 'socket_mode' is an octal number like 660, not {settings.socket_mode!r}"
+        ) from exc
+    for address in settings.listen:
+        _check_listen(address)
+    absolute = {
+        name: os.path.abspath(path)
+        for name in ("state", "certificate", "key", "client_ca", "python")
+        if (path := getattr(settings, name))
+    }
+    return replace(settings, modules=tuple(map(os.path.abspath, settings.modules)), **absolute)
+
+
+def _check_listen(text: str) -> None:
+    host, _, port = text.removeprefix("proxied:").rpartition(":")
+    address = parse_address(f"{host}:1" if port == "0" else text.removeprefix("proxied:"))
+    if text.startswith("proxied:") and isinstance(address, UnixAddress):
+        raise ParameterError(f"{text!r}: a unix socket needs no proxy form: leave 'proxied:' out")
+
+
+def _check_type(origin: str, name: str, value: Any) -> Any:
+    default = _FIELDS[name].default
+    if isinstance(default, tuple):
+        items = [value] if isinstance(value, str) else value
+        if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+            raise ParameterError(f"{origin}: setting {name!r} must be a list of texts")
+        return tuple(items)
+    if default is MISSING:
+        if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+            raise ParameterError(f"{origin}: setting {name!r} must be a table of texts")
+        return value
+    if isinstance(default, float) and type(value) is int:
+        return float(value)
+    if type(value) is not type(default):
+        words = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+        raise ParameterError(f"{origin}: setting {name!r} must be {words[type(default)]}")
+    return value
+
+
+def _suggest(name: str) -> str:
+    close = difflib.get_close_matches(name, _FIELDS, 1)
+    return f": did you mean {close[0]!r}?" if close else f": known are {', '.join(sorted(_FIELDS))}"

@@ -1,0 +1,75 @@
+"""Following a job for a session: its output from an offset on, its progress, and its end."""
+
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+from headless.engines.base import Engine
+from headless.job import JobState
+from headless.protocol.codec import Notification, encode_bytes
+from headless.protocol.messages import JobWatch
+from headless.server.jobs import LiveJob
+
+if sys.platform == "win32":
+    raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
+
+__all__ = ["follow_job"]
+
+PIECE = 64 * 1024  # bytes of output in one message
+TAIL = 4 * 1024  # bytes of each output that go with the news of a failure
+
+
+async def follow_job(engine: Engine, job: LiveJob, request: JobWatch) -> AsyncIterator[Notification]:
+    """Yield what the request asked for, in order; the last one is ``job.ended``, and comes in any case.
+
+    Args:
+        engine: that runs the job.
+        job: to follow.
+        request: from which offset of ``stdout`` on (-1: none), and whether progress is wanted.
+    """
+    offset, progress = request.stdout, None
+    event = job.watch()
+    try:
+        while True:
+            await event.wait()
+            event.clear()
+            # Read before the output is: a job that is over by now has written all of it.
+            is_over = job.state.is_final
+            while offset >= 0 and job.handle:
+                data = await engine.output(job.handle, "stdout", offset, PIECE)
+                if not data:
+                    break
+                yield Notification("job.output", {"job_id": job.job_id, "offset": offset, "data": encode_bytes(data)})
+                offset += len(data)
+            if request.progress and job.progress != progress and job.progress is not None:
+                progress = job.progress
+                yield Notification("job.progress", {"job_id": job.job_id, "done": progress[0], "total": progress[1]})
+            if is_over:
+                yield Notification("job.ended", await _build_end(engine, job))
+                return
+    finally:
+        job.unwatch(event)
+
+
+async def _build_end(engine: Engine, job: LiveJob) -> dict[str, Any]:
+    outcome = job.outcome
+    if outcome is None:
+        raise AssertionError("a final state without an outcome")
+    body: dict[str, Any] = {
+        "job_id": job.job_id,
+        "state": job.state,
+        "ending": outcome.ending,
+        "code": outcome.code,
+        "reason": outcome.reason,
+        "duration_s": outcome.duration_s,
+        "dropped": outcome.dropped,
+    }
+    if not job.handle:
+        return body
+    if job.state is not JobState.ENDED:
+        tails = {stream: await engine.output(job.handle, stream, -TAIL, TAIL) for stream in ("stdout", "stderr")}
+        body["tail"] = {stream: encode_bytes(data) for stream, data in tails.items()}
+    has_result, value = await engine.result(job.handle)
+    if has_result:
+        body["result"] = value
+    return body

@@ -1,0 +1,197 @@
+"""The server's side of the sockets: listening, TLS, websockets, and who is on the other end."""
+
+import asyncio
+import logging
+import os
+import socket
+import ssl
+import stat
+import struct
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from headless.errors import ConnectionFailed, ParameterError
+from headless.protocol.session import SUBPROTOCOL
+from headless.transport.address import Address, UnixAddress
+
+if sys.platform == "win32":
+    raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
+
+__all__ = ["Channel", "Listener", "adopt_socket", "listen", "open_socket"]
+
+BACKLOG = 4096  # a thousand launchers at midnight; the kernel cuts it to net.core.somaxconn
+MAX_BEFORE_LOGIN = 16 * 1024  # bytes of a message
+PING_INTERVAL_S = 20.0  # below the idle limits of proxies (nginx: 60 s)
+PING_TIMEOUT_S = 40.0
+TLS_HANDSHAKE_S = 10.0
+CLOSE_TIMEOUT_S = 5.0
+
+_silent = logging.getLogger("headless.websockets")
+_silent.setLevel(logging.CRITICAL + 1)  # port scanners fill no log
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A listening socket, what it is called in the log, and its TLS context (``None``: a unix socket or a proxy)."""
+
+    socket: socket.socket
+    name: str
+    tls: ssl.SSLContext | None
+
+
+class Channel:
+    """One accepted connection.
+
+    Attributes:
+        source: where it comes from, for the log: ``ADDRESS:PORT`` or ``unix uid=N``.
+        host: the same without what changes from one connection to the next.
+        uid: of the process at the other end of a unix socket, as of its connect; ``None`` over TCP.
+        is_tls: whether TLS ends here.
+        client_certificate: in DER, if TLS has checked one.
+    """
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+        transport = connection.transport
+        ssl_object: Any = transport.get_extra_info("ssl_object")
+        self.is_tls = ssl_object is not None
+        self.client_certificate: bytes | None = ssl_object.getpeercert(True) if self.is_tls else None
+        channel: socket.socket = transport.get_extra_info("socket")
+        self.uid = _read_peer_uid(channel) if channel.family == socket.AF_UNIX else None
+        if self.uid is not None:
+            self.source = self.host = f"unix uid={self.uid}"
+        else:
+            peer = transport.get_extra_info("peername") or ("unknown", 0)
+            self.host, self.source = peer[0], f"{peer[0]}:{peer[1]}"
+
+    async def receive(self) -> str:
+        """The next message.
+
+        Raises:
+            ConnectionFailed: the connection is closed, or a message was no text or too large.
+        """
+        try:
+            message = await self._connection.recv()
+        except ConnectionClosed as exc:
+            raise ConnectionFailed(str(exc)) from exc
+        if isinstance(message, bytes):
+            await self.close(1003, "text messages only")
+            raise ConnectionFailed("a binary message")
+        return message
+
+    async def send(self, text: str) -> None:
+        """Send a message; waits while the peer takes nothing.
+
+        Raises:
+            ConnectionFailed: the connection is closed.
+        """
+        try:
+            await self._connection.send(text)
+        except ConnectionClosed as exc:
+            raise ConnectionFailed(str(exc)) from exc
+
+    def allow_messages(self, max_size: int) -> None:
+        """From now on take messages of up to ``max_size`` bytes."""
+        self._connection.protocol.max_message_size = max_size
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close with a code of RFC 6455, section 7.4, and a reason of at most 120 bytes."""
+        await self._connection.close(code, reason)
+
+
+def open_socket(address: Address, socket_mode: int) -> socket.socket:
+    """Listen at an address. A unix socket that nobody listens on any more is replaced.
+
+    Raises:
+        ConnectionFailed: the address is in use or not ours.
+        ParameterError: the socket's folder is missing, or something else is in its place.
+    """
+    try:
+        if isinstance(address, UnixAddress):
+            return _open_unix_socket(address.path, socket_mode)
+        family, *_, place = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server(place[:2], family=family, backlog=BACKLOG, reuse_port=False)
+    except OSError as exc:
+        raise ConnectionFailed(f"cannot listen on {address}: {exc.strerror or exc}") from exc
+
+
+def adopt_socket(descriptor: int) -> socket.socket:
+    """Take a listening socket that the service manager has opened."""
+    return socket.socket(fileno=descriptor)
+
+
+async def listen(listener: Listener, handle: Callable[[Channel], Awaitable[None]], open_timeout_s: float) -> Server:
+    """Accept websocket connections and have each handled by ``handle``, until the returned server is closed.
+
+    Browsers are refused: whatever sends an ``Origin`` is none of our launchers.
+    """
+
+    async def _handle(connection: ServerConnection) -> None:
+        await handle(Channel(connection))
+
+    options: dict[str, Any] = {"ssl_handshake_timeout": TLS_HANDSHAKE_S} if listener.tls else {}
+    return await serve(
+        _handle,
+        sock=listener.socket,
+        ssl=listener.tls,
+        subprotocols=[Subprotocol(SUBPROTOCOL)],
+        origins=[None],
+        compression=None,
+        server_header=None,
+        max_size=MAX_BEFORE_LOGIN,
+        open_timeout=open_timeout_s,
+        ping_interval=PING_INTERVAL_S,
+        ping_timeout=PING_TIMEOUT_S,
+        close_timeout=CLOSE_TIMEOUT_S,
+        logger=_silent,
+        **options,
+    )
+
+
+def _open_unix_socket(path: str, mode: int) -> socket.socket:
+    if os.path.lexists(path):
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise ParameterError(f"{path} is there and no socket: remove it or choose another path")
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(path) == 0:
+                raise ConnectionFailed(f"cannot listen on unix:{path}: another server does")
+        os.unlink(path)
+    channel = socket.socket(socket.AF_UNIX)
+    try:
+        channel.bind(path)
+        os.chmod(path, mode)
+        channel.listen(BACKLOG)
+    except BaseException:
+        channel.close()
+        raise
+    return channel
+
+
+def _read_peer_uid(channel: socket.socket) -> int:
+    """SO_PEERCRED of unix(7): struct ucred { pid, uid, gid }. The pid decides nothing: it may be another's by now."""
+    if sys.platform != "linux":
+        raise ConnectionFailed("osuser needs SO_PEERCRED, which is Linux's")
+    credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[1])
+
+
+def close_quietly(server: Server) -> None:
+    """Stop accepting; the connections that are open stay so."""
+    server.close(close_connections=False)
+
+
+async def wait_closed(server: Server) -> None:
+    """Wait until nothing of a closed server is left."""
+    with_timeout = asyncio.wait_for(server.wait_closed(), CLOSE_TIMEOUT_S)
+    try:
+        await with_timeout
+    except TimeoutError:
+        return
