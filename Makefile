@@ -8,7 +8,7 @@ DEV := .venv-dev/bin
 .PHONY: demo test check unit peers bench docs clean
 
 demo: .venv/installed
-	@$(PYTHON) tests/demo.py .venv/bin/headless
+	@$(PYTHON) contrib/demo/demo.py .venv/bin/headless
 
 test: .venv-dev/installed peers check
 	$(DEV)/python -m pytest
@@ -34,8 +34,10 @@ docs: .venv-dev/installed
 
 .venv/installed: $(SOURCES)
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@rm -rf build
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade . 2>&1 | grep -v '^WARNING: Location' >&2 || true
 	@test -x .venv/bin/headless
+	@rm -rf build
 	@touch $@
 
 .venv-dev/installed: setup.cfg pyproject.toml

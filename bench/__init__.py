@@ -1,0 +1,1 @@
+"""What ``make bench`` runs: launches beside ssh, the launcher's CPU beside its imports, the server's memory."""

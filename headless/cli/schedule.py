@@ -12,11 +12,11 @@ from typing import TypeVar
 
 import click
 
+from headless.cli.scheduled import Launch, parse_launch
 from headless.errors import ParameterError
 from headless.schedule.checks import check_name
 from headless.schedule.cron import build_cron_file
 from headless.schedule.expression import parse_expression
-from headless.schedule.launch import Launch, parse_launch, replace_secret
 from headless.schedule.systemd import Credential, build_service, build_timer
 from headless.schedule.windows import LOGON_TYPES, build_task, encode_task
 
@@ -136,9 +136,9 @@ def systemd(
         user=user or _current_user(),
         limit_s=launch.limit_s,
         working_folder=working_folder or "/",
-        needs_network=launch.service is not None and not launch.service.startswith("unix:"),
+        needs_network=launch.needs_network,
         state=unit if launch.service is None else None,
-        writable=[posixpath.dirname(launch.result) or launch.result] if launch.result else [],
+        writable=[posixpath.dirname(path) or path for path in launch.outputs],
     )
     timer = build_timer(parse_expression(at), description=description, random_delay_s=random_delay)
     units = {f"{unit}.service": service, f"{unit}.timer": timer}
@@ -224,7 +224,7 @@ def _with_credential(launch: Launch) -> list[str | Credential]:
     """The launcher's options, with the secret file as a credential."""
     if launch.secret is None:
         return list(launch.words)
-    return replace_secret(launch.words, Credential("secret", launch.secret))
+    return launch.replace_secret(Credential("secret", launch.secret))
 
 
 def _deliver(text: str, data: bytes, output: str | None, *, force: bool) -> None:

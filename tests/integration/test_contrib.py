@@ -16,7 +16,7 @@ from schedule_oracle import check_task
 CONTRIB = Path(__file__).resolve().parents[2] / "contrib"
 UNITS = sorted(path for path in (CONTRIB / "systemd").iterdir() if path.suffix != ".md")
 ENVIRONMENT = {"PATH": SYSTEM_PATH, "LANG": "C"}
-LAUNCH = ("-s", "batch.example.com:7439", "-u", "batch", "-p", "/etc/headless/batch.secret")
+LAUNCH = ("-s", "batch.example.com:7443", "-u", "batch", "-p", "/etc/headless/batch.secret")
 
 
 def printed(*words: str) -> str:
@@ -116,7 +116,7 @@ def test_the_windows_task_is_the_generators_and_keeps_the_schemas_rules(tmp_path
     printed(
         *("windows", "--at", "17 3 * * *", "--name", "headless-tidy", "--user", "CORP\\batch"),
         *("--program", r"C:\Program Files\headless\headless.exe", "--output", str(file), "--"),
-        *("--service", "batch.example.com:7439", "--user", "batch"),
+        *("--service", "batch.example.com:7443", "--user", "batch"),
         *("--secret", r"C:\ProgramData\headless\batch.secret", "--module", "tidy", "--timeout", "3600"),
         *("--", "/srv/batch/work", "--days", "30"),
     )

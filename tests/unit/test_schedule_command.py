@@ -54,7 +54,8 @@ def test_systemd_prints_both_units_under_their_names() -> None:
     assert service.startswith("# /etc/systemd/system/nightly.service\n[Unit]\n")
     assert "OnCalendar=*-*-* 03:17:00\n" in timer
     for line in (
-        'ExecStart=/usr/bin/headless -s h:1 --secret ${CREDENTIALS_DIRECTORY}/secret -m tidy -t 60 -- "/srv/50%%"',
+        "ExecStart=/usr/bin/headless --service h:1 --secret ${CREDENTIALS_DIRECTORY}/secret --module tidy --timeout 60"
+        ' -- "/srv/50%%"',
         "LoadCredential=secret:/etc/x.secret",
         "TimeoutStartSec=180",
         "After=network-online.target",

@@ -2,10 +2,11 @@
 
 import math
 
+import click
 import pytest
 
+from headless.cli.scheduled import parse_launch
 from headless.errors import ParameterError
-from headless.schedule.launch import parse_launch, replace_secret
 
 
 @pytest.mark.parametrize(
@@ -17,7 +18,7 @@ from headless.schedule.launch import parse_launch, replace_secret
         ["--module=tidy"],
         ["-vv", "-m", "tidy", "--", "-m", "other"],
         ["-qm", "tidy"],
-        ["--ca-file", "/etc/ca.pem", "--dry-run", "-m", "tidy"],
+        ["--ca_file", "/etc/ca.pem", "--check", "-m", "tidy"],
     ],
 )
 def test_the_module_is_found_in_every_spelling(options: list[str]) -> None:
@@ -72,9 +73,10 @@ def test_service_and_secret_are_found_and_the_secret_can_be_replaced(options: li
     words = [*options, "-m", "tidy", "--", "-p", "/other"]
     launch = parse_launch(words)
     assert (launch.service, launch.secret) == ("h:1", "/s")
-    replaced = replace_secret(words, "/new")
+    replaced = launch.replace_secret("/new")
     assert parse_launch([str(word) for word in replaced]).secret == "/new"
     assert "/s" not in replaced
+    assert "/new" in replaced
     assert replaced[-3:] == ["--", "-p", "/other"]
 
 
@@ -84,9 +86,9 @@ def test_service_and_secret_are_found_and_the_secret_can_be_replaced(options: li
         ([], "none found"),
         (["--", "-m", "tidy"], "none found"),
         (["-m", "a", "-c", "b"], "several found"),
-        (["-m"], "-m needs a value"),
-        (["-t", "--", "-m", "a"], "-t needs a value"),
-        (["--secret"], "--secret needs a value"),
+        (["-m"], "requires an argument"),
+        (["-m", "a", "-t", "--", "-m", "a"], "requires an argument"),
+        (["--secret"], "requires an argument"),
         (["-m", "a", "-t", "soon"], "'soon'"),
         (["-m", "a", "-t", "-2"], "'-2'"),
         (["-m", "a", "-t", "nan"], "'nan'"),
@@ -94,9 +96,10 @@ def test_service_and_secret_are_found_and_the_secret_can_be_replaced(options: li
         (["-m", "a", "file"], "'file' is no option"),
         (["-m", "a", "-v", "file"], "'file' is no option"),
         (["file", "-m", "a"], "'file' is no option"),
-        (["-m", "a", "-x"], "'-x' is no option"),
+        (["-m", "a", "-x"], "No such option"),
+        (["-m", "a", "-s", "host"], "has no port"),
     ],
 )
 def test_what_is_no_launch_is_refused(options: list[str], words: str) -> None:
-    with pytest.raises(ParameterError, match=words):
+    with pytest.raises((ParameterError, click.UsageError), match=words):
         parse_launch(options)

@@ -1,0 +1,89 @@
+"""The table: its rows, the targets and whether they are met, and the machine that it was measured on."""
+
+import os
+import platform
+import re
+import ssl
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Target", "build_table", "describe_machine", "write_between_markers"]
+
+BEGIN = "<!-- written by make bench: begin -->"
+END = "<!-- written by make bench: end -->"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure that must not be exceeded.
+
+    Attributes:
+        name: what is measured.
+        value: what it was.
+        must: what it must be at most.
+        aim: what we would like it to be; ``None`` if there is no such.
+        unit: after the values.
+    """
+
+    name: str
+    value: float
+    must: float
+    aim: float | None
+    unit: str
+
+    @property
+    def is_met(self) -> bool:
+        """Whether it is no more than it must be."""
+        return self.value <= self.must
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """Its row of the table of targets."""
+        aim = "" if self.aim is None else f"{self.aim:.2f}{' (met)' if self.value <= self.aim else ''}"
+        verdict = "met" if self.is_met else "MISSED"
+        return self.name, f"{self.value:.2f} {self.unit}", f"{self.must:.2f}", aim, verdict
+
+
+def build_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table: the first column to the left, the others to the right, fit to be read as it stands."""
+    lines = [tuple(head), *map(tuple, rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    padded = [_pad(line, widths) for line in lines]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [padded[0], rule, *padded[1:]])
+
+
+def describe_machine(rounds: int) -> str:
+    """One paragraph: when, on what, with which versions."""
+    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    load = os.getloadavg()[0]
+    return (
+        f"Measured on {time.strftime('%Y-%m-%d')}, {rounds} rounds in turn, medians. {os.cpu_count()} x "
+        f"{cpu[1] if cpu else platform.machine()}, {platform.system()} {platform.release().partition('-')[0]}, "
+        f"load {load:.1f} at the end; Python {platform.python_version()}, {ssl.OPENSSL_VERSION}, {_read_ssh_version()}."
+    )
+
+
+def write_between_markers(path: Path, text: str) -> None:
+    """Replace what stands between the two marker lines of a file.
+
+    Raises:
+        RuntimeError: the markers are not there.
+    """
+    before, begin, rest = path.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise RuntimeError(f"{path} has lost its marker lines: {BEGIN} and {END}")
+    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+
+
+def _pad(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    return [cells[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))]
+
+
+def _read_ssh_version() -> str:
+    done = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False)
+    return done.stderr.strip().partition(",")[0]
