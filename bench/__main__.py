@@ -135,7 +135,9 @@ def _build_part_rows(parts: dict[str, dict[str, Sample]]) -> list[tuple[str, ...
     tls, unix = parts[TLS], parts[UNIX]
     names = list(tls) + [name for name in unix if name not in tls]
     rows = [(name, *_show_part(tls.get(name)), *_show_part(unix.get(name))) for name in names]
-    total = [Sample(sum(item.wall_s for item in p.values()), sum(item.cpu_s for item in p.values())) for p in (tls, unix)]
+    total = [
+        Sample(sum(item.wall_s for item in p.values()), sum(item.cpu_s for item in p.values())) for p in (tls, unix)
+    ]
     return [*rows, ("together", *_show_part(total[0]), *_show_part(total[1]))]
 
 

@@ -5,37 +5,54 @@ Prints a JSON list of [part, wall seconds, CPU seconds], both counted from the s
 start on the monotonic clock. ``parts.py`` runs it.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 _marks: list[tuple[str, float, float]] = []
 
 
-def main() -> int:
-    """Run the launch, print the marks."""
+def main() -> None:
+    """Run the installed command in this process; print the marks when it ends, by whichever way."""
     start = float(sys.argv[1])
     _mark("interpreter start")
     import click  # noqa: F401
 
     _mark("import click")
     from headless.cli import launch as _launch  # noqa: F401
-    from headless.cli.main import main as run_command_line
     from headless.launcher import run
     from headless.launcher.link import Link
 
     _mark("import headless")
-    _wrap(run, "connect", "options and files", "websocket handshake", _import_tls)
+    _wrap(run, "make_job_id", "", "options and files")
+    _wrap(run, "connect", "import ssl", "websocket handshake", _mark_tls)
     _wrap(run, "log_in", "", "login")
     _wrap(Link, "close", "waiting for the job's end", "close")
     _mark_calls(Link)
-    status = run_command_line(sys.argv[2:])
+    leave = os._exit
+
+    def leave_marked(status: int) -> NoReturn:
+        _print_marks(start)
+        leave(status)
+
+    os._exit = leave_marked
+    command = os.path.join(os.path.dirname(sys.executable), "headless")
+    sys.argv = [command, *sys.argv[2:]]
+    with open(command, encoding="utf-8") as file:
+        code = compile(file.read(), command, "exec")
+    try:
+        exec(code, {"__name__": "__main__"})
+    finally:
+        _print_marks(start)
+
+
+def _print_marks(start: float) -> None:
     _mark("close")
     import json
 
-    print(json.dumps([[part, wall - start, cpu] for part, wall, cpu in _marks]))
-    return status
+    print(json.dumps([[part, wall - start, cpu] for part, wall, cpu in _marks]), flush=True)
 
 
 def _mark(part: str) -> None:
@@ -75,18 +92,17 @@ def _mark_calls(link: Any) -> None:
     link.call = wrapped
 
 
-def _import_tls(_: Any, tls: Any, *__: Any) -> None:
-    """Import what a connection over TCP imports, a little early, to see it by itself."""
+def _mark_tls(_: Any, tls: Any, *__: Any) -> None:
+    """Mark the parts of a connection over TCP; by now its imports are done."""
     if tls is None:
         return
     import ssl
 
     from headless.transport import tls as transport
 
-    _mark("import ssl")
     _wrap(transport, "build_client_context", "TCP connect", "TLS context")
     _wrap(ssl.SSLContext, "wrap_socket", "TLS context", "TLS handshake")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -13,7 +13,7 @@ __all__ = ["Command", "Sample", "compute_median", "measure_in_turn", "run_once"]
 class Command:
     """A command line, and the environment it is run with."""
 
-    argv: Sequence[str]
+    argv: list[str]
     environment: Mapping[str, str]
 
 

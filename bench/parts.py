@@ -7,16 +7,18 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.measure import Sample
+from bench.measure import Sample, compute_median
 
 __all__ = ["measure_imports", "measure_parts"]
 
 MARKED_LAUNCH = str(Path(__file__).with_name("marked_launch.py"))
 IMPORTS = "import headless.cli.main, headless.cli.launch, headless.launcher.run, headless.protocol.scram, ssl"
 IMPORT_LINE = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)")
+
+REST = "the rest of the standard library"
 
 
 def measure_parts(options: Sequence[str], environment: Mapping[str, str], rounds: int) -> dict[str, Sample]:
@@ -28,10 +30,7 @@ def measure_parts(options: Sequence[str], environment: Mapping[str, str], rounds
         rounds: that count; one more warms up.
     """
     runs = [_run_marked(options, environment) for _ in range(rounds + 1)][1:]
-    return {
-        part: Sample(_median(runs, lambda run: run[part].wall_s), _median(runs, lambda run: run[part].cpu_s))
-        for part in runs[0]
-    }
+    return {part: compute_median([run[part] for run in runs]) for part in runs[0]}
 
 
 def measure_imports(rounds: int) -> dict[str, float]:
@@ -41,10 +40,6 @@ def measure_imports(rounds: int) -> dict[str, float]:
     """
     runs = [_run_imports() for _ in range(rounds + 1)][1:]
     return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
-
-
-def _median(runs: Sequence[dict[str, Sample]], get: Callable[[dict[str, Sample]], float]) -> float:
-    return statistics.median(map(get, runs))
 
 
 def _run_marked(options: Sequence[str], environment: Mapping[str, str]) -> dict[str, Sample]:
@@ -73,9 +68,9 @@ def _run_marked(options: Sequence[str], environment: Mapping[str, str]) -> dict[
 def _run_imports() -> dict[str, float]:
     argv = [sys.executable, "-I", "-X", "importtime", "-c", IMPORTS]
     done = subprocess.run(argv, check=True, capture_output=True, text=True, env={})
-    names = {name: 0.0 for name in ("click", "headless", "ssl", "the rest of the standard library")}
+    names = dict.fromkeys(("click", "headless", "ssl", REST), 0.0)
     for line in done.stderr.splitlines():
         if match := IMPORT_LINE.match(line):
             package = match[2].partition(".")[0].removeprefix("_")
-            names[package if package in names else "the rest of the standard library"] += int(match[1]) / 1e6
+            names[package if package in names else REST] += int(match[1]) / 1e6
     return names

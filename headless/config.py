@@ -11,7 +11,9 @@ from typing import Any
 
 from headless.errors import ParameterError
 
-__all__ = ["Environment", "read_environment", "read_launcher_files"]
+__all__ = ["COMPLETION_VARIABLE", "Environment", "read_completion", "read_environment", "read_launcher_files"]
+
+COMPLETION_VARIABLE = "_HEADLESS_COMPLETE"  # the name is click's rule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,11 @@ def read_environment() -> Environment:
         listen_fds=_read_listen_fds(environ),
         has_journal=_has_journal(environ.get("JOURNAL_STREAM", "")),
     )
+
+
+def read_completion() -> str:
+    """What a shell's completion asks for; empty in all other runs."""
+    return os.environ.get(COMPLETION_VARIABLE, "")
 
 
 def read_launcher_files(files: Collection[str], known: Collection[str]) -> dict[str, tuple[Any, str]]:

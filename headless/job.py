@@ -12,13 +12,16 @@ Run by hand, outside of headless, both calls do nothing: a job's script stays a 
 
 import enum
 import json
+import math
 import os
+import stat
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "RESULT_DEPTH",
     "RESULT_LIMIT",
     "Ending",
     "JobKind",
@@ -31,6 +34,9 @@ __all__ = [
 
 RESULT_LIMIT = 1 << 20
 """Most bytes of a job's result as JSON: it travels in one message, beside the outcome."""
+
+RESULT_DEPTH = 30
+"""Most levels of lists and objects in a job's result."""
 
 PROGRESS_INTERVAL_S = 0.1
 REPORT_FD = "HEADLESS_REPORT_FD"
@@ -120,13 +126,15 @@ def progress(done: float, total: float) -> None:
     """Tell how far the job is; shown by a launcher that was started with ``-v``.
 
     Call it as often as you like: at most ten a second are sent, and always the last one (``done >= total``), if the
-    total is known.
+    total is known. What no bar could show, such as NaN, is not sent.
 
     Args:
         done: how much is done, in the job's own unit.
         total: how much there is to do, in the same unit; 0 if that is unknown.
     """
     global _last_progress
+    if not (math.isfinite(done) and math.isfinite(total)):
+        return
     now = time.monotonic()
     if (done < total or total <= 0) and now - _last_progress < PROGRESS_INTERVAL_S:
         return
@@ -138,26 +146,41 @@ def result(value: Any) -> None:
     """Hand a value to the launcher, which writes it to the file of its ``--result``. The last call counts.
 
     Args:
-        value: anything that JSON can say, of at most ``RESULT_LIMIT`` bytes.
+        value: anything that JSON can say, of at most ``RESULT_LIMIT`` bytes and ``RESULT_DEPTH`` levels.
 
     Raises:
-        ValueError: it is too large, or JSON cannot say it (NaN and infinity neither).
+        ValueError: it is too large or too deep, or JSON cannot say it: NaN, infinity, text that is not Unicode (what
+            ``os.fsdecode`` makes of some file names).
         TypeError: it is of a type that JSON does not know.
     """
+    if _is_deeper(value, RESULT_DEPTH):
+        raise ValueError(f"the result has more than {RESULT_DEPTH} levels of lists and objects: put it into a file instead")
     line = json.dumps(value, allow_nan=False)
+    if "\\ud" in line:
+        json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate stops here
     if len(line) > RESULT_LIMIT:
         raise ValueError(f"the result has {len(line)} bytes as JSON, at most {RESULT_LIMIT} can be handed over")
     _report({"result": value})
 
 
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list | tuple):
+        return False
+    children = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(child, levels - 1) for child in children)
+
+
 def _report(message: dict[str, Any]) -> None:
     """Write one line to the supervisor, if there is one.
 
-    The environment is read here, in the job's own process: the settings of headless do not exist in it.
+    The environment is read here, in the job's own process: the settings of headless do not exist in it. A program
+    that the job starts inherits the variable but not the pipe, and may have opened a file of its own at that number.
     """
-    number = os.environ.get(REPORT_FD, "")
-    if not number.isdigit():
-        return
     line = json.dumps(message, allow_nan=False).encode() + b"\n"
-    while line:
-        line = line[os.write(int(number), line) :]
+    try:
+        descriptor = int(os.environ.get(REPORT_FD, ""))
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            while line:
+                line = line[os.write(descriptor, line) :]
+    except (ValueError, OverflowError, OSError):
+        return  # no supervisor: run by hand, or it is gone; a report never fails the job

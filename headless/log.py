@@ -4,6 +4,8 @@ import logging
 import logging.handlers
 import time
 
+from headless.errors import ParameterError
+
 __all__ = ["set_up_log"]
 
 FILE_SIZE = 1 << 20  # bytes; an embedded server's log, of which one older file is kept
@@ -12,7 +14,7 @@ PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERR
 
 
 class _LineFormatter(logging.Formatter):
-    """One record, one line: time in UTC, level, ``action=`` and its keys."""
+    """One record, one line: time in UTC, level, ``action=`` and its keys; a traceback's line ends as ``\\n``."""
 
     def __init__(self, *, has_journal: bool) -> None:
         form = "action=%(message)s" if has_journal else "%(asctime)s.%(msecs)03dZ %(levelname)s action=%(message)s"
@@ -21,7 +23,7 @@ class _LineFormatter(logging.Formatter):
         self._has_journal = has_journal
 
     def format(self, record: logging.LogRecord) -> str:
-        line = super().format(record)
+        line = super().format(record).replace("\n", "\\n")
         if self._has_journal:
             return f"<{PRIORITIES.get(record.levelno, 6)}>{line}"
         return line
@@ -33,14 +35,21 @@ def set_up_log(*, file: str | None, has_journal: bool) -> None:
     Args:
         file: path of the log; ``None`` for standard error.
         has_journal: whether the reader is journald, which knows the time already and takes priorities.
+
+    Raises:
+        ParameterError: the file cannot be written.
     """
     handler: logging.Handler
     if file is None:
         handler = logging.StreamHandler()
     else:
-        handler = logging.handlers.RotatingFileHandler(file, maxBytes=FILE_SIZE, backupCount=1)
+        try:
+            handler = logging.handlers.RotatingFileHandler(file, maxBytes=FILE_SIZE, backupCount=1)
+        except OSError as exc:
+            raise ParameterError(f"the log {file} cannot be written: {exc.strerror}") from exc
     handler.setFormatter(_LineFormatter(has_journal=has_journal and file is None))
-    logger = logging.getLogger("headless")
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    logger.addHandler(handler)
+    for name, level in (("headless", logging.INFO), ("asyncio", logging.WARNING)):
+        logger = logging.getLogger(name)
+        logger.setLevel(level)
+        logger.propagate = False
+        logger.addHandler(handler)

@@ -91,6 +91,8 @@ class Server:
         self.unix = f"unix:{world.home}/{state.name}.sock"
         self.service = ""
         listen = ["--listen", self.unix] + (["--listen", "127.0.0.1:0"] if tls else [])
+        # A server before this one, on the same state folder, has logged there too.
+        self._log_start = len(self.log) if self.log_file.exists() else 0
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [HEADLESS, "serve", *listen, "--state", str(state), *options],
@@ -102,17 +104,18 @@ class Server:
 
     @property
     def log(self) -> str:
-        """All that it has logged."""
+        """All that was logged by the servers of this state folder."""
         return self.log_file.read_text()
 
     def wait_log(self, pattern: str, limit_s: float = 15) -> "re.Match[str]":
-        """Wait until a line of the log matches."""
+        """Wait until a line that this server has logged matches; return the last one."""
         found: list[re.Match[str]] = []
 
         def look() -> bool:
-            if self.process.poll() is not None and not re.search(pattern, self.log):
-                raise AssertionError(f"the server has ended with {self.process.returncode}: {self.log}")
-            found.extend(re.finditer(pattern, self.log))
+            log = self.log[self._log_start :]
+            if self.process.poll() is not None and not re.search(pattern, log):
+                raise AssertionError(f"the server has ended with {self.process.returncode}: {log}")
+            found.extend(re.finditer(pattern, log))
             return bool(found)
 
         wait_for(look, f"{pattern!r} in the log", limit_s)

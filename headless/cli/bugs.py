@@ -18,7 +18,7 @@ def write_report(argv: Sequence[str], exc: BaseException) -> str:
 
     Options are named without their values: these may be code, or names that concern nobody.
     """
-    options = [item.partition("=")[0] if item.startswith("-") else "..." for item in argv]
+    options = [_name_option(item) for item in argv]
     text = "\n".join(
         [
             f"headless {headless.__version__}, Python {platform.python_version()}, {platform.platform()}",
@@ -38,5 +38,12 @@ def write_report(argv: Sequence[str], exc: BaseException) -> str:
         except OSError:
             continue
         return f"the report is in {path}"
-    sys.stderr.write(text)
+    if sys.stderr is not None:
+        sys.stderr.write(text)
     return "the report could not be written"
+
+
+def _name_option(item: str) -> str:
+    if not item.startswith("-"):
+        return "..."
+    return item.partition("=")[0] if item.startswith("--") else item[:2]

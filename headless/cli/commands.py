@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -14,7 +15,7 @@ __all__ = ["load_command", "run_command"]
 POSIX_ONLY = ("serve", "server", "user")
 
 
-def run_command(argv: list[str]) -> int:
+def run_command(argv: Sequence[str]) -> int:
     """Run ``argv[0]`` with the rest of the arguments; return the exit code.
 
     Raises:
@@ -24,11 +25,11 @@ def run_command(argv: list[str]) -> int:
     name = argv[0]
     if name not in COMMANDS:
         close = difflib.get_close_matches(name, COMMANDS, 1)
-        hint = f": did you mean 'headless {close[0]}'?" if close else f": known are {', '.join(sorted(COMMANDS))}"
-        raise ParameterError(f"unknown command {name!r}{hint} A launch begins with an option: see 'headless --help'")
+        hint = f"did you mean 'headless {close[0]}'?" if close else f"known are {', '.join(sorted(COMMANDS))}."
+        raise ParameterError(f"unknown command {name!r}: {hint} A launch begins with an option: see 'headless --help'")
     if sys.platform == "win32" and name in POSIX_ONLY:
         raise ParameterError(f"headless {name} is for POSIX systems only: on Windows, launch with --service HOST:PORT")
-    status = load_command(name).main(argv[1:], prog_name=f"headless {name}", standalone_mode=False)
+    status = load_command(name).main(list(argv[1:]), prog_name=f"headless {name}", standalone_mode=False)
     return status if isinstance(status, int) else 0
 
 

@@ -5,11 +5,11 @@ from click.shell_completion import CompletionItem, ShellComplete, get_completion
 
 from headless.cli.commands import load_command
 from headless.cli.main import COMMANDS
+from headless.config import COMPLETION_VARIABLE
 
-__all__ = ["completion", "whole_command"]
+__all__ = ["complete", "completion", "whole_command"]
 
 SHELLS = ("bash", "zsh", "fish")
-VARIABLE = "_HEADLESS_COMPLETE"
 
 
 class _Whole(click.Group):
@@ -50,7 +50,7 @@ def make_completion(shell: str) -> ShellComplete:
     cls = get_completion_class(shell)
     if cls is None:
         raise AssertionError(f"click knows no {shell}")
-    return cls(whole_command(), {}, "headless", VARIABLE)
+    return cls(whole_command(), {}, "headless", COMPLETION_VARIABLE)
 
 
 def complete(instruction: str) -> int:

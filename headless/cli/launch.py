@@ -1,7 +1,7 @@
 """The launcher's command line: ``headless OPTIONS -- ARGUMENTS``."""
 
 import os
-import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -10,14 +10,16 @@ from click.core import ParameterSource
 import headless
 from headless.config import Environment, read_environment, read_launcher_files
 from headless.errors import ParameterError
-from headless.launcher.run import check_job, run_job
-from headless.launcher.settings import AUTH_TYPES, LaunchSettings, parse_timeout
+from headless.launcher.run import run_job
+from headless.launcher.settings import AUTH_TYPES, LaunchSettings, check_name, parse_timeout
 from headless.launcher.talk import Talk
 from headless.transport.address import Address, UnixAddress, parse_address
 
 __all__ = ["launch", "run_launch"]
 
 JOB_OPTIONS = ("module", "py_file", "py_code")
+PATH_OPTIONS = ("py_file", "secret", "output", "result", "ca_file", "cert", "key")
+FILE = click.Path(readable=False)  # for the shell's completion; what it must be is checked where it is opened
 STRENGTH = {ParameterSource.COMMANDLINE: 3, ParameterSource.ENVIRONMENT: 2, ParameterSource.DEFAULT_MAP: 1}
 EPILOG = """\
 Exactly one of -m, -f and -c says what to run; arguments for the job come after --. Every option can also be given as
@@ -56,6 +58,7 @@ Commands (headless COMMAND --help):
         "help_option_names": ["-h", "--help"],
         "token_normalize_func": lambda text: text.replace("_", "-"),
         "max_content_width": 120,
+        "allow_extra_args": True,
     },
     options_metavar="OPTIONS [-- ARGUMENTS]",
 )
@@ -73,18 +76,22 @@ Commands (headless COMMAND --help):
     metavar="TYPE",
     help="osuser, challenge or x509; left out: osuser on a unix socket, x509 with --cert, else challenge.",
 )
-@click.option("-p", "--secret", metavar="FILE", help="The secret file; made at the first run at a terminal.")
+@click.option("-p", "--secret", type=FILE, metavar="FILE", help="The secret file; made at the first run at a terminal.")
 @click.option("-m", "--module", metavar="ID", help="Run this module of the server.")
-@click.option("-f", "--py-file", metavar="FILE", help="Run this Python script.")
+@click.option("-f", "--py-file", type=FILE, metavar="FILE", help="Run this Python script.")
 @click.option("-c", "--py-code", metavar="CODE", help="Run this Python code.")
-@click.option("-o", "--output", metavar="FILE", help="Write the job's standard output there; -: to standard output.")
-@click.option("--result", metavar="FILE", help="Write the job's result there, as JSON; -: to standard output.")
+@click.option(
+    "-o", "--output", type=FILE, metavar="FILE", help="Write the job's standard output there; -: to standard output."
+)
+@click.option(
+    "--result", type=FILE, metavar="FILE", help="Write the job's result there, as JSON; -: to standard output."
+)
 @click.option("--stdin", is_flag=True, help="Hand standard input over to the job.")
 @click.option("--name", metavar="NAME", help="The job's name; left out: the module's, or the script's file name.")
 @click.option("--exit-code", metavar="job", help="'job': exit with the job's own status instead of 4.")
-@click.option("--ca-file", metavar="FILE", help="Check the server's certificate against these authorities.")
-@click.option("--cert", metavar="FILE", help="Client certificate for x509, PEM.")
-@click.option("--key", metavar="FILE", help="Key of the client certificate, PEM.")
+@click.option("--ca-file", type=FILE, metavar="FILE", help="Check the server's certificate against these authorities.")
+@click.option("--cert", type=FILE, metavar="FILE", help="Client certificate for x509, PEM.")
+@click.option("--key", type=FILE, metavar="FILE", help="Key of the client certificate, PEM.")
 @click.option(
     "--proxied", is_flag=True, help="A TLS proxy stands before the server: check its chain, do not bind to it."
 )
@@ -92,7 +99,7 @@ Commands (headless COMMAND --help):
 @click.option(
     "--check", is_flag=True, help="Check everything, log in, ask whether the job would be allowed; run nothing."
 )
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing at all, not even errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing at all, not even errors; wins over -v.")
 @click.option("-v", "--verbose", count=True, help="Say more: information, -vv messages sent, -vvv also received.")
 @click.version_option(headless.__version__, message="headless %(version)s")
 @click.pass_context
@@ -102,74 +109,110 @@ def launch(context: click.Context, /, **values: Any) -> int:
     \b
     headless -s HOST:7443 -u batch -p ~/.headless.secret -m nightly-report -t -1
     """
+    talk: Talk = context.obj
+    talk.verbosity = _choose_verbosity(context, values)
+    if context.args:
+        raise ParameterError(f"unexpected argument {context.args[0]!r}: arguments for the job come after --")
     environment = read_environment()
-    origins = context.meta.get("headless.origins", {})
+    arguments: tuple[str, ...] = context.meta["headless.arguments"]
     _drop_weaker(context, values)
-    settings = _build_settings(values, environment, context.meta.get("headless.arguments", ()))
-    talk = Talk(_verbosity(context, values))
+    try:
+        settings = _build_settings(values, environment, arguments)
+    except ParameterError as exc:
+        raise ParameterError(f"{exc}{_name_sources(context)}") from exc
     if not values["check"]:
         return run_job(settings, environment, talk)
-    if not (context.get_parameter_source("quiet") is ParameterSource.COMMANDLINE and values["quiet"]):
-        _show_settings(context, values, origins)
-    check_job(settings, environment, talk)
-    if not values["quiet"]:
-        click.echo("logged in, and the job would be allowed; nothing was run")
-    return 0
+    from headless.cli.check import run_check
+
+    return run_check(context, values, settings, environment, talk)
 
 
-def run_launch(argv: list[str]) -> int:
+def run_launch(argv: Sequence[str], talk: Talk) -> int:
     """Run a launch; return its exit code.
+
+    Args:
+        argv: without the program's name.
+        talk: gets its verbosity as soon as that is known.
 
     Raises:
         HeadlessError, click.ClickException: it could not be done, or the job did not end well.
     """
-    options, arguments = argv, []
-    if "--" in argv:
-        place = argv.index("--")
-        options, arguments = argv[:place], argv[place + 1 :]
     if not argv:
         raise ParameterError("no job given: use -m MODULE, -f FILE or -c CODE; see 'headless --help'")
+    place = argv.index("--") if "--" in argv else len(argv)
+    options, arguments = _spell_out(argv[:place]), tuple(argv[place + 1 :])
+    if "--quiet" in options:
+        talk.verbosity = -1
     known = {parameter.name or "" for parameter in launch.params} - {"help", "version"}
     found = read_launcher_files(read_environment().config_files, known)
-    context_settings = {name: _as_option(name, value, path) for name, (value, path) in found.items()}
-    with launch.make_context("headless", options, default_map=context_settings) as context:
-        context.meta["headless.arguments"] = tuple(arguments)
+    defaults = {name: _as_option(name, value, path) for name, (value, path) in found.items()}
+    with launch.make_context("headless", options, default_map=defaults, obj=talk) as context:
+        context.meta["headless.arguments"] = arguments
         context.meta["headless.origins"] = {name: path for name, (_, path) in found.items()}
         status = launch.invoke(context)
     return status if isinstance(status, int) else 0
 
 
+def _spell_out(words: Sequence[str]) -> list[str]:
+    """Put long options for short ones, each in one word with its value.
+
+    click would look for every short option among the long ones first, and for names that resemble it: 0.5 ms each.
+    What is no option of ours is left to click.
+    """
+    options = {name: option for option in launch.params if isinstance(option, click.Option) for name in option.opts}
+    spelled = []
+    rest = list(reversed(words))
+    while rest:
+        word = rest.pop()
+        is_short = word[:1] == "-" and word[1:2] not in ("", "-")
+        name, value = (word[:2], word[2:]) if is_short else (word.replace("_", "-"), "")
+        option = options.get(name)
+        if option is None or (is_short and (option.is_flag or option.count) and value[:1] == "-"):
+            spelled.append(word)
+            continue
+        long = max(option.opts, key=len)
+        if option.is_flag or option.count:
+            spelled.append(long)
+            rest += [f"-{value}"] if value else []
+        elif value or rest:
+            spelled.append(f"{long}={value or rest.pop()}")
+        else:
+            spelled.append(long)
+    return spelled
+
+
 def _as_option(name: str, value: Any, path: str) -> Any:
     """A value of a file as it would stand on the command line."""
-    option = next(parameter for parameter in launch.params if parameter.name == name)
-    is_flag = getattr(option, "is_flag", False)
-    if isinstance(value, bool) != is_flag or not isinstance(value, str | int | float | bool):
-        raise ParameterError(f"{path}: setting {name!r} must be {'true or false' if is_flag else 'a text or a number'}")
-    return value if is_flag or getattr(option, "count", False) else str(value)
+    option = next(item for item in launch.params if isinstance(item, click.Option) and item.name == name)
+    kinds: tuple[type, ...] = (str, int, float)
+    what = "a text or a number"
+    if option.count:
+        kinds, what = (int,), "a whole number"
+    elif option.is_flag:
+        kinds, what = (bool,), "true or false"
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise ParameterError(f"{path}: setting {name!r} must be {what}")
+    return value if option.is_flag or option.count else str(value)
 
 
 def _drop_weaker(context: click.Context, values: dict[str, Any]) -> None:
     """What to run is one setting: a module in a file does not stand beside code on the command line."""
-    given = {
-        name: STRENGTH.get(context.get_parameter_source(name) or ParameterSource.DEFAULT, 0) for name in JOB_OPTIONS
-    }
+    given = {name: _strength(context, name) for name in JOB_OPTIONS}
     strongest = max(given.values())
     for name in JOB_OPTIONS:
-        if given[name] < strongest or values[name] == "":
-            values[name] = None if given[name] < strongest else values[name]
+        if given[name] < strongest:
+            values[name] = None
 
 
 def _build_settings(values: dict[str, Any], environment: Environment, arguments: tuple[str, ...]) -> LaunchSettings:
-    jobs = [name for name in JOB_OPTIONS if values[name] is not None]
-    if len(jobs) != 1:
-        what = "no job given" if not jobs else "more than one job given"
-        raise ParameterError(f"{what}: use one of -m MODULE, -f FILE and -c CODE")
+    _check_texts(values, arguments)
     service = None if values["service"] is None else parse_address(values["service"])
-    if values["exit_code"] not in (None, "job"):
-        raise ParameterError(f"--exit-code {values['exit_code']!r}: the only choice is 'job'")
+    timeout_s = None if values["timeout"] is None else parse_timeout(values["timeout"])
+    if timeout_s is None and not (values["output"] is None and values["result"] is None):
+        raise ParameterError("--output and --result need --timeout: without it nobody waits for them")
     return LaunchSettings(
         service=service,
-        timeout_s=None if values["timeout"] is None else parse_timeout(values["timeout"]),
+        timeout_s=timeout_s,
         user=values["user"] or "",
         auth_type=_choose_auth_type(values, service),
         secret=_choose_secret(values, environment),
@@ -177,10 +220,10 @@ def _build_settings(values: dict[str, Any], environment: Environment, arguments:
         certificate=values["cert"] or "",
         key=values["key"] or "",
         is_proxied=values["proxied"],
-        module=values["module"],
+        module=None if values["module"] is None else check_name(values["module"], "--module"),
         script=values["py_file"],
         code=values["py_code"],
-        name=values["name"] or "",
+        name=check_name(values["name"], "--name") if values["name"] else "",
         arguments=arguments,
         stdin=values["stdin"],
         output=values["output"],
@@ -188,6 +231,25 @@ def _build_settings(values: dict[str, Any], environment: Environment, arguments:
         job_status=values["exit_code"] == "job",
         connect_for_s=_parse_seconds(values["connect_for"]),
     )
+
+
+def _check_texts(values: dict[str, Any], arguments: tuple[str, ...]) -> None:
+    """What is wrong with single values: nothing to run, something empty (an unset variable of a shell), not UTF-8."""
+    jobs = [name for name in JOB_OPTIONS if values[name] is not None]
+    if len(jobs) != 1:
+        what = "no job given" if not jobs else "more than one job given"
+        raise ParameterError(f"{what}: use one of -m MODULE, -f FILE and -c CODE")
+    for name in (*JOB_OPTIONS, "output", "result"):
+        if values[name] == "":
+            raise ParameterError(f"--{name.replace('_', '-')} is empty: give it a value or leave it out")
+    if values["exit_code"] not in (None, "job"):
+        raise ParameterError(f"--exit-code {values['exit_code']!r}: the only choice is 'job'")
+    texts = [text for name, text in values.items() if name not in PATH_OPTIONS and isinstance(text, str)]
+    for text in (*texts, *arguments):
+        try:
+            text.encode()
+        except UnicodeEncodeError as exc:
+            raise ParameterError(f"{ascii(text)[:80]} is not UTF-8: write it so, or put it into a file") from exc
 
 
 def _choose_auth_type(values: dict[str, Any], service: Address | None) -> str:
@@ -222,24 +284,25 @@ def _parse_seconds(text: str) -> float:
     return seconds
 
 
-def _verbosity(context: click.Context, values: dict[str, Any]) -> int:
-    sources = {name: context.get_parameter_source(name) for name in ("quiet", "verbose")}
-    if values["quiet"] and values["verbose"]:
-        if sources["quiet"] == sources["verbose"]:
-            raise ParameterError("--quiet and --verbose do not go together")
-        strengths = {name: STRENGTH.get(source or ParameterSource.DEFAULT, 0) for name, source in sources.items()}
-        return -1 if strengths["quiet"] > strengths["verbose"] else int(values["verbose"])
-    return -1 if values["quiet"] else int(values["verbose"])
+def _choose_verbosity(context: click.Context, values: dict[str, Any]) -> int:
+    """Quiet wins, unless ``--verbose`` comes from a stronger place."""
+    if values["quiet"] and not (values["verbose"] and _strength(context, "verbose") > _strength(context, "quiet")):
+        return -1
+    return int(values["verbose"])
 
 
-def _show_settings(context: click.Context, values: dict[str, Any], origins: dict[str, str]) -> None:
-    """Print what was resolved and where each value comes from."""
-    words = {ParameterSource.COMMANDLINE: "option", ParameterSource.ENVIRONMENT: "variable"}
-    for name, value in values.items():
-        if value in (None, False, 0) or name == "check":
-            continue
-        source = context.get_parameter_source(name) or ParameterSource.DEFAULT
-        is_from_file = source is ParameterSource.DEFAULT_MAP
-        origin = origins.get(name, "file") if is_from_file else words.get(source, "default")
-        click.echo(f"{name.replace('_', '-'):12} {value}  ({origin})")
-    sys.stdout.flush()
+def _strength(context: click.Context, name: str) -> int:
+    return STRENGTH.get(context.get_parameter_source(name) or ParameterSource.DEFAULT, 0)
+
+
+def _name_sources(context: click.Context) -> str:
+    """A clause on where settings come from that do not stand on the command line."""
+    origins: dict[str, str] = context.meta["headless.origins"]
+    places = [
+        f"HEADLESS_{name.upper()}"
+        if _strength(context, name) == STRENGTH[ParameterSource.ENVIRONMENT]
+        else origins[name]
+        for name in context.params
+        if 0 < _strength(context, name) < STRENGTH[ParameterSource.COMMANDLINE]
+    ]
+    return f" (settings also come from {', '.join(dict.fromkeys(places))})" if places else ""

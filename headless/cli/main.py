@@ -1,18 +1,17 @@
 """The command ``headless``: options mean a launch, a word means a command. The one error boundary."""
 
+import errno
 import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import click
 
-from headless.errors import HeadlessError
+from headless.config import read_completion
+from headless.errors import HeadlessError, ParameterError
 from headless.launcher.interrupts import Interrupted
-
-if TYPE_CHECKING:
-    from headless.launcher.talk import Talk
+from headless.launcher.talk import Talk
 
 __all__ = ["COMMANDS", "main"]
 
@@ -25,6 +24,9 @@ COMMANDS = {
     "completion": "headless.cli.completion",
 }
 
+# What a full disk or a broken one answers to a write: no bug of ours.
+NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line, and return its exit code; a signal ends the process as that signal does.
@@ -32,21 +34,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: without the program's name; ``None`` for those of this process.
     """
-    argv = list(sys.argv[1:] if arguments is None else arguments)
+    _fill_standard_descriptors()
+    code = _run_guarded(tuple(sys.argv[1:] if arguments is None else arguments), Talk(0))
+    _drop_unwritten()
+    return code
+
+
+def _run_guarded(argv: tuple[str, ...], talk: Talk) -> int:
+    """The error boundary."""
     try:
-        return _run(argv)
+        return _run(argv, talk)
     except click.exceptions.Exit as exc:
         return exc.exit_code
     except click.Abort:
         return _die(signal.SIGINT)
     except click.ClickException as exc:
-        return _fail(argv, exc.format_message().replace("\n", " "), 2)
+        return _fail(talk, exc.format_message(), ParameterError.exit_code)
     except HeadlessError as exc:
         if type(exc) is not HeadlessError:
-            return _fail(argv, str(exc), exc.exit_code)
-        return _report_bug(argv, exc)
+            return _fail(talk, str(exc), exc.exit_code)
+        return _report_bug(talk, argv, exc)
     except Interrupted as exc:
-        _fail(argv, str(exc), 0)
+        talk.error(str(exc))
         return _die(exc.number)
     except KeyboardInterrupt:
         return _die(signal.SIGINT)
@@ -54,33 +63,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone; like every filter, end by the signal that says so.
         return _die(getattr(signal, "SIGPIPE", signal.SIGTERM))
     except Exception as exc:  # noqa: BLE001  # the boundary: a bug is told as such
-        return _report_bug(argv, exc)
+        if isinstance(exc, OSError) and exc.errno in NOT_WRITTEN and exc.filename is None:
+            return _fail(talk, f"the output could not be written: {exc.strerror}", ParameterError.exit_code)
+        return _report_bug(talk, argv, exc)
 
 
-def _run(argv: list[str]) -> int:
+def _run(argv: tuple[str, ...], talk: Talk) -> int:
+    if instruction := read_completion():
+        from headless.cli.completion import complete
+
+        return complete(instruction)
     if argv and not argv[0].startswith("-"):
         from headless.cli.commands import run_command
 
         return run_command(argv)
     from headless.cli.launch import run_launch
 
-    return run_launch(argv)
+    return run_launch(argv, talk)
 
 
-def _talk(argv: Sequence[str]) -> "Talk":
-    """A quiet one if the launcher was told to be; options may be half parsed or wrong when this is needed."""
-    from headless.launcher.talk import Talk
+def _fill_standard_descriptors() -> None:
+    """Where one of the three is closed, open the null device: else the next file opened would take its place.
 
-    options = argv[: argv.index("--")] if "--" in argv else argv
-    is_launch = not argv or argv[0].startswith("-")
-    is_quiet = is_launch and any(
-        item == "--quiet" or (item.startswith("-q") and set(item[1:]) <= {"q"}) for item in options
-    )
-    return Talk(-1 if is_quiet else 0)
+    Python has decided by now that such a stream is ``None``, and nothing is written to it.
+    """
+    if sys.stdin is None or sys.stdout is None or sys.stderr is None:
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+            pass
+        os.close(descriptor)
 
 
-def _fail(argv: Sequence[str], message: str, code: int) -> int:
-    _talk(argv).error(message)
+def _drop_unwritten() -> None:
+    """What a full disk has not taken, Python would try to write once more at its end, and exit with 120."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            setattr(sys, name, None)
+
+
+def _fail(talk: Talk, message: str, code: int) -> int:
+    talk.error(message)
     return code
 
 
@@ -92,7 +117,7 @@ def _die(number: int) -> int:
     return 128 + number
 
 
-def _report_bug(argv: Sequence[str], exc: BaseException) -> int:
+def _report_bug(talk: Talk, argv: Sequence[str], exc: BaseException) -> int:
     from headless.cli.bugs import write_report
 
-    return _fail(argv, f"a bug in headless: {type(exc).__name__}: {exc}: {write_report(argv, exc)}", 70)
+    return _fail(talk, f"a bug in headless: {type(exc).__name__}: {exc}: {write_report(argv, exc)}", 70)

@@ -33,7 +33,8 @@ def stop() -> None:
     """Stop the embedded server: it takes no more jobs, waits for the running ones, and ends."""
     answer = _ask("server.stop")
     if answer["running"]:
-        click.echo(f"stopping; {answer['running']} running jobs end first")
+        jobs = "1 running job ends" if answer["running"] == 1 else f"{answer['running']} running jobs end"
+        click.echo(f"stopping; {jobs} first")
 
 
 def _ask(method: str) -> dict[str, Any]:

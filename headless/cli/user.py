@@ -1,9 +1,11 @@
 """``headless user``: who may log in to a server, how, and what each may run."""
 
+import contextlib
 import os
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -17,6 +19,7 @@ if sys.platform == "win32":
 
 __all__ = ["user"]
 
+STDIN_LIMIT = 4096  # bytes that are looked at; bcrypt takes 72
 EXIT_STATUS = "\n\n\b\nExit status: 0 done, 2 nothing was changed."
 
 
@@ -83,24 +86,24 @@ def add(name: str, state: str | None, secret_out: str | None, password_stdin: bo
     from headless.server.users import User
 
     logins = _choose_logins(options)
-    store = _open_store(state)
-    if name in store.load():
-        raise ParameterError(f"there is a user {name!r} already: see 'headless user list'")
-    secret = _make_secret(secret_out, password_stdin) if "challenge" in logins else None
     _refuse_unused_secret(logins, secret_out, password_stdin)
-    store.add(
-        User(
-            name,
-            logins=logins,
-            secret=secret,
-            os_user=options["os_user"] or "",
-            subjects=options["subjects"],
-            run_as=options["run_as"] or "",
-            modules=options["modules"],
-            scripts=options["script"],
-            code=options["code"],
-        )
+    user = User(
+        name,
+        logins=logins,
+        os_user=options["os_user"] or "",
+        subjects=options["subjects"],
+        run_as=options["run_as"] or "",
+        modules=options["modules"],
+        scripts=options["script"],
+        code=options["code"],
     )
+    store = _open_store(state, create=True)
+    store.check_new(user)
+    if "challenge" not in logins:
+        store.add(user)
+        return
+    with _make_secret(secret_out, password_stdin) as secret:
+        store.add(replace(user, secret=secret))
 
 
 @user.command(name="list", epilog=EXIT_STATUS)
@@ -141,11 +144,9 @@ def remove(name: str, state: str | None) -> None:
 def passwd(name: str, state: str | None, secret_out: str | None, password_stdin: bool) -> None:
     """Give a user a new password; the old secret file is worth nothing then."""
     store = _open_store(state)
-    entry = store.load().get(name)
-    if entry is None:
-        raise ParameterError(f"there is no user {name!r}: see 'headless user list'")
-    secret = _make_secret(secret_out, password_stdin)
-    store.change(name, secret=secret, logins=tuple(dict.fromkeys((*entry.logins, "challenge"))))
+    store.require(name)
+    with _make_secret(secret_out, password_stdin) as secret:
+        store.change(name, lambda entry: {"secret": secret, "logins": _merge(entry.logins, ["challenge"])})
 
 
 @user.command(epilog=EXIT_STATUS)
@@ -155,17 +156,20 @@ def passwd(name: str, state: str | None, secret_out: str | None, password_stdin:
 @_state_option
 def allow(name: str, state: str | None, **options: Any) -> None:
     """Allow a user more."""
-    store = _open_store(state)
-    entry = _require(store.load(), name)
-    changes: dict[str, Any] = {
-        "modules": tuple(dict.fromkeys((*entry.modules, *options["modules"]))),
-        "scripts": entry.scripts or options["script"],
-        "code": entry.code or options["code"],
-        "subjects": tuple(dict.fromkeys((*entry.subjects, *options["subjects"]))),
-    }
-    changes |= {key: options[key] for key in ("os_user", "run_as") if options[key] is not None}
-    logins = [*entry.logins, *(["x509"] if options["subjects"] else []), *(["osuser"] if options["os_user"] else [])]
-    store.change(name, **changes, logins=tuple(dict.fromkeys(logins)))
+    if all(value in (None, (), False) for value in options.values()):
+        raise ParameterError("say what to allow: --module, --script, --code, --run-as, --os-user or --subject")
+    given = {key: options[key] for key in ("os_user", "run_as") if options[key] is not None}
+    _open_store(state).change(
+        name,
+        lambda entry: {
+            "modules": _merge(entry.modules, options["modules"]),
+            "scripts": entry.scripts or options["script"],
+            "code": entry.code or options["code"],
+            "subjects": _merge(entry.subjects, options["subjects"]),
+            "logins": _merge(entry.logins, _implied_logins(options)),
+            **given,
+        },
+    )
 
 
 @user.command(epilog=EXIT_STATUS)
@@ -174,13 +178,17 @@ def allow(name: str, state: str | None, **options: Any) -> None:
 @_state_option
 def deny(name: str, state: str | None, modules: tuple[str, ...], script: bool, code: bool) -> None:
     """Take back what a user was allowed; patterns are taken back as they were given."""
-    store = _open_store(state)
-    entry = _require(store.load(), name)
-    unknown = [pattern for pattern in modules if pattern not in entry.modules]
-    if unknown:
-        raise ParameterError(f"{name} was not allowed {unknown[0]!r}: see 'headless user list'")
-    left = tuple(pattern for pattern in entry.modules if pattern not in modules)
-    store.change(name, modules=left, scripts=entry.scripts and not script, code=entry.code and not code)
+    if not (modules or script or code):
+        raise ParameterError("say what to take back: --module, --script or --code; or see 'headless user disable'")
+
+    def take_back(entry: Any) -> dict[str, Any]:
+        unknown = [pattern for pattern in modules if pattern not in entry.modules]
+        if unknown:
+            raise ParameterError(f"{name} was not allowed {unknown[0]!r}: see 'headless user list'")
+        left = tuple(pattern for pattern in entry.modules if pattern not in modules)
+        return {"modules": left, "scripts": entry.scripts and not script, "code": entry.code and not code}
+
+    _open_store(state).change(name, take_back)
 
 
 @user.command(epilog=EXIT_STATUS)
@@ -188,7 +196,7 @@ def deny(name: str, state: str | None, modules: tuple[str, ...], script: bool, c
 @_state_option
 def disable(name: str, state: str | None) -> None:
     """Let a user log in no more, and keep what it was allowed."""
-    _open_store(state).change(name, enabled=False)
+    _open_store(state).change(name, lambda _: {"enabled": False})
 
 
 @user.command(epilog=EXIT_STATUS)
@@ -196,22 +204,27 @@ def disable(name: str, state: str | None) -> None:
 @_state_option
 def enable(name: str, state: str | None) -> None:
     """Let a disabled user log in again."""
-    _open_store(state).change(name, enabled=True)
+    _open_store(state).change(name, lambda _: {"enabled": True})
 
 
-def _open_store(state: str | None) -> Any:
+def _open_store(state: str | None, *, create: bool = False) -> Any:
+    """The users of a state folder; only the first user of a server that has never run needs ``create``."""
     from headless.server.service import prepare_state
     from headless.server.users import UserStore
 
     folder = os.path.abspath(state or default_state(read_environment().state_folder))
+    if not create and not os.path.isdir(folder):
+        raise ParameterError(f"there is no state folder {folder}: give --state FOLDER of the server")
     prepare_state(folder)
     return UserStore(folder)
 
 
-def _require(users: Any, name: str) -> Any:
-    if name not in users:
-        raise ParameterError(f"there is no user {name!r}: see 'headless user list'")
-    return users[name]
+def _merge(old: Sequence[str], new: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*old, *new)))
+
+
+def _implied_logins(options: dict[str, Any]) -> list[str]:
+    return (["x509"] if options["subjects"] else []) + (["osuser"] if options["os_user"] else [])
 
 
 def _choose_logins(options: dict[str, Any]) -> tuple[str, ...]:
@@ -221,8 +234,7 @@ def _choose_logins(options: dict[str, Any]) -> tuple[str, ...]:
     for login in logins:
         if login not in LOGIN_TYPES:
             raise ParameterError(f"--login {login!r}: use {', '.join(LOGIN_TYPES)}")
-    implied = (["x509"] if options["subjects"] else []) + (["osuser"] if options["os_user"] else [])
-    return tuple(dict.fromkeys((*logins, *implied))) or ("challenge",)
+    return _merge(logins, _implied_logins(options)) or ("challenge",)
 
 
 def _refuse_unused_secret(logins: tuple[str, ...], secret_out: str | None, password_stdin: bool) -> None:
@@ -230,8 +242,9 @@ def _refuse_unused_secret(logins: tuple[str, ...], secret_out: str | None, passw
         raise ParameterError("a secret is for --login challenge only")
 
 
-def _make_secret(secret_out: str | None, password_stdin: bool) -> Any:
-    """Make what the server keeps of a new secret, and the secret file if one is wanted."""
+@contextlib.contextmanager
+def _make_secret(secret_out: str | None, password_stdin: bool) -> Iterator[Any]:
+    """Make what the server keeps of a new secret, and the secret file if one is wanted; an error takes it away."""
     from headless.launcher.secret import create_secret, hash_password
     from headless.protocol.scram import build_verifier
     from headless.server.users import Secret
@@ -241,18 +254,35 @@ def _make_secret(secret_out: str | None, password_stdin: bool) -> Any:
     salt = bcrypt.gensalt(12).decode()
     if secret_out and password_stdin:
         raise ParameterError("--secret-out makes its own password: leave --password-stdin out")
-    if secret_out:
-        text = hash_password(secrets.token_urlsafe(48), salt)
-        create_secret(secret_out, text)
-    else:
-        text = hash_password(_read_password(password_stdin), salt)
-    return Secret(salt, build_verifier(text, secrets.token_bytes(16)))
+    text = hash_password(secrets.token_urlsafe(48) if secret_out else _read_password(password_stdin), salt)
+    secret = Secret(salt, build_verifier(text, secrets.token_bytes(16)))
+    if not secret_out:
+        yield secret
+        return
+    create_secret(secret_out, text)
+    try:
+        yield secret
+    except BaseException:
+        os.unlink(secret_out)
+        raise
 
 
 def _read_password(from_stdin: bool) -> str:
     if from_stdin:
-        return sys.stdin.readline().removesuffix("\n")
+        return _read_stdin()
     if sys.stdin is None or not sys.stdin.isatty():
         raise ParameterError("there is no terminal to type a password: give --secret-out FILE or --password-stdin")
     password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return password
+
+
+def _read_stdin() -> str:
+    """One line; its end does not belong to the password."""
+    data = b"" if sys.stdin is None else sys.stdin.buffer.read(STDIN_LIMIT)
+    data = data.removesuffix(b"\n").removesuffix(b"\r")
+    if b"\n" in data:
+        raise ParameterError("--password-stdin: standard input has more than one line")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as exc:
+        raise ParameterError("--password-stdin: the password is not UTF-8") from exc

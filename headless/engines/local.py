@@ -7,7 +7,6 @@ working folder.
 import asyncio
 import json
 import os
-import shutil
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from headless.engines.base import CannotStart, EngineJob, Phase, Status
-from headless.execution.files import write_atomically
+from headless.execution.files import remove_tree, write_atomically
 from headless.execution.supervisor import EXIT, PLAN, PROGRESS, RESULT, is_claimed
 from headless.execution.warm import WarmStart
 from headless.job import REPORT_FD, Ending, Outcome
@@ -90,7 +89,7 @@ class LocalEngine:
 
     async def release(self, handle: str) -> None:
         """See :meth:`Engine.release`."""
-        await asyncio.to_thread(shutil.rmtree, handle, ignore_errors=True)
+        await asyncio.to_thread(remove_tree, handle)
 
     def subscribe(self, changed: Callable[[str], None]) -> None:
         """See :meth:`Engine.subscribe`."""
@@ -107,9 +106,19 @@ class LocalEngine:
         await asyncio.get_running_loop().run_in_executor(self._starter, function, *arguments)
 
     def _start(self, handle: str, job: EngineJob) -> None:
-        work = os.path.join(handle, WORK)
         # Other users' jobs must be able to reach their working folder: the way is open, the files on it are not.
         os.mkdir(handle, 0o711 if job.user else 0o700)
+        try:
+            self._write_plan(handle, job)
+            self._warm.start(handle)
+        except OSError:
+            if is_claimed(handle):
+                return  # only the answer was lost: its supervisor is at work
+            remove_tree(handle)
+            raise
+
+    def _write_plan(self, handle: str, job: EngineJob) -> None:
+        work = os.path.join(handle, WORK)
         os.mkdir(work, 0o700)
         script = job.script
         if script is None:
@@ -135,7 +144,6 @@ class LocalEngine:
             "doorbell": os.path.join("..", "doorbell"),  # relative: a socket's path has at most 107 bytes
         }
         write_atomically(os.path.join(handle, PLAN), json.dumps(plan).encode(), durable=False)
-        self._warm.start(handle)
 
     def _open_doorbell(self) -> socket.socket:
         doorbell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

@@ -1,9 +1,11 @@
 """Files that are whole or not there: written under another name, synced, renamed. Only the standard library."""
 
 import os
+import shutil
 import sys
+from contextlib import suppress
 
-__all__ = ["sync_folder", "write_atomically"]
+__all__ = ["remove_tree", "sync_folder", "write_atomically"]
 
 
 def write_atomically(path: str, data: bytes, *, durable: bool = True, mode: int = 0o600) -> None:
@@ -51,3 +53,21 @@ def sync_folder(folder: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove_tree(folder: str) -> None:
+    """Remove a folder and all that is in it, also folders that their owner has made read-only. Never raises.
+
+    Whatever could use the folder must have ended. What cannot be removed stays.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    # Not as root, whom no mode stops: it must not change the mode of what somebody puts in a folder's place.
+    if sys.platform != "win32" and os.geteuid() != 0 and os.path.isdir(folder):
+        with suppress(OSError):
+            os.chmod(folder, 0o700)
+        for path, folders, _ in os.walk(folder):
+            for place in (os.path.join(path, name) for name in folders):
+                with suppress(OSError):
+                    if not os.path.islink(place):
+                        os.chmod(place, 0o700)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -116,4 +116,5 @@ def _read_parent(pid: int) -> int:
             fields = file.read().rpartition(b")")[2].split()
     except OSError:
         return 0
-    return int(fields[1]) if fields[0] != b"Z" else 0
+    # A process whose first thread has ended is a zombie, too, and lives as long as its other threads.
+    return int(fields[1]) if fields[0] != b"Z" or int(fields[17]) > 1 else 0

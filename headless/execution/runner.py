@@ -4,11 +4,13 @@ Used in a warm interpreter (a fork of one that is already up) and in a cold one 
 Only the standard library: the interpreter may be one without headless.
 """
 
+import builtins
 import fcntl
 import io
 import os
 import signal
 import sys
+import time
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
@@ -40,8 +42,15 @@ class Program:
         self.user: Mapping[str, Any] | None = plan["user"]
 
 
-def become_program(program: Program, stdout: int, stderr: int, report: int) -> None:
+def become_program(program: Program, stdout: int, stderr: int, report: int, supervisor: int) -> None:
     """Give this freshly forked process the surroundings of the job: session, descriptors, user, folder, environment.
+
+    Args:
+        program: what it will run.
+        stdout: pipe to the supervisor.
+        stderr: pipe to the supervisor.
+        report: pipe to the supervisor.
+        supervisor: its process id.
 
     Raises:
         OSError: the input, the folder or the user is not to be had.
@@ -53,28 +62,36 @@ def become_program(program: Program, stdout: int, stderr: int, report: int) -> N
     for target, source in enumerate(sources):
         os.dup2(source, target)
     os.closerange(REPORT_FD + 1, 4096)
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.set_wakeup_fd(-1)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    _reset_signals()
     if program.user is not None:
         os.setgroups(program.user["groups"])
         os.setgid(program.user["gid"])
         os.setuid(program.user["uid"])
-    _die_with_supervisor()
+    _die_with_supervisor(supervisor)
     os.umask(0o077)
     os.chdir(program.work)
     os.environ.clear()
     os.environ.update(program.environment)
+    time.tzset()  # the C library of a warm interpreter has looked at TZ already
 
 
-def _die_with_supervisor() -> None:
+def _reset_signals() -> None:
+    """As Python finds them in a login shell. A shell's ``&`` and nohup leave some ignored, and that is inherited."""
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}:
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _die_with_supervisor(supervisor: int) -> None:
     """If the supervisor is killed the job counts as lost: it must not go on unseen. Cleared by setuid(2): after it."""
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != supervisor:  # it was killed before it could be asked for
+            os._exit(127)
 
 
 def exec_program(program: Program) -> NoReturn:
@@ -99,7 +116,7 @@ def run_program(script: str, import_folder: str, arguments: Sequence[str]) -> No
         arguments: ``sys.argv`` from its second item on.
     """
     main = types.ModuleType("__main__")
-    main.__dict__.update(__file__=script, __builtins__=__builtins__)
+    main.__dict__.update(__file__=script, __builtins__=builtins)
     sys.modules["__main__"] = main
     sys.argv = [script, *arguments]
     if import_folder:
@@ -123,13 +140,21 @@ def _report_exception(exc: BaseException) -> NoReturn:
     trace = exc.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
-    reason = " ".join(f"{type(exc).__name__}: {exc}".split())[:REASON_LIMIT]
-    send_report({"exception": reason})
+    send_report({"exception": _describe_exception(exc)})
     sys.excepthook(type(exc), exc.with_traceback(trace), trace)
     if isinstance(exc, KeyboardInterrupt):
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
+        sys.excepthook = lambda *_: None  # it has been printed; the interpreter cleans up and dies of SIGINT
+        raise exc
     raise SystemExit(1) from None
+
+
+def _describe_exception(exc: BaseException) -> str:
+    """One line: its type, and its text if it can be had."""
+    try:
+        text = str(exc)
+    except Exception:  # noqa: BLE001  # the job's own code, and as wrong as the rest of it
+        text = "(its text cannot be had)"
+    return " ".join(f"{type(exc).__name__}: {text}".split())[:REASON_LIMIT]
 
 
 def send_report(message: dict[str, Any]) -> None:

@@ -10,7 +10,6 @@ import fcntl
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import struct
@@ -21,7 +20,7 @@ from typing import Any
 if sys.platform == "win32":
     raise ImportError("jobs run on POSIX systems only: give --service HOST:PORT of a server")
 
-from headless.execution.files import write_atomically
+from headless.execution.files import remove_tree, write_atomically
 from headless.execution.processes import become_subreaper, end_descendants, name_process
 from headless.execution.runner import Program, become_program, exec_program
 from headless.execution.spool import Spool
@@ -34,10 +33,12 @@ EXIT = "exit.json"  # the outcome; written once
 PROGRESS = "progress.json"  # [done, total]; not durable
 RESULT = "result.json"  # the last value of job.result
 
+STREAMS = ("stdout", "stderr")
 READ_SIZE = 64 * 1024
 REPORT_LIMIT = 2 << 20  # bytes of one report line; a result of 1 MiB is the longest that job.result sends
 LINGER_S = 1.0  # in which children may end by themselves after the job's own process
 POLL_MS = 500  # only a safety net: pipes and SIGCHLD wake the supervisor
+NOT_STARTED = 127  # exit status of a job's process that never came to run it, as of a shell's
 RETRY_S = 1.0  # between two tries to write the outcome on a full disk
 
 
@@ -89,6 +90,7 @@ class Supervisor:
     def __init__(self, plan: dict[str, Any]) -> None:
         self._plan = plan
         self._started = time.monotonic()
+        self._pid = 0
         self._spools: dict[int, Spool] = {}
         self._report = bytearray()
         self._report_fd = -1
@@ -108,34 +110,51 @@ class Supervisor:
 
     def run(self) -> Program | None:
         """Start the job, follow it, write its outcome; in the job's process return what to run."""
-        program = Program(self._plan)
-        limit = self._plan["spool_limit"]
-        pipes = {name: os.pipe2(os.O_CLOEXEC) for name in ("stdout", "stderr", "report")}
-        for name in ("stdout", "stderr"):
-            self._spools[pipes[name][0]] = Spool(name, limit)
-        self._report_fd = pipes["report"][0]
-        pid = os.fork()
-        if pid == 0:
-            return _enter_program(program, *(pipes[name][1] for name in ("stdout", "stderr", "report")))
-        for reader, writer in pipes.values():
-            os.close(writer)
-            os.set_blocking(reader, False)
-            self._poll.register(reader, select.POLLIN)
-        self._poll.register(self._wakeup, select.POLLIN)
+        try:
+            program = self._start()
+        except OSError as exc:
+            self._not_started = f"the job could not be started: {exc.strerror or exc}"
+            self._finish(NOT_STARTED << 8, 0)
+            return None
+        if program is not None:
+            return program
         self._ring()
-        status = self._follow(pid)
+        status = self._follow()
         left = end_descendants(LINGER_S, self._plan["grace_s"], self._wait)
         while self._pump(0):
             pass
         self._finish(status, left)
         return None
 
-    def _follow(self, pid: int) -> int:
+    def _start(self) -> Program | None:
+        """Make the pipes and the job's process; in that return what to run.
+
+        Raises:
+            OSError: no room on the disk, or for a process.
+        """
+        program = Program(self._plan)
+        limit = self._plan["spool_limit"]
+        pipes = {name: os.pipe2(os.O_CLOEXEC) for name in (*STREAMS, "report")}
+        for name in STREAMS:
+            self._spools[pipes[name][0]] = Spool(name, limit)
+        self._report_fd = pipes["report"][0]
+        supervisor = os.getpid()
+        self._pid = os.fork()
+        if self._pid == 0:
+            return _enter_program(program, supervisor, *(pipes[name][1] for name in (*STREAMS, "report")))
+        for reader, writer in pipes.values():
+            os.close(writer)
+            os.set_blocking(reader, False)
+            self._poll.register(reader, select.POLLIN)
+        self._poll.register(self._wakeup, select.POLLIN)
+        return None
+
+    def _follow(self) -> int:
         """Drain the outputs until the job's own process has ended; return its wait status."""
         while True:
             self._pump(POLL_MS)
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:  # adopted children are reaped on the way
-                if ended[0] == pid:
+                if ended[0] == self._pid:
                     return ended[1]
 
     def _wait(self, limit_s: float) -> None:
@@ -166,7 +185,7 @@ class Supervisor:
         for line in lines:
             try:
                 message = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue  # the job itself has written there; it is its own loss
             if isinstance(message, dict):
                 self._take_message(message)
@@ -194,9 +213,11 @@ class Supervisor:
                 write_atomically(EXIT, json.dumps(outcome).encode(), durable=True)
                 break
             except OSError:
+                if _is_folder_gone():
+                    return  # with the whole state: nobody will ever ask
                 time.sleep(RETRY_S)
         self._ring()
-        shutil.rmtree(self._plan["work"], ignore_errors=True)
+        remove_tree(self._plan["work"])
 
     def _build_outcome(self, status: int, left: int) -> dict[str, Any]:
         code = os.waitstatus_to_exitcode(status)
@@ -211,7 +232,7 @@ class Supervisor:
             ending = "status"
         if left:
             reasons.append(f"{left} process{'es' if left > 1 else ''} it left behind had to be ended")
-        spools = dict(zip(("stdout", "stderr"), self._spools.values(), strict=True))
+        spools = dict(zip(STREAMS, self._spools.values(), strict=False))  # fewer, if not even they could be made
         reasons += [f"{name} could not be kept: {spool.error}" for name, spool in spools.items() if spool.error]
         return {
             "ending": ending,
@@ -229,10 +250,10 @@ class Supervisor:
             return
 
 
-def _enter_program(program: Program, stdout: int, stderr: int, report: int) -> Program:
+def _enter_program(program: Program, supervisor: int, stdout: int, stderr: int, report: int) -> Program:
     """In the forked child: become the job, warm; or exec the cold interpreter. A failure is told and ends it."""
     try:
-        become_program(program, stdout, stderr, report)
+        become_program(program, stdout, stderr, report, supervisor)
         name_process(os.path.basename(program.script))
         if program.python:
             exec_program(program)
@@ -244,8 +265,16 @@ def _enter_program(program: Program, stdout: int, stderr: int, report: int) -> P
                 break
             except OSError:
                 continue
-        os._exit(127)
+        os._exit(NOT_STARTED)
     return program
+
+
+def _is_folder_gone() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _read(descriptor: int) -> bytes | None:

@@ -8,6 +8,7 @@ id, or ``-`` and the reason.
 """
 
 import gc
+import io
 import json
 import os
 import signal
@@ -26,6 +27,8 @@ from headless.execution.supervisor import supervise
 __all__ = ["WarmStart", "main"]
 
 MESSAGE_SIZE = 8192  # a folder's name is at most 4096 bytes (PATH_MAX)
+ANSWER_LIMIT_S = 30.0  # for a fork; more means that something holds the interpreter
+END_LIMIT_S = 5.0  # in which it must end once its socket is closed
 
 
 class WarmStart:
@@ -48,8 +51,8 @@ class WarmStart:
         for is_last in (False, True):
             try:
                 return self._ask(folder)
-            except (BrokenPipeError, ConnectionError, EOFError) as exc:
-                self.close()
+            except (ConnectionError, EOFError, TimeoutError) as exc:
+                self._kill()
                 if is_last:
                     raise OSError(f"the warm interpreter does not answer: {exc}") from exc
         raise AssertionError("unreachable")
@@ -59,7 +62,19 @@ class WarmStart:
         if self._socket is not None:
             self._socket.close()
         if self._process is not None:
+            try:
+                self._process.wait(END_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                self._kill()
+        self._socket = self._process = None
+
+    def _kill(self) -> None:
+        """End an interpreter that does not answer, so that it cannot start later what it was asked for."""
+        if self._process is not None:
+            self._process.kill()
             self._process.wait()
+        if self._socket is not None:
+            self._socket.close()
         self._socket = self._process = None
 
     def open(self) -> socket.socket:
@@ -79,6 +94,7 @@ class WarmStart:
                 env=dict(self._environment),
                 start_new_session=True,
             )
+        ours.settimeout(ANSWER_LIMIT_S)
         self._socket = ours
         return ours
 
@@ -108,6 +124,7 @@ def main() -> None:
     gc.freeze()
     program = _serve(channel)
     if program is not None:
+        _renew_streams()
         run_program(program.script, program.import_folder, program.arguments)
 
 
@@ -117,6 +134,19 @@ def _preload() -> None:
 
     re.compile("")
     json.dumps({})
+
+
+def _renew_streams() -> None:
+    """Make ``sys.stdin`` and the others anew: they remember what they found out about the descriptors of before."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        old = getattr(sys, name)
+        raw = io.FileIO(number, "r" if number == 0 else "w", closefd=False)
+        raw.name = f"<{name}>"
+        buffer = io.BufferedReader(raw) if number == 0 else io.BufferedWriter(raw)
+        stream = io.TextIOWrapper(buffer, old.encoding, old.errors, line_buffering=number > 0)
+        stream.mode = old.mode  # type: ignore[misc]  # an attribute as any other, of which sys.stdout has one
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
 
 
 def _serve(channel: socket.socket) -> Program | None:

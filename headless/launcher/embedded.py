@@ -17,7 +17,8 @@ from headless.transport.address import MAX_UNIX_PATH, UnixAddress
 __all__ = ["IDLE_EXIT_S", "embedded_addresses", "embedded_state", "ensure_server", "server_command"]
 
 IDLE_EXIT_S = 300.0
-START_LIMIT_S = 30.0
+START_LIMIT_S = 30.0  # of the server's start, and before it of the wait for the one before to end
+STEP_S = 0.02
 READY = b"ready\n"
 SOCKET = "server.sock"
 
@@ -34,12 +35,17 @@ def embedded_addresses(environment: Environment) -> list[UnixAddress]:
     state folder in any case, and both kinds of launch come to the same one.
 
     Raises:
-        ParameterError: there is no embedded server on this system, or the path is too long for a socket.
+        ParameterError: there is no embedded server on this system, the path is too long for a socket, or the folder
+            is another user's.
     """
     if sys.platform == "win32":
         raise ParameterError("there is no embedded server on Windows: give --service HOST:PORT")
-    paths = [os.path.join(embedded_state(environment), SOCKET)]
-    if environment.runtime_folder:
+    state = embedded_state(environment)
+    if not _is_own(state):
+        raise ParameterError(f"{state} belongs to another user: set XDG_STATE_HOME to a folder of yours")
+    paths = [os.path.join(state, SOCKET)]
+    # su and sudo may leave another user's runtime folder in the environment: its server is not ours.
+    if environment.runtime_folder and os.path.isdir(environment.runtime_folder) and _is_own(environment.runtime_folder):
         paths.insert(0, os.path.join(environment.runtime_folder, "headless", SOCKET))
     usable = [UnixAddress(path) for path in paths if len(path.encode()) <= MAX_UNIX_PATH]
     if not usable:
@@ -59,18 +65,17 @@ def ensure_server(environment: Environment) -> UnixAddress:
     addresses = embedded_addresses(environment)
     if sys.platform == "win32":
         raise ParameterError("there is no embedded server on Windows: give --service HOST:PORT")
-    import fcntl
-
     state = embedded_state(environment)
     for folder in {state, *(os.path.dirname(address.path) for address in addresses)}:
         _make_private(folder)
-    lock = os.open(os.path.join(state, "start.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    lock = _lock(os.path.join(state, "start.lock"), "another launch is starting the embedded server, and does not end")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         for address in addresses:
             if _is_listening(address):
                 return address
-        _start_server(server_command(environment), os.path.join(state, "server.log"))
+        # A server that ends listens no more, and still holds its state folder.
+        os.close(_lock(os.path.join(state, "lock"), "the embedded server is stopping, and waits for its running jobs"))
+        _start_server(server_command(environment), os.path.join(state, "server.log"), environment.home)
         return addresses[0]
     finally:
         os.close(lock)
@@ -85,6 +90,33 @@ def server_command(environment: Environment) -> list[str]:
     return [sys.executable, "-I", "-m", "headless", "serve", *listen, *settings, *log]
 
 
+def _lock(path: str, reason: str) -> int:
+    """Take the lock on a file; it is held until the returned descriptor is closed.
+
+    Raises:
+        ConnectionFailed: with this reason: another process keeps it for too long.
+        ParameterError: the file cannot be opened.
+    """
+    if sys.platform == "win32":
+        raise AssertionError("there is no embedded server on Windows")
+    import fcntl
+
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as exc:
+        raise ParameterError(f"{path} is of no use: {exc.strerror}") from exc
+    deadline = time.monotonic() + START_LIMIT_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except OSError as exc:
+            if time.monotonic() > deadline:
+                os.close(lock)
+                raise ConnectionFailed(f"{reason}: try again later") from exc
+        time.sleep(STEP_S)
+
+
 def _is_listening(address: UnixAddress) -> bool:
     import socket
 
@@ -94,14 +126,18 @@ def _is_listening(address: UnixAddress) -> bool:
         return probe.connect_ex(address.path) == 0
 
 
-def _start_server(command: list[str], log: str) -> None:
-    """Start it in a session of its own and wait until it says that it is ready, or ends."""
+def _start_server(command: list[str], log: str, home: str) -> None:
+    """Start it in a session of its own and wait until it says that it is ready, or ends.
+
+    Its environment does not depend on who happens to need it first: a unit's NOTIFY_SOCKET, say, is not for it.
+    """
     reader, writer = os.pipe()
     try:
         with open(os.devnull, "r+b") as null, open(log, "ab") as errors:
             subprocess.Popen(  # noqa: S603  # our own interpreter and our own command
                 [*command, "--ready-fd", str(writer)],
                 stdin=null, stdout=null, stderr=errors, cwd="/", start_new_session=True, pass_fds=(writer,),
+                env={"HOME": home, "PATH": os.defpath, "LANG": "C.UTF-8"},
             )  # fmt: skip
         os.close(writer)
         writer = -1
@@ -118,6 +154,14 @@ def _read_line(descriptor: int, deadline: float) -> bytes:
 
     ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
     return os.read(descriptor, len(READY)) if ready else b""
+
+
+def _is_own(folder: str) -> bool:
+    """Whether a folder is this user's, or is still to be made."""
+    try:
+        return sys.platform == "win32" or os.stat(folder).st_uid == os.geteuid()
+    except OSError:
+        return True
 
 
 def _make_private(folder: str) -> None:

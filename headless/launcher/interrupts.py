@@ -19,23 +19,24 @@ class Interrupted(BaseException):
 
 
 class Interrupts:
-    """What is known when a signal comes: whether the job may have been started."""
+    """What there is to say when a signal comes.
 
-    def __init__(self, job: str) -> None:
-        self.is_started = False
-        self._job = job
+    Attributes:
+        truth: about the job, as one clause.
+    """
+
+    def __init__(self) -> None:
+        self.truth = "nothing was started"
 
     def handle(self, number: int, _: FrameType | None) -> None:
         """The signal handler."""
-        name = signal.Signals(number).name
-        what = f"{self._job} goes on" if self.is_started else "nothing was started"
-        raise Interrupted(number, f"ended by {name}: {what}")
+        raise Interrupted(number, f"ended by {signal.Signals(number).name}: {self.truth}")
 
 
 @contextmanager
-def catch_interrupts(job: str) -> Iterator[Interrupts]:
+def catch_interrupts() -> Iterator[Interrupts]:
     """Turn the signals into :class:`Interrupted` while the block runs. A signal that is ignored stays so (nohup)."""
-    interrupts = Interrupts(job)
+    interrupts = Interrupts()
     numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in numbers}
     for number in numbers:

@@ -17,10 +17,20 @@ from headless.errors import (
     Unavailable,
 )
 from headless.launcher.talk import Talk
-from headless.protocol.codec import ErrorResponse, Notification, Request, Response, decode_message, encode_message
+from headless.protocol.codec import (
+    INVALID_PARAMS,
+    ErrorResponse,
+    Notification,
+    Request,
+    Response,
+    decode_message,
+    encode_message,
+)
 from headless.transport.client import Connection
 
-__all__ = ["Link"]
+__all__ = ["Link", "read_text"]
+
+KEEP_ALIVE_S = 0.01  # for what has arrived already
 
 _ERRORS: dict[int, type[HeadlessError]] = {
     cls.exit_code: cls
@@ -29,7 +39,12 @@ _ERRORS: dict[int, type[HeadlessError]] = {
 
 
 class Link:
-    """A session as the launcher sees it."""
+    """A session as the launcher sees it.
+
+    Attributes:
+        certificate: the server's, in DER; ``None`` on a unix socket.
+        max_script: the largest script that the server takes, in bytes; ``None`` before the login, or if it says none.
+    """
 
     def __init__(self, connection: Connection, talk: Talk, answer_limit_s: float) -> None:
         """Args:
@@ -38,6 +53,7 @@ class Link:
         answer_limit_s: seconds in which every request must be answered.
         """
         self.certificate = connection.certificate
+        self.max_script: int | None = None
         self._connection = connection
         self._talk = talk
         self._answer_limit_s = answer_limit_s
@@ -61,7 +77,7 @@ class Link:
         message = decode_message(text)
         if isinstance(message, ErrorResponse):
             self._talk.received("error", {"code": message.code, "message": message.message})
-            raise _ERRORS.get(-1 if message.exit_code is None else message.exit_code, ProtocolError)(message.message)
+            raise _build_error(message)
         if not isinstance(message, Response) or message.id != self._last_id or not isinstance(message.result, dict):
             raise ProtocolError(f"the server's answer to {method} is none")
         self._talk.received("result", message.result)
@@ -83,9 +99,25 @@ class Link:
         self._talk.received(message.method, message.params)
         return message
 
+    def keep_alive(self) -> None:
+        """Answer the server's pings; to be called every some seconds while there is nothing to ask.
+
+        Raises:
+            ConnectionFailed: the connection is lost.
+            ProtocolError: there was something else.
+        """
+        if self._connection.receive(time.monotonic() + KEEP_ALIVE_S) is not None:
+            raise ProtocolError("the server sent an answer that nobody has asked for")
+
     def close(self) -> None:
         """Say goodbye. Never raises."""
         self._connection.close()
+
+
+def _build_error(message: ErrorResponse) -> HeadlessError:
+    if message.code == INVALID_PARAMS:
+        return ParameterError(message.message)
+    return _ERRORS.get(-1 if message.exit_code is None else message.exit_code, ProtocolError)(message.message)
 
 
 def read_text(body: Mapping[str, Any], name: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from headless.errors import HeadlessError, JobFailed, JobStopped, OutcomeUnknown, ProtocolError
 from headless.job import Ending, JobState, Outcome
+from headless.launcher.talk import make_printable
 from headless.protocol.codec import decode_bytes
 
 __all__ = ["build_error", "format_tail", "parse_outcome", "read_job_status"]
@@ -68,7 +69,7 @@ def format_tail(tail: Any) -> str:
         data = decode_bytes(text) if isinstance(text, str) else b""
         lines = data.decode(errors="replace").splitlines()[-TAIL_LINES:]
         if lines:
-            parts += [f"--- the end of its {stream}:", *map(_make_printable, lines)]
+            parts += [f"--- the end of its {stream}:", *map(make_printable, lines)]
     return "\n".join(parts)
 
 
@@ -87,8 +88,3 @@ def _name_signal(number: int) -> str:
         return f"{number} ({signal.Signals(number).name})"
     except ValueError:
         return str(number)
-
-
-def _make_printable(line: str) -> str:
-    """A job's output may hold anything; a terminal must not be told what to do by it."""
-    return "".join(character if character.isprintable() or character == "\t" else "\ufffd" for character in line)

@@ -1,12 +1,13 @@
 """What a launch goes by, resolved from options, variables and files, and checked."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headless.errors import ParameterError
 from headless.transport.address import Address
 
-__all__ = ["AUTH_TYPES", "MAX_TIMEOUT_S", "LaunchSettings", "parse_timeout"]
+__all__ = ["AUTH_TYPES", "MAX_TIMEOUT_S", "LaunchSettings", "check_name", "parse_timeout"]
 
 AUTH_TYPES = ("osuser", "challenge", "x509")
 MAX_TIMEOUT_S = 31_536_000  # a year; more is a slip of the keyboard
@@ -57,6 +58,29 @@ class LaunchSettings:
     result: str | None
     job_status: bool
     connect_for_s: float
+
+    @property
+    def kind(self) -> str:
+        """What is to be run, of ``JobKind``, whose module a launch that does not wait need not import."""
+        if self.module is not None:
+            return "module"
+        return "script" if self.script is not None else "code"
+
+    @property
+    def checks_chain(self) -> bool:
+        """Whether the server's certificate must come from a known authority."""
+        return bool(self.ca_file) or self.is_proxied or self.auth_type == "x509"
+
+
+def check_name(text: str, option: str) -> str:
+    """Return a module's or a job's name if the server would take it.
+
+    Raises:
+        ParameterError: it would not.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.@+:-]{0,127}", text):  # as in headless.protocol.messages
+        raise ParameterError(f"{option} {text!r}: letters, digits and _.@+:- only, at most 128")
+    return text
 
 
 def parse_timeout(text: str) -> float:

@@ -1,6 +1,7 @@
 """Where a job's output and result go: files and pipes that may be full, closed or gone."""
 
 import os
+import sys
 
 from headless.errors import ParameterError
 
@@ -61,7 +62,8 @@ def open_sink(path: str, option: str) -> Sink:
     """
     try:
         if path == "-":
-            os.fstat(1)
+            if sys.stdout is None:  # started with it closed
+                raise ParameterError(f"{option} -: standard output is closed: give a file")
             return Sink(None)
         if os.path.lexists(path):
             os.close(os.open(path, FLAGS | getattr(os, "O_NONBLOCK", 0)))

@@ -1,6 +1,7 @@
 """What the launcher sends: the job's source, its name and its id."""
 
 import os
+import stat
 
 from headless.errors import ParameterError
 from headless.launcher.settings import LaunchSettings
@@ -18,19 +19,26 @@ def read_source(settings: LaunchSettings) -> bytes:
         ParameterError: the script cannot be read, is huge, or is in no encoding that Python would find out.
     """
     if settings.code is not None:
-        return settings.code.encode()
+        return settings.code.encode()  # cannot fail: the command line was checked to be UTF-8
     if settings.script is None:
         return b""
     path = settings.script
-    try:
-        with open(path, "rb") as file:
-            source = file.read(MAX_SCRIPT + 1)
-    except OSError as exc:
-        raise ParameterError(f"--py-file {path} cannot be read: {exc.strerror}") from exc
+    source = _read_file(path)
     if len(source) > MAX_SCRIPT:
         raise ParameterError(f"--py-file {path} has more than {MAX_SCRIPT} bytes: make it a module of the server")
     _check_encoding(path, source)
     return source
+
+
+def _read_file(path: str) -> bytes:
+    try:
+        # Without O_NONBLOCK, opening a FIFO would wait for a writer, for ever.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ParameterError(f"--py-file {path} is no regular file: save the script to one")
+            return file.read(MAX_SCRIPT + 1)
+    except OSError as exc:
+        raise ParameterError(f"--py-file {path} cannot be read: {exc.strerror}") from exc
 
 
 def _check_encoding(path: str, source: bytes) -> None:
@@ -58,7 +66,7 @@ def choose_name(settings: LaunchSettings) -> str:
     if settings.script is None:
         return settings.module or "code"
     name = "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "_" for c in os.path.basename(settings.script))
-    return name.lstrip(".-") or "script"
+    return name.lstrip(".-")[:128] or "script"
 
 
 def make_job_id(milliseconds: int, random: bytes) -> str:

@@ -6,6 +6,7 @@ Batches are not part of ``headless.v1``. Whatever the peer sends, decoding retur
 
 import binascii
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +35,7 @@ METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 
-MAX_DEPTH = 32  # our deepest message has 4 levels; a job's result may have more
+MAX_DEPTH = 32  # our deepest message has 4 levels; a job's result (``RESULT_DEPTH``) is put two levels below the top
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,8 @@ def encode_message(message: Message) -> str:
             body = {"method": method, "params": params}
         case Response(id, result):
             body = {"id": id, "result": result}
-        case ErrorResponse(identifier, code, text, exit_code):
-            error: dict[str, Any] = {"code": code, "message": text}
-            if exit_code is not None:
-                error["data"] = {"exit_code": exit_code}
-            body = {"id": identifier, "error": error}
+        case _:
+            body = {"id": message.id, "error": _build_error(message)}
     return json.dumps({"jsonrpc": "2.0", **body}, separators=(",", ":"), allow_nan=False)
 
 
@@ -121,15 +119,24 @@ def decode_bytes(text: str) -> bytes:
         ProtocolError: it is not base 64.
     """
     try:
+        if len(text) % 4:
+            raise ValueError("wrong padding")  # the strict mode overlooks too much of it
         return binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
     except (ValueError, UnicodeEncodeError) as exc:
         raise ProtocolError("not base 64", INVALID_PARAMS) from exc
 
 
+def _build_error(message: ErrorResponse) -> dict[str, Any]:
+    error: dict[str, Any] = {"code": message.code, "message": message.message}
+    if message.exit_code is not None:
+        error["data"] = {"exit_code": message.exit_code}
+    return error
+
+
 def _parse_json(text: str) -> Any:
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
-        if "\\u" in text:
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_parse_float)
+        if "\\u" in text or not text.isascii():
             # A lone surrogate is valid JSON and a str that nothing can encode again.
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError as exc:
@@ -143,6 +150,13 @@ def _parse_json(text: str) -> Any:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _parse_float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is too large a number")  # as an infinity, it could not be encoded again
+    return value
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
@@ -164,11 +178,10 @@ def _decode_call(body: dict[str, Any]) -> Message:
 
 
 def _decode_answer(body: dict[str, Any]) -> Message:
-    identifier = body.get("id")
+    identifier, error = body.get("id"), body.get("error")
     if "result" in body and "error" not in body:
         return Response(_check_id(identifier), body["result"])
-    error = body.get("error")
-    if not isinstance(error, dict) or not _is_integer(error.get("code")):
+    if "result" in body or not isinstance(error, dict) or not _is_integer(error.get("code")):
         raise ProtocolError("neither a call nor an answer", INVALID_REQUEST)
     message, data = error.get("message"), error.get("data")
     exit_code = data.get("exit_code") if isinstance(data, dict) else None

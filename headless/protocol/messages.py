@@ -124,6 +124,7 @@ PARAMETERS: dict[str, type[Parameters]] = {
 
 _PATTERNS = {"job_id": JOB_ID, "kind": KIND, "name": NAME}
 _OPTIONAL_PATTERNS = {"user": USER, "module": NAME}
+_LOWEST = {"stdout": -1}  # of the whole numbers that may be negative
 
 
 def parse_parameters(method: str, values: Mapping[str, Any]) -> Parameters:
@@ -140,21 +141,20 @@ def parse_parameters(method: str, values: Mapping[str, Any]) -> Parameters:
     checked: dict[str, Any] = {}
     for name, field in known.items():
         if name in values:
-            checked[name] = _check_value(method, name, str(field.type), values[name])
+            checked[name] = _check_value(method, name, field.type, values[name])
         elif field.default is MISSING:
             raise ProtocolError(f"{method}: parameter {name!r} is missing", INVALID_PARAMS)
     return cls(**checked)
 
 
-def _check_value(method: str, name: str, kind: str, value: Any) -> Any:
-    if kind == str(tuple[str, ...]):
+def _check_value(method: str, name: str, kind: object, value: Any) -> Any:
+    if kind == tuple[str, ...]:
         return _check_arguments(method, value)
-    expected = {str(str): str, str(int): int, str(bool): bool}[kind]
-    if type(value) is not expected:
+    if type(value) is not kind:  # exactly: JSON's true is no 1
         raise ProtocolError(f"{method}: parameter {name!r} is of a wrong type", INVALID_PARAMS)
     if isinstance(value, str) and not _is_of_form(name, value):
         raise ProtocolError(f"{method}: parameter {name!r} is malformed", INVALID_PARAMS)
-    if isinstance(value, int) and not -1 <= value < 1 << 53:
+    if isinstance(value, int) and not _LOWEST.get(name, 0) <= value < 1 << 53:
         raise ProtocolError(f"{method}: parameter {name!r} is out of range", INVALID_PARAMS)
     return value
 

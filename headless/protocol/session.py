@@ -88,7 +88,12 @@ class Session:
             raise ProtocolError(f"{request.method} is not allowed in the state {self.state}", INVALID_REQUEST)
 
     def succeed(self, request: Request) -> None:
-        """Take the state that follows when this request was answered with a result."""
+        """Take the state that follows when this request was answered with a result.
+
+        Raises:
+            ProtocolError: this state does not allow it.
+        """
+        self.check_allowed(request)
         self.state = TRANSITIONS[self.state][request.method][0]
 
     def fail(self, request: Request | None) -> None:
@@ -101,7 +106,3 @@ class Session:
             self.state = row[request.method][1]
         elif self.state is not SessionState.READY:
             self.state = SessionState.CLOSED
-
-    def close(self) -> None:
-        """Take no more messages."""
-        self.state = SessionState.CLOSED

@@ -1,6 +1,7 @@
 """The server's own certificate, made at first start: nothing has to be copied around (``docs/security.md``)."""
 
 import datetime
+import ipaddress
 import os
 import socket
 
@@ -55,7 +56,8 @@ def _make_certificate() -> tuple[bytes, bytes]:
     host = socket.gethostname()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"headless on {host}"[:64])])
     now = datetime.datetime.now(datetime.UTC)
-    names = {host, socket.getfqdn(), "localhost"}
+    names = {item for item in (host, socket.getfqdn(), "localhost") if item and item.isascii()}
+    local = [x509.IPAddress(ipaddress.ip_address(text)) for text in ("127.0.0.1", "::1")]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -64,7 +66,7 @@ def _make_certificate() -> tuple[bytes, bytes]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(item) for item in sorted(names)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([*map(x509.DNSName, sorted(names)), *local]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

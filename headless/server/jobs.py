@@ -6,10 +6,10 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 from headless.engines.base import CannotStart, Engine, EngineJob, Phase, Status
-from headless.errors import ParameterError, Refused, Unavailable
+from headless.errors import HeadlessError, ParameterError, Refused, Unavailable
 from headless.job import Ending, JobKind, JobSpec, JobState, Outcome
 from headless.protocol.codec import decode_bytes
 from headless.protocol.messages import JobStart, JobUpload
@@ -40,6 +40,7 @@ class LiveJob:
         state: where it is.
         outcome: set with the final state.
         progress: what it last told, done and total.
+        is_told: whether the log has its end.
     """
 
     def __init__(self, record: Record) -> None:
@@ -48,6 +49,7 @@ class LiveJob:
         self.state = JobState.ACCEPTED
         self.outcome: Outcome | None = None
         self.progress: tuple[float, float] | None = None
+        self.is_told = False
         self.started_at = time.monotonic()
         self.accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._watchers: set[asyncio.Event] = set()
@@ -120,8 +122,13 @@ class Jobs:
         find_os_user(account, os.geteuid())
         return path
 
-    async def start(self, account: Account, message: JobStart) -> LiveJob:
+    async def start(self, account: Account, message: JobStart, origin: str) -> LiveJob:
         """Accept a job, and start it. The job is on disk when this returns. A second call with its id does nothing.
+
+        Args:
+            account: who asks.
+            message: what for.
+            origin: from where, for the log.
 
         Raises:
             Unavailable: the server takes no more jobs, or could not write: nothing was started.
@@ -143,19 +150,14 @@ class Jobs:
         job = LiveJob(Record(spec, account.user.name, user.name if user else "", time.time()))
         self._jobs[job.job_id] = self._live[job.job_id] = job
         try:
-            stdin = await self._uploads.take(account.user.name, spec.job_id) if spec.stdin else None
-            await asyncio.to_thread(self._journal.accept, job.record)
-        except (OSError, ParameterError) as exc:
+            stdin = await self._accept(job)
+        except BaseException as exc:
             del self._jobs[job.job_id], self._live[job.job_id]
-            error = (
-                exc
-                if isinstance(exc, ParameterError)
-                else Unavailable(f"the server cannot accept jobs: {exc.strerror}")
-            )
-            job.accepted.set_exception(error)
+            job.accepted.set_exception(exc if isinstance(exc, HeadlessError) else Unavailable("the server has a bug"))
             job.accepted.exception()  # it is raised here; nobody else has to look at it
-            raise error from exc
+            raise
         job.accepted.set_result(None)
+        log.info("accept job=%s name=%s kind=%s user=%s %s", job.job_id, spec.name, kind, account.user.name, origin)
         identity = {
             "HEADLESS_JOB_ID": spec.job_id,
             "HEADLESS_JOB_NAME": spec.name,
@@ -175,6 +177,18 @@ class Jobs:
         self._spawn(self._submit(job, engine_job))
         return job
 
+    async def _accept(self, job: LiveJob) -> str | None:
+        """Have a job on disk, its input first; return the input's path."""
+        spec = job.record.spec
+        try:
+            stdin = await self._uploads.take(job.record.user, spec.job_id) if spec.stdin else None
+            await asyncio.to_thread(self._journal.accept, job.record)
+        except OSError as exc:
+            if spec.stdin:
+                self._uploads.remove(spec.job_id)
+            raise Unavailable(f"the server cannot accept jobs: {exc.strerror}") from exc
+        return stdin
+
     def check_owner(self, account: Account) -> None:
         """Let nobody through but the OS user who runs the server, on its own unix socket.
 
@@ -188,17 +202,19 @@ class Jobs:
         """Take a piece of a job's input; return how many bytes of it are there.
 
         Raises:
-            ParameterError: too large, a gap before it, or another user's job.
+            ParameterError: too large, a gap before it, another user's job, or one that is started already.
             Unavailable: it could not be written: nothing was started.
         """
+        if message.job_id in self._jobs:
+            raise ParameterError(f"job {message.job_id} takes no more input")
         try:
             return await self._uploads.write(account.user.name, message.job_id, message.offset, data)
         except OSError as exc:
             raise Unavailable(f"the server cannot keep the input: {exc.strerror}") from exc
 
-    def discard_uploads(self, job_ids: set[str]) -> None:
+    def discard_uploads(self, account: Account, job_ids: set[str]) -> None:
         """Remove inputs of a session that has ended before it started their jobs."""
-        self._uploads.discard(job_ids)
+        self._uploads.discard(account.user.name, job_ids)
 
     def find(self, account: Account, job_id: str) -> LiveJob:
         """A job of this account.
@@ -215,8 +231,9 @@ class Jobs:
         """Take up what an earlier server left: running jobs are followed again, old ones are forgotten."""
         horizon = time.time() - self._settings.keep_days * 86400
         for record in self._journal.load():
-            job = LiveJob(record)
+            job = LiveJob(_without_source(record))
             job.accepted.set_result(None)
+            job.is_told = self._journal.is_told(job.job_id)
             job.started_at -= LOST_AFTER_S
             self._jobs[job.job_id] = self._live[job.job_id] = job
             job.handle = await self.engine.find(job.job_id)
@@ -224,6 +241,12 @@ class Jobs:
             await self._refresh(job)
             if job.state.is_final and record.accepted_at < horizon:
                 await self._forget(job)
+        self._uploads.remove_all_but(self._live)
+
+    async def settle(self) -> None:
+        """Finish what has been begun for single jobs; at the server's end."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def sweep(self) -> None:
         """Look at all live jobs every second, and forget old ones every hour. Runs until it is cancelled."""
@@ -231,13 +254,20 @@ class Jobs:
         while True:
             await asyncio.sleep(SWEEP_S)
             for job in list(self._live.values()):
-                await self._refresh(job)
+                await self._guard(job, self._refresh)
             if time.monotonic() > next_cleaning:
                 next_cleaning += 3600
                 horizon = time.time() - self._settings.keep_days * 86400
                 for job in [job for job in self._jobs.values() if job.state.is_final]:
                     if job.record.accepted_at < horizon:
-                        await self._forget(job)
+                        await self._guard(job, self._forget)
+
+    async def _guard(self, job: LiveJob, function: Callable[[LiveJob], Awaitable[None]]) -> None:
+        """What goes wrong with one job must not touch the others."""
+        try:
+            await function(job)
+        except Exception:
+            log.exception("bug job=%s", job.job_id)
 
     def _build_spec(self, message: JobStart, kind: JobKind) -> JobSpec:
         source = decode_bytes(message.source)
@@ -261,16 +291,20 @@ class Jobs:
         except CannotStart as exc:
             self._end(job, Outcome(ending=Ending.NOT_STARTED, reason=str(exc)))
             return
+        except Exception:
+            # Whether it runs, only its supervisor's files can tell: the sweep looks at them.
+            log.exception("bug job=%s", job.job_id)
+            job.handle = await self.engine.find(job.job_id)
         job.started_at = time.monotonic()
         job.state = JobState.RUNNING
-        job.record = dataclasses.replace(job.record, spec=dataclasses.replace(job.record.spec, source=b""))
+        job.record = _without_source(job.record)
         log.info("start job=%s name=%s user=%s", job.job_id, job.record.spec.name, job.record.user)
         await self._refresh(job)
 
     def _handle_bell(self, job_id: str) -> None:
         job = self._live.get(job_id)
         if job is not None and job.state is JobState.RUNNING:
-            self._spawn(self._refresh(job))
+            self._spawn(self._guard(job, self._refresh))
 
     async def _refresh(self, job: LiveJob) -> None:
         """Ask the engine, and tell the watchers."""
@@ -289,13 +323,21 @@ class Jobs:
     def _end(self, job: LiveJob, outcome: Outcome) -> None:
         job.outcome, job.state = outcome, outcome.state
         self._live.pop(job.job_id, None)
-        code = "" if outcome.code is None else outcome.code
-        log.info(
-            "end job=%s name=%s user=%s state=%s ending=%s code=%s duration_s=%.3f reason=%r",
-            job.job_id, job.record.spec.name, job.record.user, job.state, outcome.ending, code, outcome.duration_s,
-            outcome.reason,
-        )  # fmt: skip
+        if not job.is_told:
+            job.is_told = True
+            code = "" if outcome.code is None else outcome.code
+            log.info(
+                "end job=%s name=%s user=%s state=%s ending=%s code=%s duration_s=%.3f reason=%r",
+                job.job_id, job.record.spec.name, job.record.user, job.state, outcome.ending, code,
+                outcome.duration_s, outcome.reason,
+            )  # fmt: skip
+            self._spawn(self._guard(job, self._tidy))
         job.wake()
+
+    async def _tidy(self, job: LiveJob) -> None:
+        """After the end: the input may go, and no later server tells of it again."""
+        await asyncio.to_thread(self._uploads.remove, job.job_id)
+        await asyncio.to_thread(self._journal.mark_told, job.job_id)
 
     async def _forget(self, job: LiveJob) -> None:
         await self.engine.release(job.handle)
@@ -307,3 +349,8 @@ class Jobs:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _without_source(record: Record) -> Record:
+    """It is on disk; in memory, two weeks of scripts would only cost."""
+    return dataclasses.replace(record, spec=dataclasses.replace(record.spec, source=b""))

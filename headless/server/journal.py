@@ -1,11 +1,14 @@
 """The server's durable record of what it accepted: one file a job, on disk before ``accepted`` is answered."""
 
+import contextlib
 import json
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from headless.errors import ProtocolError
 from headless.execution.files import write_atomically
 from headless.job import JobKind, JobSpec
 from headless.protocol.codec import decode_bytes, encode_bytes
@@ -13,6 +16,9 @@ from headless.protocol.codec import decode_bytes, encode_bytes
 __all__ = ["Journal", "Record"]
 
 SUFFIX = ".json"
+TOLD = ".told"  # beside the record: the log has the job's end, the next server does not tell it again
+
+log = logging.getLogger("headless.journal")
 
 
 @dataclass(frozen=True)
@@ -61,12 +67,28 @@ class Journal:
         for name in sorted(os.listdir(self._folder)):
             if not name.endswith(SUFFIX):
                 continue
-            with open(os.path.join(self._folder, name), "rb") as file:
-                yield _parse_record(json.load(file))
+            path = os.path.join(self._folder, name)
+            try:
+                with open(path, "rb") as file:
+                    record = _parse_record(json.load(file))
+            except (OSError, ValueError, KeyError, TypeError, ProtocolError) as exc:
+                log.error("record-damaged file=%s reason=%r", path, exc)
+                continue
+            yield record
+
+    def mark_told(self, job_id: str) -> None:
+        """Remember that the job's end has been logged."""
+        os.close(os.open(self._path(job_id) + TOLD, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+    def is_told(self, job_id: str) -> bool:
+        """Whether the job's end has been logged."""
+        return os.path.exists(self._path(job_id) + TOLD)
 
     def remove(self, job_id: str) -> None:
-        """Forget a job."""
-        os.unlink(self._path(job_id))
+        """Forget a job; nothing happens if it is forgotten already."""
+        for path in (self._path(job_id) + TOLD, self._path(job_id)):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
 
     def _path(self, job_id: str) -> str:
         return os.path.join(self._folder, job_id + SUFFIX)

@@ -8,9 +8,9 @@ import pwd
 import secrets
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from headless.errors import HeadlessError, ProtocolError, Refused
+from headless.errors import HeadlessError, ParameterError, ProtocolError, Refused
 from headless.protocol.messages import LoginChallenge, LoginNamed, LoginProof, LoginSalt
 from headless.protocol.scram import LOGIN_REFUSED, MIN_ITERATIONS, ServerExchange, Verifier, read_user
 from headless.server.throttle import Throttle
@@ -70,12 +70,25 @@ class Door:
 
     def find_secret(self, name: str) -> tuple[User | None, str, Verifier]:
         """A user's bcrypt salt and verifier, or made-up ones that look the same and that no proof matches."""
-        user = self.users.load().get(name)
+        user = self.users.current().get(name)
         mock = self._make_up(name)
         usable = user is not None and user.enabled and "challenge" in user.logins
         if user is None or user.secret is None or not usable:
             return None, *mock
         return user, user.secret.bcrypt_salt, user.secret.verifier
+
+    def refresh(self, account: Account) -> Account:
+        """The account with what its user may do now: what was taken back since the login is gone.
+
+        Raises:
+            Refused: the user was removed or disabled, or may not log in like this any more.
+        """
+        if account.is_owner:
+            return account
+        user = self.users.current().get(account.user.name)
+        if user is None or not user.enabled or account.auth not in user.logins:
+            raise Refused(f"{account.user.name} was removed or disabled since this session's login")
+        return replace(account, user=user)
 
     def _make_up(self, name: str) -> tuple[str, Verifier]:
         digest = hmac.digest(self._mock_key, name.encode(), hashlib.sha512)
@@ -105,9 +118,11 @@ class Login:
         """Begin the SCRAM exchange.
 
         Raises:
-            ProtocolError: malformed, or another channel binding than this channel's kind.
+            ProtocolError: malformed.
+            ParameterError: another channel binding than this channel's kind.
         """
         self.attempted = read_user(message.client_first)
+        self._check_binding(message.client_first.startswith("p="))
         self._user, _, verifier = self._door.find_secret(self.attempted)
         self._exchange = ServerExchange(verifier, secrets.token_urlsafe(24), self._peer.binding)
         return {"server_first": self._exchange.challenge(message.client_first)}
@@ -132,6 +147,12 @@ class Login:
             raise
         throttle.succeed(source, self.attempted)
         return {"server_final": final, "user": self._user.name}, Account(self._user, "challenge")
+
+    def _check_binding(self, is_bound: bool) -> None:
+        if is_bound and self._peer.binding is None:
+            raise ParameterError("this server stands behind a TLS proxy: add --proxied, which has the chain checked")
+        if self._peer.binding is not None and not is_bound:
+            raise ParameterError("this server wants the login bound to its certificate: leave out --proxied")
 
     def osuser(self, message: LoginNamed) -> tuple[dict[str, str], Account]:
         """Take the kernel's word (SO_PEERCRED).

@@ -48,8 +48,7 @@ class Modules:
             for folder in self._folders:
                 for file in (f"{name.replace('-', '_')}.py", f"{name.replace('_', '-')}.py", f"{name}.py"):
                     path = os.path.join(folder, file)
-                    if _is_module_file(file) and os.path.isfile(path):
-                        _check_writable(name, path)
+                    if _is_module_file(file) and _is_there(name, path):
                         return path
         close = difflib.get_close_matches(name, filter(is_allowed, self.list_names()), 3)
         hint = f": did you mean {' or '.join(close)}?" if close else ""
@@ -60,8 +59,15 @@ def _is_module_file(entry: str) -> bool:
     return entry.endswith(".py") and not entry.startswith(("_", "."))
 
 
-def _check_writable(name: str, path: str) -> None:
-    for place in (path, os.path.dirname(path)):
-        mode = os.stat(place).st_mode
-        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+def _is_there(name: str, path: str) -> bool:
+    """Whether it is a file; refuse it if everybody can change it or, in a folder like /tmp, put one there."""
+    try:
+        modes = {place: os.stat(place).st_mode for place in (path, os.path.dirname(path))}
+    except OSError:
+        return False
+    if not stat.S_ISREG(modes[path]):
+        return False
+    for place, mode in modes.items():
+        if mode & stat.S_IWOTH:
             raise Refused(f"module {name!r} is refused: everybody may write {place}: chmod o-w {place}")
+    return True

@@ -1,6 +1,7 @@
 """The server's life: start, serve, reload, drain, end."""
 
 import asyncio
+import contextlib
 import importlib
 import logging
 import os
@@ -24,12 +25,21 @@ from headless.server.login import Door, Peer
 from headless.server.modules import Modules
 from headless.server.notify import FIRST_FD, Notifier
 from headless.server.sessions import ServerSession
-from headless.server.settings import ServerSettings
+from headless.server.settings import ServerSettings, parse_listen
 from headless.server.throttle import Throttle
 from headless.server.uploads import Uploads
 from headless.server.users import UserStore
-from headless.transport.address import Address, TcpAddress, parse_address
-from headless.transport.server import Channel, Listener, adopt_socket, close_quietly, listen, open_socket, wait_closed
+from headless.transport.address import UnixAddress
+from headless.transport.server import (
+    Channel,
+    Listener,
+    Server,
+    adopt_socket,
+    close_quietly,
+    listen,
+    open_socket,
+    wait_closed,
+)
 from headless.transport.tls import build_server_context
 
 if sys.platform == "win32":
@@ -57,15 +67,31 @@ def prepare_state(state: str) -> None:
     mode = 0o711 if os.geteuid() == 0 else 0o700
     try:
         os.makedirs(os.path.dirname(state), exist_ok=True)
-        for folder in (state, *(os.path.join(state, name) for name in FOLDERS)):
-            if not os.path.isdir(folder):
-                os.mkdir(folder, mode)
-        if os.stat(state).st_uid != os.geteuid():
-            raise ParameterError(f"state folder {state} belongs to another user: choose another one")
-        if not os.access(state, os.W_OK | os.X_OK):
-            raise ParameterError(f"state folder {state} cannot be written")
+        _make_folder(state, mode)
+        _check_state(state)
+        for name in FOLDERS:
+            _make_folder(os.path.join(state, name), mode)
     except OSError as exc:
         raise ParameterError(f"state folder {state} is of no use: {exc.strerror}") from exc
+
+
+def _make_folder(path: str, mode: int) -> None:
+    if not os.path.isdir(path):
+        os.mkdir(path, 0o700)
+        os.chmod(path, mode)  # whatever the umask is
+
+
+def _check_state(state: str) -> None:
+    """Refuse a folder that is not ours alone, before anything is written to it."""
+    status = os.stat(state)
+    if status.st_uid != os.geteuid():
+        raise ParameterError(
+            f"state folder {state} belongs to user {status.st_uid}: run this as that user or choose another folder"
+        )
+    if status.st_mode & 0o022:
+        raise ParameterError(f"state folder {state} can be written by others: chmod go-w {state}")
+    if not os.access(state, os.W_OK | os.X_OK):
+        raise ParameterError(f"state folder {state} cannot be written")
 
 
 def lock_state(state: str) -> int:
@@ -96,6 +122,7 @@ class Service:
         self._started = time.monotonic()
         self._sessions: dict[ServerSession, Channel] = {}
         self._strangers: dict[Channel, None] = {}  # not logged in yet, oldest first
+        self._addresses: list[str] = []
         self._stop = asyncio.Event()
         self._idle_since = time.monotonic()
         state = settings.state
@@ -127,31 +154,35 @@ class Service:
             loop.add_signal_handler(number, self._handle_stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         self._users.load()
-        listeners = self._open_listeners(descriptors)
-        await self._engine.warm_up()
-        await self._jobs.recover()
-        timeout_s = self._settings.login_timeout
-        servers = [await listen(listener, self._handle, timeout_s) for listener in listeners]
-        sweep = loop.create_task(self._jobs.sweep())
-        idle = loop.create_task(self._watch_idle())
-        for listener in listeners:
-            log.info("listening address=%s", listener.name)
-        self._notifier.ready(f"listening on {', '.join(listener.name for listener in listeners)}")
-        await self._stop.wait()
-        self._jobs.is_draining = True
-        idle.cancel()
-        for server in servers:
-            close_quietly(server)
+        with contextlib.ExitStack() as unix_sockets:
+            servers = await self._start(descriptors, unix_sockets)
+            sweep = loop.create_task(self._jobs.sweep())
+            idle = loop.create_task(self._watch_idle())
+            for address in self._addresses:
+                log.info("listening address=%s", address)
+            self._notifier.ready(f"listening on {', '.join(self._addresses)}")
+            await self._stop.wait()
+            self._jobs.is_draining = True
+            idle.cancel()
+            for server in servers:
+                close_quietly(server)
+            # Their names go before the jobs have ended: whoever starts another server there meanwhile keeps his.
         await self._drain()
         sweep.cancel()
         await asyncio.gather(*(channel.close(1001, "the server is stopping") for channel in self._sessions.values()))
         for server in servers:
             await wait_closed(server)
+        await self._jobs.settle()
         await self._engine.close()
-        for address in map(_parse_listen, self._settings.listen):
-            if (path := getattr(address, "path", None)) and os.path.lexists(path):
-                os.unlink(path)
         log.info("stopped")
+
+    async def _start(self, descriptors: int, unix_sockets: contextlib.ExitStack) -> list[Server]:
+        """Listen, once all else is there. The names of unix sockets go with ``unix_sockets``."""
+        listeners = self._open_listeners(descriptors, unix_sockets)
+        self._addresses = [listener.name for listener in listeners]
+        await self._engine.warm_up()
+        await self._jobs.recover()
+        return [await listen(listener, self._handle, self._settings.login_timeout) for listener in listeners]
 
     async def _drain(self) -> None:
         """Wait until all jobs have ended and all sessions know; a second signal ends the waiting, not the jobs."""
@@ -178,24 +209,37 @@ class Service:
         if len(self._strangers) > self._settings.max_logins:
             oldest = next(iter(self._strangers))
             del self._strangers[oldest]
-            await oldest.close(1013, "too many connections that do not log in")
-        peer = Peer(
-            source=channel.host,
-            uid=channel.uid,
-            binding=self._binding if channel.is_tls else None,
-            subjects=read_subjects(channel.client_certificate) if channel.client_certificate else frozenset(),
-        )
-        session = ServerSession(
-            channel, peer, self._door, self._jobs, self._control, lambda: self._strangers.pop(channel, None)
-        )
-        self._sessions[session] = channel
+            oldest.abort()  # it has said nothing yet: nobody waits for its goodbye
+        session = None
         try:
+            session = ServerSession(
+                channel,
+                self._describe_peer(channel),
+                self._door,
+                self._jobs,
+                self._control,
+                lambda: self._strangers.pop(channel, None),
+            )
+            self._sessions[session] = channel
             # A message holds a script in base 64, its arguments, and little else.
             await session.run(self._settings.login_timeout, 2 * self._settings.max_script + (1 << 20))
+        except Exception:
+            log.exception("bug from=%s", channel.source)
         finally:
             self._strangers.pop(channel, None)
-            del self._sessions[session]
+            if session is not None:
+                self._sessions.pop(session, None)
             self._idle_since = time.monotonic()
+
+    def _describe_peer(self, channel: Channel) -> Peer:
+        subjects: frozenset[str] = frozenset()
+        if channel.client_certificate:
+            try:
+                subjects = read_subjects(channel.client_certificate)
+            except ValueError as exc:  # OpenSSL takes what a stricter reader does not: then it names nobody
+                log.warning("certificate-malformed from=%s reason=%r", channel.source, str(exc))
+        binding = self._binding if channel.is_tls else None
+        return Peer(source=channel.host, uid=channel.uid, binding=binding, subjects=subjects)
 
     def _control(self, command: str) -> dict[str, Any]:
         if command == "stop":
@@ -206,7 +250,7 @@ class Service:
             "uptime_s": round(time.monotonic() - self._started, 3),
             "sessions": len(self._sessions),
             "running": self._jobs.running,
-            "listen": list(self._settings.listen),
+            "listen": self._addresses,
             "state": self._settings.state,
         }
 
@@ -217,8 +261,8 @@ class Service:
         self._notifier.reloading()
         try:
             count = len(self._users.load())
-        except ParameterError as exc:
-            log.error("reload failed: %s: the users from before still hold", exc)
+        except (ParameterError, OSError) as exc:
+            log.error("reload-failed reason=%r: the users from before still hold", str(exc))
         else:
             log.info("reload users=%d modules=%d", count, len(self._jobs.modules.list_names()))
         self._notifier.ready("reloaded")
@@ -235,13 +279,14 @@ class Service:
                 self._stop.set()
                 return
 
-    def _open_listeners(self, descriptors: int) -> list[Listener]:
+    def _open_listeners(self, descriptors: int, unix_sockets: contextlib.ExitStack) -> list[Listener]:
         mode = int(self._settings.socket_mode, 8)
-        sockets = [(text, open_socket(_parse_listen(text), mode)) for text in self._settings.listen]
-        adopted = [adopt_socket(FIRST_FD + number) for number in range(descriptors)]
-        sockets += [("systemd", channel) for channel in adopted]
-        if not sockets:
-            raise ParameterError("nowhere to listen: give --listen HOST:PORT or --listen unix:/path")
+        sockets = [("systemd", adopt_socket(FIRST_FD + number)) for number in range(descriptors)]
+        for text in self._settings.listen:
+            address = parse_listen(text)
+            sockets.append((text, open_socket(address, mode)))
+            if isinstance(address, UnixAddress):
+                unix_sockets.callback(_unlink, address.path)
         context = None
         listeners = []
         for text, channel in sockets:
@@ -273,6 +318,8 @@ def run_service(settings: ServerSettings, notifier: Notifier, descriptors: int) 
 
     if not settings.listen and not descriptors:
         raise ParameterError("nowhere to listen: give --listen HOST:PORT or --listen unix:/path")
+    _check_settings(settings)
+    os.umask(0o022)  # every mode is given where a file is made; what a job makes is its own business
     prepare_state(settings.state)
     lock = lock_state(settings.state)
     _raise_descriptor_limit()
@@ -286,11 +333,17 @@ def run_service(settings: ServerSettings, notifier: Notifier, descriptors: int) 
         os.close(lock)
 
 
-def _parse_listen(text: str) -> Address:
-    host, _, port = text.removeprefix("proxied:").rpartition(":")
-    if port != "0":
-        return parse_address(text.removeprefix("proxied:"))
-    return TcpAddress(host.strip("[]"), 0)
+def _unlink(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def _check_settings(settings: ServerSettings) -> None:
+    for folder in settings.modules:
+        if not os.path.isdir(folder):
+            raise ParameterError(f"setting 'modules': {folder} is no folder")
+    if settings.python and not os.access(settings.python, os.X_OK):
+        raise ParameterError(f"setting 'python': {settings.python} is no program")
 
 
 def _name_socket(channel: socket.socket, text: str) -> str:

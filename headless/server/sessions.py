@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import headless
-from headless.errors import ConnectionFailed, HeadlessError, ProtocolError
+from headless.errors import ConnectionFailed, HeadlessError, ParameterError, ProtocolError
 from headless.job import JobKind
 from headless.protocol.codec import (
     INTERNAL_ERROR,
@@ -33,7 +33,7 @@ from headless.protocol.messages import (
     parse_parameters,
 )
 from headless.protocol.session import LOGIN_METHODS, Session, SessionState
-from headless.server.jobs import Jobs
+from headless.server.jobs import Jobs, LiveJob
 from headless.server.login import Account, Door, Login, Peer
 from headless.server.watch import follow_job
 from headless.transport.server import Channel
@@ -45,6 +45,7 @@ __all__ = ["ServerSession"]
 
 REFUSED = -32001  # an error of ours, with the launcher's exit code in its data (docs/protocol.md)
 TOO_MANY_ERRORS = 20  # malformed messages of one session, until it is closed
+MAX_WATCHES = 100  # jobs that one session follows at a time; a launcher follows one
 
 log = logging.getLogger("headless.sessions")
 
@@ -77,8 +78,11 @@ class ServerSession:
         self._control = control
         self._on_login = on_login
         self._session = Session()
+        self._door = door
         self._login = Login(door, peer)
         self._uploads: set[str] = set()
+        self._max_message = 0
+        self._found: LiveJob | None = None
         self._watches: set[asyncio.Task[None]] = set()
 
     async def run(self, login_timeout_s: float, max_message: int) -> None:
@@ -88,10 +92,10 @@ class ServerSession:
             login_timeout_s: seconds in which it must have logged in.
             max_message: largest message after the login, in bytes.
         """
+        self._max_message = max_message
         try:
             await asyncio.wait_for(self._log_in(), login_timeout_s)
             if self.account is not None:
-                self._channel.allow_messages(max_message)
                 await self._serve()
         except TimeoutError:
             await self._channel.close(1008, "no login in time")
@@ -100,7 +104,8 @@ class ServerSession:
         finally:
             for task in self._watches:
                 task.cancel()
-            self._jobs.discard_uploads(self._uploads)
+            if self.account is not None:
+                self._jobs.discard_uploads(self.account, self._uploads)
 
     async def finish_watches(self) -> None:
         """Wait until this session has been told of all jobs that it follows."""
@@ -137,8 +142,8 @@ class ServerSession:
             return True
         self._session.succeed(request)
         await self._send(Response(request.id, result))
-        if request.method == "job.watch" and isinstance(parameters, JobWatch):
-            self._watch(parameters)
+        if isinstance(parameters, JobWatch) and self._found is not None:
+            self._watch(self._found, parameters)
         return True
 
     async def _answer_error(self, request: Request | None, exc: HeadlessError) -> None:
@@ -159,6 +164,8 @@ class ServerSession:
 
     def _enter(self, account: Account) -> None:
         self.account = account
+        # Before the answer goes out: a launcher's next message may be there before we look again.
+        self._channel.allow_messages(self._max_message)
         self._on_login()
         log.info(
             "login session=%s user=%s auth=%s from=%s owner=%s",
@@ -167,10 +174,14 @@ class ServerSession:
 
     @property
     def _who(self) -> Account:
-        """The account; the state table lets nothing else through before there is one."""
+        """The account as it is now; the state table lets nothing else through before there is one.
+
+        Raises:
+            Refused: it was taken back.
+        """
         if self.account is None:
             raise AssertionError("nobody is logged in")
-        return self.account
+        return self._door.refresh(self.account)
 
     async def _login_salt(self, message: LoginSalt) -> dict[str, Any]:
         return await self._login.salt(message)
@@ -198,20 +209,22 @@ class ServerSession:
         return {"allowed": True}
 
     async def _job_upload(self, message: JobUpload) -> dict[str, Any]:
+        if self._uploads - {message.job_id}:
+            raise ParameterError("start the job of the input before this one first")  # else max_stdin limits nothing
         self._uploads.add(message.job_id)
         return {"size": await self._jobs.upload(self._who, message, decode_bytes(message.data))}
 
     async def _job_start(self, message: JobStart) -> dict[str, Any]:
-        job = await self._jobs.start(self._who, message)
+        origin = f"session={self.session_id} from={self._peer.source}"
+        job = await self._jobs.start(self._who, message, origin)
         self._uploads.discard(message.job_id)
-        log.info(
-            "accept job=%s name=%s kind=%s user=%s session=%s from=%s",
-            job.job_id, message.name, message.kind, self._who.user.name, self.session_id, self._peer.source,
-        )  # fmt: skip
         return {"job_id": job.job_id, "state": job.state}
 
     async def _job_watch(self, message: JobWatch) -> dict[str, Any]:
         job = self._jobs.find(self._who, message.job_id)
+        if len(self._watches) >= MAX_WATCHES:
+            raise ParameterError(f"a session follows at most {MAX_WATCHES} jobs at a time")
+        self._found = job
         return {"job_id": job.job_id, "state": job.state}
 
     async def _server_status(self, _: Parameters) -> Any:
@@ -221,8 +234,8 @@ class ServerSession:
         self._jobs.check_owner(self._who)
         return self._control("stop")
 
-    def _watch(self, message: JobWatch) -> None:
-        job = self._jobs.find(self._who, message.job_id)
+    def _watch(self, job: LiveJob, message: JobWatch) -> None:
+        """Follow a job; the answer has gone out already, so that no news comes before it."""
 
         async def follow() -> None:
             try:

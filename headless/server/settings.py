@@ -1,18 +1,22 @@
 """The server's settings: one table, from which the file's check, the options and the manual are made."""
 
 import difflib
+import math
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
 from headless.errors import ParameterError
-from headless.transport.address import UnixAddress, parse_address
+from headless.transport.address import Address, TcpAddress, UnixAddress, parse_address
 
-__all__ = ["ServerSettings", "build_settings", "parse_settings"]
+__all__ = ["ServerSettings", "build_settings", "parse_listen", "parse_settings"]
 
 MIB = 1 << 20
+PATHS = ("state", "modules", "python", "certificate", "key", "client_ca")
+VARIABLE = re.compile(r"[^=\0]+")
 
 
 def _setting(default: Any, text: str, metavar: str = "") -> Any:
@@ -68,6 +72,9 @@ def parse_settings(text: str, origin: str) -> dict[str, Any]:
         if name not in _FIELDS:
             raise ParameterError(f"{origin}: unknown setting {name!r}{_suggest(name)}")
         values[name] = _check_type(origin, name, value)
+    folder = os.path.dirname(os.path.abspath(origin))
+    for name in set(PATHS) & set(values):
+        values[name] = _resolve(folder, values[name])
     return values
 
 
@@ -78,6 +85,9 @@ def build_settings(values: Mapping[str, Any]) -> ServerSettings:
         ParameterError: a value is out of range, or two of them do not go together.
     """
     settings = ServerSettings(**values)
+    for name, value in vars(settings).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ParameterError(f"setting {name!r} must be a finite number")
     for name in ("max_script", "max_stdin", "max_output", "max_logins", "login_timeout"):
         if getattr(settings, name) <= 0:
             raise ParameterError(f"setting {name!r} must be greater than 0")
@@ -86,27 +96,40 @@ def build_settings(values: Mapping[str, Any]) -> ServerSettings:
             raise ParameterError(f"setting {name!r} must not be negative")
     if bool(settings.certificate) != bool(settings.key):
         raise ParameterError("settings 'certificate' and 'key' go together: give both or neither")
-    try:
-        int(settings.socket_mode, 8)
-    except ValueError as exc:
-        raise ParameterError(
-            f"setting 'socket_mode' is an octal number like 660, not {settings.socket_mode!r}"
-        ) from exc
+    if not re.fullmatch("0?[0-7]{3}", settings.socket_mode):
+        raise ParameterError(f"setting 'socket_mode' is an octal number like 660, not {settings.socket_mode!r}")
+    for name, value in settings.environment.items():
+        if not VARIABLE.fullmatch(name) or "\0" in value:
+            raise ParameterError(f"setting 'environment': {name!r} cannot be a variable")
     for address in settings.listen:
-        _check_listen(address)
-    absolute = {
-        name: os.path.abspath(path)
-        for name in ("state", "certificate", "key", "client_ca", "python")
-        if (path := getattr(settings, name))
-    }
-    return replace(settings, modules=tuple(map(os.path.abspath, settings.modules)), **absolute)
+        parse_listen(address)
+    return replace(settings, **{name: _resolve(os.getcwd(), getattr(settings, name)) for name in PATHS})
 
 
-def _check_listen(text: str) -> None:
-    host, _, port = text.removeprefix("proxied:").rpartition(":")
-    address = parse_address(f"{host}:1" if port == "0" else text.removeprefix("proxied:"))
-    if text.startswith("proxied:") and isinstance(address, UnixAddress):
-        raise ParameterError(f"{text!r}: a unix socket needs no proxy form: leave 'proxied:' out")
+def parse_listen(text: str) -> Address:
+    """Read where to listen; port 0 means any that is free.
+
+    Raises:
+        ParameterError: it is no address.
+    """
+    plain = text.removeprefix("proxied:")
+    is_any = plain.endswith(":0") and not plain.startswith("unix:")
+    try:
+        address = parse_address(f"{plain[:-1]}1" if is_any else plain)
+    except ParameterError as exc:
+        raise ParameterError(f"setting 'listen': {exc}") from exc
+    if isinstance(address, UnixAddress):
+        if plain != text:
+            raise ParameterError(f"setting 'listen': {text!r}: a unix socket needs no proxy: leave 'proxied:' out")
+        return address
+    return TcpAddress(address.host, 0 if is_any else address.port)
+
+
+def _resolve(folder: str, value: Any) -> Any:
+    """Paths as absolute ones; what is empty stays so."""
+    if isinstance(value, tuple):
+        return tuple(_resolve(folder, item) for item in value)
+    return os.path.abspath(os.path.join(folder, os.path.expanduser(value))) if value else value
 
 
 def _check_type(origin: str, name: str, value: Any) -> Any:

@@ -28,7 +28,7 @@ def find_os_user(account: Account, server_uid: int) -> OsUser | None:
     if account.is_owner:
         return None
     if server_uid != 0:
-        if user.run_as and user.run_as != pwd.getpwuid(server_uid).pw_name:
+        if user.run_as and user.run_as != _describe(server_uid)[0]:
             raise Refused(f"jobs of {user.name} run as {user.run_as}, and only a server that runs as root can do that")
         return None
     name = user.run_as or user.os_user or user.name
@@ -39,6 +39,8 @@ def find_os_user(account: Account, server_uid: int) -> OsUser | None:
             f"jobs of {user.name} would run as {name}, who is no user of this machine:"
             f" headless user allow {user.name} --run-as OS-USER"
         ) from exc
+    if entry.pw_uid == 0 and not user.run_as:  # never by a name alone
+        raise Refused(f"jobs of {user.name} would run as root: headless user allow {user.name} --run-as root says so")
     groups = tuple(os.getgrouplist(name, entry.pw_gid))
     return OsUser(name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir)
 
@@ -55,8 +57,8 @@ def build_environment(
         job: ``HEADLESS_...`` variables; they win over everything.
     """
     if user is None:
-        entry = pwd.getpwuid(server_uid)
-        name, home, uid = entry.pw_name, entry.pw_dir, server_uid
+        name, home = _describe(server_uid)
+        uid = server_uid
     else:
         name, home, uid = user.name, user.home, user.uid
     return {
@@ -69,3 +71,12 @@ def build_environment(
         **settings,
         **job,
     }
+
+
+def _describe(uid: int) -> tuple[str, str]:
+    """Name and home of an OS user; a container's may have neither."""
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:
+        return f"uid{uid}", "/"
+    return entry.pw_name, entry.pw_dir

@@ -1,8 +1,10 @@
 """Inputs that launchers hand over before they start a job: on disk before the job is accepted."""
 
 import asyncio
+import contextlib
 import os
 import sys
+from collections.abc import Container
 
 from headless.errors import ParameterError
 from headless.execution.files import sync_folder
@@ -46,20 +48,28 @@ class Uploads:
         Raises:
             ParameterError: nothing was uploaded for this job by this user.
         """
-        if self._owners.pop(job_id, None) != user:
+        if self._owners.get(job_id) != user:
             raise ParameterError(f"no input was uploaded for job {job_id}")
+        del self._owners[job_id]
         await asyncio.to_thread(self._sync, self._path(job_id))
         return self._path(job_id)
 
     def remove(self, job_id: str) -> None:
         """Remove a job's input, if it has one."""
-        if os.path.exists(self._path(job_id)):
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path(job_id))
 
-    def discard(self, job_ids: set[str]) -> None:
-        """Remove inputs whose session has ended before their job was started."""
+    def remove_all_but(self, job_ids: Container[str]) -> None:
+        """Remove what an earlier server has left: inputs of jobs that were never accepted, or that have ended."""
+        for name in os.listdir(self._folder):
+            if name not in job_ids:
+                self.remove(name)
+
+    def discard(self, user: str, job_ids: set[str]) -> None:
+        """Remove inputs of a user whose session has ended before their job was started."""
         for job_id in job_ids:
-            if self._owners.pop(job_id, None) is not None:
+            if self._owners.get(job_id) == user:
+                del self._owners[job_id]
                 self.remove(job_id)
 
     def _sync(self, path: str) -> None:

@@ -7,9 +7,10 @@ nobody in (RFC 5802, section 9, with the channel's TLS around it).
 import contextlib
 import fnmatch
 import json
+import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -29,6 +30,8 @@ __all__ = ["LOGIN_TYPES", "Secret", "User", "UserStore"]
 FILE = "users.json"
 FORMAT = 1
 LOGIN_TYPES = ("challenge", "osuser", "x509")
+
+log = logging.getLogger("headless.users")
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class UserStore:
         self._path = os.path.join(state, FILE)
         self._seen: tuple[int, int, int] | None = None
         self._users: dict[str, User] = {}
+        self._complaint = ""
 
     def load(self) -> dict[str, User]:
         """All users by name; none if there is no file.
@@ -100,32 +104,66 @@ class UserStore:
             self._users, self._seen = {}, None
         return self._users
 
+    def current(self) -> dict[str, User]:
+        """All users by name, for a server that runs: while the file is of no use, those from before still hold."""
+        try:
+            users = self.load()
+        except (ParameterError, OSError) as exc:
+            if str(exc) != self._complaint:  # once, not at every login
+                log.error("users-unreadable reason=%r: the users from before still hold", str(exc))
+            self._complaint = str(exc)
+            return self._users
+        self._complaint = ""
+        return users
+
     def find(self, predicate: Callable[[User], bool]) -> User | None:
-        """The first user that ``predicate`` holds for."""
-        return next(filter(predicate, self.load().values()), None)
+        """The first user that ``predicate`` holds for, as :meth:`current`."""
+        return next(filter(predicate, self.current().values()), None)
 
     def add(self, user: User) -> None:
         """Add a user.
+
+        Raises:
+            ParameterError: as :meth:`check_new`.
+        """
+        with self._editing() as users:
+            self.check_new(user)
+            users[user.name] = user
+
+    def check_new(self, user: User) -> None:
+        """Check that a user could be added.
 
         Raises:
             ParameterError: the name is taken, or not allowed.
         """
         if not USER.fullmatch(user.name):
             raise ParameterError(f"user name {user.name!r}: letters, digits and _.@+- only, at most 64")
-        with self._editing() as users:
-            if user.name in users:
-                raise ParameterError(f"there is a user {user.name!r} already: see 'headless user list'")
-            users[user.name] = user
+        if user.name in self.load():
+            raise ParameterError(f"there is a user {user.name!r} already: see 'headless user list'")
 
-    def change(self, name: str, **changes: Any) -> User:
-        """Replace fields of a user, and return what it is now.
+    def change(self, name: str, build: Callable[[User], Mapping[str, Any]]) -> User:
+        """Replace the fields of a user that ``build`` returns for it, and return what it is now.
+
+        ``build`` is called under the lock: of two changes at the same time none is lost.
 
         Raises:
-            ParameterError: there is none of that name.
+            ParameterError: there is none of that name, or ``build`` says so.
         """
         with self._editing() as users:
-            users[name] = replace(_require(users, name), **changes)
+            user = self.require(name)
+            users[name] = replace(user, **build(user))
             return users[name]
+
+    def require(self, name: str) -> User:
+        """The user of this name.
+
+        Raises:
+            ParameterError: there is none.
+        """
+        users = self.load()
+        if name not in users:
+            raise ParameterError(f"there is no user {name!r}: see 'headless user list'")
+        return users[name]
 
     def remove(self, name: str) -> None:
         """Remove a user.
@@ -134,26 +172,26 @@ class UserStore:
             ParameterError: there is none of that name.
         """
         with self._editing() as users:
-            _require(users, name)
+            self.require(name)
             del users[name]
 
     @contextlib.contextmanager
     def _editing(self) -> Iterator[dict[str, User]]:
-        lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise ParameterError(f"{self._path} cannot be changed: {exc.strerror}") from exc
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             users = dict(self.load())
             yield users
             body = {"format": FORMAT, "users": {name: _build_user(user) for name, user in sorted(users.items())}}
-            write_atomically(self._path, json.dumps(body, indent=1).encode() + b"\n")
+            try:
+                write_atomically(self._path, json.dumps(body, indent=1).encode() + b"\n")
+            except OSError as exc:
+                raise ParameterError(f"{self._path} cannot be written: {exc.strerror}") from exc
         finally:
             os.close(lock)
-
-
-def _require(users: dict[str, User], name: str) -> User:
-    if name not in users:
-        raise ParameterError(f"there is no user {name!r}: see 'headless user list'")
-    return users[name]
 
 
 def _build_user(user: User) -> dict[str, Any]:
@@ -184,7 +222,12 @@ def _parse_users(data: bytes, path: str) -> dict[str, User]:
 def _parse_user(name: str, body: dict[str, Any]) -> User:
     secret = body.pop("secret", None)
     for key in ("logins", "subjects", "modules"):
-        body[key] = tuple(body[key])
+        if not isinstance(body[key], list):
+            raise TypeError(f"{key} of {name}")
+        body[key] = tuple(map(str, body[key]))
+    for key in ("enabled", "scripts", "code"):
+        if not isinstance(body[key], bool):  # the text "false" would count as true
+            raise TypeError(f"{key} of {name}")
     if secret is None:
         return User(name, **body)
     keys = (decode_bytes(secret["stored_key"]), decode_bytes(secret["server_key"]))

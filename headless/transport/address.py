@@ -1,5 +1,6 @@
 """Where a server listens: ``HOST:PORT``, ``[IPv6]:PORT`` or ``unix:/path``."""
 
+import os
 from dataclasses import dataclass
 
 from headless.errors import ParameterError
@@ -55,10 +56,10 @@ def parse_address(text: str) -> Address:
 
 def _parse_unix(path: str) -> UnixAddress:
     if not path.startswith("/") or "\0" in path:
-        raise ParameterError(f"service 'unix:{path}' is not an absolute path: give unix:/path")
-    if len(path.encode()) > MAX_UNIX_PATH:
+        raise ParameterError(f"service {'unix:' + path!r} is not an absolute path: give unix:/path")
+    size = len(os.fsencode(path))  # not every path is UTF-8
+    if size > MAX_UNIX_PATH:
         raise ParameterError(
-            f"the path of a unix socket has at most {MAX_UNIX_PATH} bytes, {path!r} has {len(path.encode())}:"
-            " choose a shorter one"
+            f"the path of a unix socket has at most {MAX_UNIX_PATH} bytes, {path!r} has {size}: choose a shorter one"
         )
     return UnixAddress(path)

@@ -3,16 +3,17 @@
 No event loop and no thread: a launch is one connection with one request at a time.
 """
 
+import contextlib
 import os
 import socket
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from headless.errors import ConnectionFailed, ParameterError, ProtocolError
+from headless.errors import ConnectionFailed, ParameterError, ProtocolError, Refused, Unavailable
 from headless.protocol.session import SUBPROTOCOL
 from headless.protocol.websocket import ClientConnection
-from headless.transport.address import Address, UnixAddress
+from headless.transport.address import Address, TcpAddress, UnixAddress
 
 if TYPE_CHECKING:
     from headless.transport.tls import ClientTls
@@ -25,6 +26,7 @@ MAX_MESSAGE = 4 << 20
 SILENCE_LIMIT_S = 60.0
 """The server pings every 20 s; after this long without a byte the connection counts as lost."""
 
+GOODBYE_LIMIT_S = 1.0
 RECEIVE_SIZE = 256 * 1024
 
 
@@ -45,10 +47,13 @@ class Connection:
         """Send one message.
 
         Raises:
+            Unavailable: the server has closed the session before; nothing was sent.
             ConnectionFailed: the connection is lost.
         """
-        self._websocket.send_text(text, os.urandom(4))
-        self._flush()
+        if self._websocket.is_closed:
+            raise Unavailable(self._describe_close())
+        self._websocket.send_text(text)
+        self._flush(SILENCE_LIMIT_S)
 
     def receive(self, deadline: float | None) -> str | None:
         """Wait for the next message.
@@ -65,7 +70,7 @@ class Connection:
         silent_since = time.monotonic()
         while (message := self._websocket.next_message()) is None:
             if self._websocket.is_closed:
-                raise ConnectionFailed(f"the server closed the session: {self._websocket.close_reason}")
+                raise ConnectionFailed(self._describe_close())
             now = time.monotonic()
             limit = silent_since + SILENCE_LIMIT_S
             if deadline is not None and deadline <= now:
@@ -79,15 +84,10 @@ class Connection:
 
     def close(self) -> None:
         """Say goodbye, if the peer still listens, and close. Never raises."""
-        try:
-            if not self._websocket.is_closed:
-                self._channel.settimeout(1.0)
-                self._websocket.send_close(os.urandom(4))
-                self._flush()
-        except ConnectionFailed:
-            pass  # it is closed either way
-        finally:
-            self._channel.close()
+        self._websocket.send_close()
+        with contextlib.suppress(ConnectionFailed):  # it is closed either way
+            self._flush(GOODBYE_LIMIT_S)
+        self._channel.close()
 
     def _pump(self, timeout_s: float) -> bool:
         """Take what arrives within ``timeout_s``; False if that was nothing."""
@@ -97,20 +97,31 @@ class Connection:
         except TimeoutError:
             return False
         except OSError as exc:
-            raise ConnectionFailed(f"connection lost: {_reason(exc)}") from exc
+            if _is_certificate_alert(exc):
+                raise Refused(f"the server does not take the client certificate: {_reason(exc)}") from exc
+            raise self._lost(f"connection lost: {_reason(exc)}") from exc
         if not data:
-            raise ConnectionFailed("the server closed the connection")
+            raise self._lost("the server closed the connection")
         self._websocket.receive_data(data)
-        self._flush()
+        # What it has said counts, even if it is gone before our pong or close: that will show soon enough.
+        with contextlib.suppress(ConnectionFailed):
+            self._flush(SILENCE_LIMIT_S)
         return True
 
-    def _flush(self) -> None:
+    def _flush(self, limit_s: float) -> None:
         try:
             if data := self._websocket.data_to_send():
-                self._channel.settimeout(SILENCE_LIMIT_S)
+                self._channel.settimeout(limit_s)
                 self._channel.sendall(data)
         except OSError as exc:
-            raise ConnectionFailed(f"connection lost: {_reason(exc)}") from exc
+            raise self._lost(f"connection lost: {_reason(exc)}") from exc
+
+    def _lost(self, what: str) -> ConnectionFailed:
+        has_answered = self._websocket.is_open or self._websocket.is_closed
+        return ConnectionFailed(what if has_answered else f"{what}: is this a headless server? its log may say why")
+
+    def _describe_close(self) -> str:
+        return f"the server closed the session: {self._websocket.close_reason}"
 
 
 def connect(address: Address, tls: "ClientTls | None", limit_s: float) -> Connection:
@@ -119,25 +130,29 @@ def connect(address: Address, tls: "ClientTls | None", limit_s: float) -> Connec
     Args:
         address: of the server.
         tls: how to look at its certificate; ``None`` for a unix socket.
-        limit_s: seconds until it must be done.
+        limit_s: seconds until it must be done; only the resolver of host names keeps its own time.
+
+    Returns:
+        The connection. The server may have closed it at once: then the first use of it says why.
 
     Raises:
         ConnectionFailed: no such host, nothing listens there, no TLS, no headless server, or too late.
+        Refused: the server does not take the client certificate.
         ParameterError: the files that ``tls`` names are of no use.
     """
     deadline = time.monotonic() + limit_s
-    channel = _open_socket(address, limit_s)
+    channel = _open_socket(address, deadline)
     try:
         certificate = None
         if tls is not None:
+            channel.settimeout(_remaining(deadline))
             channel, certificate = _start_tls(channel, address, tls)
-        websocket = ClientConnection(_host_header(address), SUBPROTOCOL, os.urandom(16), MAX_MESSAGE)
+        key, mask = os.urandom(16), lambda: os.urandom(4)
+        websocket = ClientConnection(_host_header(address), SUBPROTOCOL, key, MAX_MESSAGE, mask)
         connection = Connection(channel, certificate, websocket)
-        connection._flush()
-        while not websocket.is_open:
-            if (remaining := deadline - time.monotonic()) <= 0:
-                raise ConnectionFailed(f"no answer within {limit_s:g} s: is this a headless server?")
-            connection._pump(remaining)
+        connection._flush(_remaining(deadline))
+        while not (websocket.is_open or websocket.is_closed):
+            connection._pump(_remaining(deadline))
     except ProtocolError as exc:
         channel.close()
         raise ProtocolError(f"{address}: {exc}") from exc
@@ -150,26 +165,57 @@ def connect(address: Address, tls: "ClientTls | None", limit_s: float) -> Connec
     return connection
 
 
-def _open_socket(address: Address, limit_s: float) -> socket.socket:
+def _remaining(deadline: float) -> float:
+    remaining_s = deadline - time.monotonic()
+    if remaining_s <= 0:
+        raise ConnectionFailed("no answer in time: is this a headless server?")
+    return remaining_s
+
+
+def _open_socket(address: Address, deadline: float) -> socket.socket:
     try:
         if isinstance(address, UnixAddress):
-            return _open_unix_socket(address, limit_s)
-        channel = socket.create_connection((address.host, address.port), timeout=limit_s)
-        channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return channel
+            return _open_unix_socket(address, _remaining(deadline))
+        return _open_tcp_socket(address, deadline)
     except TimeoutError as exc:
-        raise ConnectionFailed(f"cannot connect to {address} within {limit_s:g} s") from exc
-    except (OSError, UnicodeError) as exc:
-        raise ConnectionFailed(f"cannot connect to {address}: {_reason(exc)}") from exc
+        raise ConnectionFailed(f"cannot connect to {address} in time: check host, port and firewall") from exc
+    except (socket.gaierror, UnicodeError) as exc:
+        raise ConnectionFailed(f"cannot connect to {address}: {_reason(exc)}: check the host's name") from exc
+    except OSError as exc:
+        raise ConnectionFailed(
+            f"cannot connect to {address}: {_reason(exc)}: does a server listen there, and may this user reach it?"
+        ) from exc
+
+
+def _open_tcp_socket(address: TcpAddress, deadline: float) -> socket.socket:
+    """Try all addresses of the host in turn, each for its share of the time: one that is a black hole stops no other.
+
+    Raises:
+        OSError: of the last one.
+    """
+    places = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    error = OSError("the host has no address")
+    for index, (family, _, _, _, place) in enumerate(places):
+        try:
+            return _connect_socket(family, place, _remaining(deadline) / (len(places) - index))
+        except OSError as exc:
+            error = exc
+    raise error
 
 
 def _open_unix_socket(address: UnixAddress, limit_s: float) -> socket.socket:
     if sys.platform == "win32":
         raise ParameterError("there are no unix sockets on Windows: give --service HOST:PORT")
-    channel = socket.socket(socket.AF_UNIX)
+    return _connect_socket(socket.AF_UNIX, address.path, limit_s)
+
+
+def _connect_socket(family: int, place: Any, limit_s: float) -> socket.socket:
+    channel = socket.socket(family)
     try:
         channel.settimeout(limit_s)
-        channel.connect(address.path)
+        if isinstance(place, tuple):  # of TCP
+            channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        channel.connect(place)
     except BaseException:
         channel.close()
         raise
@@ -189,8 +235,10 @@ def _start_tls(channel: socket.socket, address: Address, tls: "ClientTls") -> tu
         raise ConnectionFailed(f"the server's certificate is not trusted: {exc.verify_message}") from exc
     except TimeoutError as exc:
         raise ConnectionFailed("no TLS answer in time: is this a headless server?") from exc
+    except (ssl.SSLEOFError, ConnectionError) as exc:
+        raise ConnectionFailed("the server closed the connection during the TLS handshake: see its log") from exc
     except ssl.SSLError as exc:
-        raise ConnectionFailed(f"no TLS there: {_reason(exc)}") from exc
+        raise ConnectionFailed(f"no TLS there ({_reason(exc)}): is this the TLS port of a headless server?") from exc
     except OSError as exc:
         raise ConnectionFailed(f"connection lost during the TLS handshake: {_reason(exc)}") from exc
     certificate = secured.getpeercert(binary_form=True)
@@ -204,8 +252,14 @@ def _host_header(address: Address) -> str:
     return "localhost" if isinstance(address, UnixAddress) else str(address)
 
 
+def _is_certificate_alert(error: OSError) -> bool:
+    """Whether the server refuses our certificate: TLS 1.3 tells so after its handshake (RFC 8446, section 4.4.2.4)."""
+    reason = str(getattr(error, "reason", ""))
+    return "_ALERT_" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason)
+
+
 def _reason(error: Exception) -> str:
     reason = getattr(error, "reason", None)
     if isinstance(reason, str):
-        return reason
+        return reason.replace("_", " ").lower()  # OpenSSL's WRONG_VERSION_NUMBER
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,6 +1,7 @@
 """The server's side of the sockets: listening, TLS, websockets, and who is on the other end."""
 
 import asyncio
+import errno
 import logging
 import os
 import socket
@@ -10,10 +11,12 @@ import struct
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from headless.errors import ConnectionFailed, ParameterError
@@ -23,7 +26,7 @@ from headless.transport.address import Address, UnixAddress
 if sys.platform == "win32":
     raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
 
-__all__ = ["Channel", "Listener", "adopt_socket", "listen", "open_socket"]
+__all__ = ["Channel", "Listener", "Server", "adopt_socket", "close_quietly", "listen", "open_socket", "wait_closed"]
 
 BACKLOG = 4096  # a thousand launchers at midnight; the kernel cuts it to net.core.somaxconn
 MAX_BEFORE_LOGIN = 16 * 1024  # bytes of a message
@@ -32,6 +35,7 @@ PING_TIMEOUT_S = 40.0
 TLS_HANDSHAKE_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
 
+log = logging.getLogger("headless.transport")
 _silent = logging.getLogger("headless.websockets")
 _silent.setLevel(logging.CRITICAL + 1)  # port scanners fill no log
 
@@ -43,6 +47,26 @@ class Listener:
     socket: socket.socket
     name: str
     tls: ssl.SSLContext | None
+
+
+class _TlsObject(ssl.SSLObject):
+    """Has the client told that its certificate is not taken: uvloop, like asyncio, drops the connection instead.
+
+    The alert lies in the outgoing buffer when the handshake fails; a want for more to read has it sent, and the
+    handshake fails when the client has closed, or by its time limit.
+    """
+
+    _failure: ssl.SSLCertVerificationError | None = None
+
+    def do_handshake(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            super().do_handshake()
+        except ssl.SSLCertVerificationError as exc:
+            log.warning("refused method=tls reason=%r", f"client certificate: {exc.verify_message}")
+            self._failure = exc
+            raise ssl.SSLWantReadError from exc
 
 
 class Channel:
@@ -104,13 +128,17 @@ class Channel:
         """Close with a code of RFC 6455, section 7.4, and a reason of at most 120 bytes."""
         await self._connection.close(code, reason)
 
+    def abort(self) -> None:
+        """Drop the connection, and wait for nobody."""
+        self._connection.transport.abort()
+
 
 def open_socket(address: Address, socket_mode: int) -> socket.socket:
     """Listen at an address. A unix socket that nobody listens on any more is replaced.
 
     Raises:
         ConnectionFailed: the address is in use or not ours.
-        ParameterError: the socket's folder is missing, or something else is in its place.
+        ParameterError: the host is unknown, the socket's folder is missing, or something else is in its place.
     """
     try:
         if isinstance(address, UnixAddress):
@@ -119,13 +147,29 @@ def open_socket(address: Address, socket_mode: int) -> socket.socket:
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         return socket.create_server(place[:2], family=family, backlog=BACKLOG, reuse_port=False)
+    except (socket.gaierror, UnicodeError) as exc:
+        raise ParameterError(f"cannot listen on {address}: no such host: give an address of this machine") from exc
+    except FileNotFoundError as exc:
+        raise ParameterError(f"cannot listen on {address}: its folder is missing: make it first") from exc
     except OSError as exc:
         raise ConnectionFailed(f"cannot listen on {address}: {exc.strerror or exc}") from exc
 
 
 def adopt_socket(descriptor: int) -> socket.socket:
-    """Take a listening socket that the service manager has opened."""
-    return socket.socket(fileno=descriptor)
+    """Take a listening socket that the service manager has opened.
+
+    Raises:
+        ParameterError: it is something else.
+    """
+    try:
+        channel = socket.socket(fileno=descriptor)
+        is_listening = channel.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
+    except OSError as exc:
+        raise ParameterError(f"LISTEN_FDS: descriptor {descriptor} is no socket: {exc.strerror}") from exc
+    if not is_listening or channel.family not in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6):
+        raise ParameterError(f"LISTEN_FDS: descriptor {descriptor} does not listen: use ListenStream= in the unit")
+    channel.set_inheritable(False)  # the manager had to leave it open for us; it is no job's
+    return channel
 
 
 async def listen(listener: Listener, handle: Callable[[Channel], Awaitable[None]], open_timeout_s: float) -> Server:
@@ -137,7 +181,10 @@ async def listen(listener: Listener, handle: Callable[[Channel], Awaitable[None]
     async def _handle(connection: ServerConnection) -> None:
         await handle(Channel(connection))
 
-    options: dict[str, Any] = {"ssl_handshake_timeout": TLS_HANDSHAKE_S} if listener.tls else {}
+    options: dict[str, Any] = {"backlog": BACKLOG}  # else the loop listens anew, with its own 100
+    if listener.tls:
+        listener.tls.sslobject_class = _TlsObject
+        options |= {"ssl_handshake_timeout": TLS_HANDSHAKE_S, "ssl_shutdown_timeout": CLOSE_TIMEOUT_S}
     return await serve(
         _handle,
         sock=listener.socket,
@@ -146,6 +193,7 @@ async def listen(listener: Listener, handle: Callable[[Channel], Awaitable[None]
         origins=[None],
         compression=None,
         server_header=None,
+        process_response=_name_protocol,
         max_size=MAX_BEFORE_LOGIN,
         open_timeout=open_timeout_s,
         ping_interval=PING_INTERVAL_S,
@@ -156,12 +204,19 @@ async def listen(listener: Listener, handle: Callable[[Channel], Awaitable[None]
     )
 
 
+def _name_protocol(connection: ServerConnection, request: Request, response: Response) -> None:
+    """A launcher of another version is refused (400): tell it which protocol is spoken here."""
+    if response.status_code == HTTPStatus.BAD_REQUEST:
+        response.headers["Sec-WebSocket-Protocol"] = SUBPROTOCOL
+
+
 def _open_unix_socket(path: str, mode: int) -> socket.socket:
     if os.path.lexists(path):
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
             raise ParameterError(f"{path} is there and no socket: remove it or choose another path")
         with socket.socket(socket.AF_UNIX) as probe:
-            if probe.connect_ex(path) == 0:
+            probe.setblocking(False)  # a server with a full backlog would keep us waiting
+            if probe.connect_ex(path) != errno.ECONNREFUSED:
                 raise ConnectionFailed(f"cannot listen on unix:{path}: another server does")
         os.unlink(path)
     channel = socket.socket(socket.AF_UNIX)
