@@ -154,7 +154,7 @@ def result(value: Any) -> None:
         TypeError: it is of a type that JSON does not know.
     """
     if _is_deeper(value, RESULT_DEPTH):
-        raise ValueError(f"the result has more than {RESULT_DEPTH} levels of lists and objects: put it into a file instead")
+        raise ValueError(f"the result has more than {RESULT_DEPTH} levels of lists and objects: put it into a file")
     line = json.dumps(value, allow_nan=False)
     if "\\ud" in line:
         json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate stops here

@@ -26,10 +26,17 @@ PROTOCOL = [Subprotocol("headless.v1")]
 
 
 class RawSession:
-    """One websocket connection. What it receives is handed out as it is."""
+    """One websocket connection.
+
+    Attributes:
+        sent: every text that was sent.
+        received: every text that came.
+    """
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
+        self.sent: list[str] = []
+        self.received: list[str] = []
         self._last_id = 0
 
     @property
@@ -43,11 +50,13 @@ class RawSession:
 
     def send(self, text: str | bytes) -> None:
         """Send a frame as it is."""
+        self.sent.append(str(text))
         self.connection.send(text)
 
     def receive(self) -> dict[str, Any]:
         """The next message."""
-        message: dict[str, Any] = json.loads(self.connection.recv(LIMIT_S))
+        self.received.append(self.connection.recv(LIMIT_S, decode=True))
+        message: dict[str, Any] = json.loads(self.received[-1])
         return message
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:

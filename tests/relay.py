@@ -62,9 +62,13 @@ def tls_connect(service: str) -> Callable[[], socket.socket]:
 
 def _serve(context: ssl.SSLContext, channel: socket.socket, connect: Callable[[], socket.socket]) -> None:
     channel.settimeout(30)
-    with contextlib.suppress(OSError), channel:
-        with context.wrap_socket(channel, server_side=True) as near, connect() as far:
-            _pump(near, far)
+    with (
+        contextlib.suppress(OSError),
+        channel,
+        context.wrap_socket(channel, server_side=True) as near,
+        connect() as far,
+    ):
+        _pump(near, far)
 
 
 def _pump(near: ssl.SSLSocket, far: socket.socket) -> None:

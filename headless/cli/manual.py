@@ -13,6 +13,8 @@ from headless.cli.main import COMMANDS
 
 __all__ = ["build_manual"]
 
+HELP = ["-h", "--help"]  # sub-commands have it from their group's context, which is not there here
+
 
 def build_manual() -> str:
     """The page as troff (man(7))."""
@@ -51,12 +53,12 @@ def _build_command(path: str, command: click.Command) -> Iterator[str]:
 
 
 def _usage(path: str, command: click.Command) -> str:
-    context = click.Context(command, info_name=path)
+    context = click.Context(command, info_name=path, help_option_names=HELP)
     return " ".join([path, *command.collect_usage_pieces(context)])
 
 
 def _build_options(command: click.Command) -> Iterator[str]:
-    context = click.Context(command)
+    context = click.Context(command, help_option_names=HELP)
     for parameter in command.params:
         record = parameter.get_help_record(context)
         if record is not None:

@@ -88,8 +88,7 @@ def parse_launch(words: Sequence[str]) -> Launch:
         click.UsageError: the same.
     """
     place = words.index("--") if "--" in words else len(words)
-    context = click.Context(launch_command)
-    context.token_normalize_func = launch_command.context_settings["token_normalize_func"]
+    context = click.Context(launch_command, **launch_command.context_settings)
     values, stray, _ = launch_command.make_parser(context).parse_args(list(words[:place]))
     if stray:
         raise ParameterError(f"'{stray[0]}' is no option: the job's own arguments stand after a second '--'")

@@ -23,7 +23,9 @@ STDIN_LIMIT = 4096  # bytes that are looked at; bcrypt takes 72
 EXIT_STATUS = "\n\n\b\nExit status: 0 done, 2 nothing was changed."
 
 
-@click.group(name="user", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.group(
+    name="user", epilog=EXIT_STATUS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120}
+)
 def user() -> None:
     """Users of a server: how they log in, what they may run. A running server sees changes at once.
 

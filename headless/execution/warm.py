@@ -144,7 +144,7 @@ def _renew_streams() -> None:
         raw.name = f"<{name}>"
         buffer = io.BufferedReader(raw) if number == 0 else io.BufferedWriter(raw)
         stream = io.TextIOWrapper(buffer, old.encoding, old.errors, line_buffering=number > 0)
-        stream.mode = old.mode  # type: ignore[misc]  # an attribute as any other, of which sys.stdout has one
+        vars(stream)["mode"] = old.mode
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
 

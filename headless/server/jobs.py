@@ -97,6 +97,11 @@ class Jobs:
         return iter(self._live.values())
 
     @property
+    def max_script(self) -> int:
+        """Largest script or code, in bytes."""
+        return self._settings.max_script
+
+    @property
     def running(self) -> int:
         """How many jobs have not ended."""
         return len(self._live)

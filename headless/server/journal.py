@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,9 @@ from headless.errors import ProtocolError
 from headless.execution.files import write_atomically
 from headless.job import JobKind, JobSpec
 from headless.protocol.codec import decode_bytes, encode_bytes
+
+if sys.platform == "win32":
+    raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
 
 __all__ = ["Journal", "Record"]
 

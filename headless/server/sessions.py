@@ -162,6 +162,13 @@ class ServerSession:
     async def _send(self, message: Message) -> None:
         await self._channel.send(encode_message(message))
 
+    def _describe_server(self) -> dict[str, Any]:
+        return {
+            "server": f"headless/{headless.__version__}",
+            "python": platform.python_version(),
+            "max_script": self._jobs.max_script,
+        }
+
     def _enter(self, account: Account) -> None:
         self.account = account
         # Before the answer goes out: a launcher's next message may be there before we look again.
@@ -192,17 +199,17 @@ class ServerSession:
     async def _login_proof(self, message: LoginProof) -> dict[str, Any]:
         result, account = await self._login.proof(message)
         self._enter(account)
-        return {**result, **_describe_server()}
+        return {**result, **self._describe_server()}
 
     async def _login_osuser(self, message: LoginNamed) -> dict[str, Any]:
         result, account = self._login.osuser(message)
         self._enter(account)
-        return {**result, **_describe_server()}
+        return {**result, **self._describe_server()}
 
     async def _login_x509(self, message: LoginNamed) -> dict[str, Any]:
         result, account = self._login.x509(message)
         self._enter(account)
-        return {**result, **_describe_server()}
+        return {**result, **self._describe_server()}
 
     async def _job_check(self, message: JobCheck) -> dict[str, Any]:
         self._jobs.check(self._who, JobKind(message.kind), message.module)
@@ -228,7 +235,7 @@ class ServerSession:
         return {"job_id": job.job_id, "state": job.state}
 
     async def _server_status(self, _: Parameters) -> Any:
-        return self._control("status") if self._who.is_owner else _describe_server()
+        return self._control("status") if self._who.is_owner else self._describe_server()
 
     async def _server_stop(self, _: Parameters) -> Any:
         self._jobs.check_owner(self._who)
@@ -265,7 +272,3 @@ class ServerSession:
 
 def _read_id(request: Request | None) -> int | None:
     return None if request is None else request.id
-
-
-def _describe_server() -> dict[str, Any]:
-    return {"server": f"headless/{headless.__version__}", "python": platform.python_version()}

@@ -104,19 +104,10 @@ def test_a_server_that_does_not_know_the_user_is_found_out_by_the_launcher(home:
 def answers(server: Server, user: str, secret: bytes) -> list[str]:
     """All that the server says to a login, its random parts replaced by their lengths."""
     with raw_session(server.service) as session:
-        received: list[str] = []
-        receive = session.connection.recv
-
-        def record(*arguments: float) -> str:
-            text = receive(*arguments)
-            assert isinstance(text, str)
-            received.append(re.sub(r"(?<=[rs]=)[^,\"]+", lambda found: f"<{len(found[0])}>", text))
-            return text
-
-        session.connection.recv = record  # type: ignore[method-assign, assignment]
         session.log_in(user, secret)
-        received.append(f"close {session.expect_close()} {session.connection.close_reason}")
-        return received
+        end = f"close {session.expect_close()} {session.connection.close_reason}"
+        texts = [re.sub(r"(?<=[rs]=)[^,\"]+", lambda found: f"<{len(found[0])}>", text) for text in session.received]
+        return [*texts, end]
 
 
 def test_unknown_user_wrong_secret_and_disabled_user_are_told_the_same_byte_for_byte(
@@ -157,10 +148,8 @@ def test_a_made_up_salt_is_the_same_after_a_restart(home: World) -> None:
 @pytest.mark.usefixtures("fresh")
 def test_a_recorded_proof_is_worth_nothing_a_second_time(home: World, server: Server) -> None:
     with raw_session(server.service) as session:
-        recorded: list[str] = []
-        send = session.connection.send
-        session.connection.send = lambda text: (recorded.append(str(text)), send(text))[1]  # type: ignore[method-assign, misc, assignment]
         assert "result" in session.log_in("batch", read_secret(home))
+        recorded = session.sent
     challenge, proof = (json.loads(text)["params"] for text in recorded)
     with raw_session(server.service) as session:
         session.result("login.challenge", **challenge)

@@ -4,6 +4,7 @@ import json
 import os
 import pwd
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -132,7 +133,7 @@ def test_an_os_user_may_be_known_by_another_name(home: World) -> None:
 def test_only_the_owner_may_stop_the_server_and_see_its_status(home: World, server: Server) -> None:
     server.user("add", "nobody", "--login", "osuser")
     call = f"""
-import sys; sys.path[:0] = {[p for p in __import__("sys").path if p]!r}
+import sys; sys.path[:0] = {[path for path in sys.path if path]!r}
 from headless.launcher.link import Link
 from headless.launcher.talk import Talk
 from headless.transport.client import connect

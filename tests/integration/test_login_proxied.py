@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from authority import Authority
+from raw_session import raw_session
 from relay import plain_connect, tls_relay
 from support import Server, World
 
@@ -78,7 +79,5 @@ def test_the_plain_port_itself_is_no_tls(world: World, server: Server, login: li
 
 
 def test_osuser_is_no_way_in_through_a_proxy(world: World, server: Server, proxy: str, authority: Authority) -> None:
-    from raw_session import raw_session
-
     with raw_session(proxy) as session:
         assert session.error("login.osuser", user="root")["data"] == {"exit_code": 5}

@@ -1,6 +1,7 @@
 """The *x509* login: an own authority, real certificates, and each of them that is not to get in."""
 
 import datetime
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -31,7 +32,7 @@ def server(home: World, authority: Authority) -> Server:
 
 
 def add_user(server: Server, name: str, *options: str) -> None:
-    mapping = ["--run-as", "root"] if __import__("os").geteuid() == 0 else []
+    mapping = ["--run-as", "root"] if os.geteuid() == 0 else []
     server.user("add", name, *options, "--allow-code", *mapping)
 
 

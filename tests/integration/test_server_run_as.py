@@ -38,7 +38,7 @@ def run(home: World, server: Server, user: str, code: str) -> "subprocess.Comple
 @needs_root
 def test_a_job_runs_as_its_users_os_user_with_its_groups_and_home(home: World, server: Server) -> None:
     entry = pwd.getpwuid(NOBODY)
-    code = "import os; print(os.getresuid(), os.getresgid(), sorted(os.getgroups()), os.environ['HOME'], os.environ['USER'])"
+    code = "import os; print(os.getresuid(), os.getresgid(), sorted(os.getgroups()), *map(os.getenv, ('HOME', 'USER')))"
     done = run(home, server, "batch", code)
     groups = sorted(os.getgrouplist(entry.pw_name, entry.pw_gid))
     ids, gids = (NOBODY,) * 3, (entry.pw_gid,) * 3

@@ -42,10 +42,11 @@ def test_a_file_is_all_that_is_needed_and_its_paths_are_relative_to_it(world: Wo
     (folder / "modules").mkdir(parents=True)
     (folder / "modules" / "hello.py").write_text("import os\nprint(os.environ['GREETING'])\n")
     (folder / "server.toml").write_text(
-        f"listen = ['unix:{world.home}/s.sock']\nstate = 'state'\nmodules = ['modules']\nenvironment = {{GREETING = 'hi'}}"
+        f"listen = ['unix:{world.home}/s.sock']\nstate = 'state'\nmodules = ['modules']\n"
+        "environment = {GREETING = 'hi'}\n"
     )
     log = (world.home / "log").open("wb")
-    with log, _running(world, log.fileno(), "--config", str(folder / "server.toml")):
+    with log, RunningServer(world, log.fileno(), "--config", str(folder / "server.toml")):
         done = world.run("-s", f"unix:{world.home}/s.sock", "-m", "hello", "-t", "-1", "-o", "-")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"hi\n", b"")
     assert (folder / "state" / "journal").is_dir()
@@ -274,7 +275,7 @@ def _place(service: str) -> tuple[str, int]:
     return host, int(port)
 
 
-class _running:  # noqa: N801  # used as a function is
+class RunningServer:
     """A server that World.serve() cannot start: all its settings are in a file."""
 
     def __init__(self, world: World, log: int, *options: str) -> None:

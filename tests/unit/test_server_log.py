@@ -24,7 +24,8 @@ def loggers() -> Iterator[None]:
         logger = logging.getLogger(name)
         for handler in set(logger.handlers) - set(handlers):
             handler.close()
-        logger.handlers, logger.propagate, _ = handlers, propagate, logger.setLevel(logging.NOTSET)
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(logging.NOTSET)
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_a_file_that_is_mended_counts_again_and_its_next_damage_is_told_again(
 
 def test_a_file_of_a_newer_version_is_refused_with_what_to_do(store: UserStore, tmp_path: Path) -> None:
     (tmp_path / "users.json").write_text('{"format": 2, "users": {}}')
-    with pytest.raises(ParameterError, match="format 2.*upgrade headless"):
+    with pytest.raises(ParameterError, match=r"format 2.*upgrade headless"):
         store.load()
 
 
