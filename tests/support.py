@@ -72,7 +72,7 @@ class World:
         for server in self.servers:
             server.kill()
         if (self.home / ".local").exists():
-            self.run("server", "stop")
+            self.run("server", "stop", "--no-wait")
             wait_for(lambda: self.run("server", "status").returncode == 1, "the embedded server's end")
 
 

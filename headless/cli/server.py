@@ -29,12 +29,17 @@ def status() -> None:
 
 
 @server.command()
-def stop() -> None:
+@click.option("--no-wait", is_flag=True, help="Return at once; the server ends when its jobs have.")
+def stop(no_wait: bool) -> None:
     """Stop the embedded server: it takes no more jobs, waits for the running ones, and ends."""
+    from headless.launcher.embedded import wait_for_end
+
     answer = _ask("server.stop")
     if answer["running"]:
         jobs = "1 running job ends" if answer["running"] == 1 else f"{answer['running']} running jobs end"
         click.echo(f"stopping; {jobs} first")
+    if not no_wait:
+        wait_for_end(read_environment())
 
 
 def _ask(method: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ One per user, on a unix socket in a 0700 folder. Launches that start at the same
 one starts the server, the others find it. It outlives the launcher and ends when it has been idle for some minutes.
 """
 
+import math
 import os
 import platform
 import subprocess
@@ -14,13 +15,14 @@ from headless.config import Environment
 from headless.errors import ConnectionFailed, ParameterError
 from headless.transport.address import MAX_UNIX_PATH, UnixAddress
 
-__all__ = ["IDLE_EXIT_S", "embedded_addresses", "embedded_state", "ensure_server", "server_command"]
+__all__ = ["IDLE_EXIT_S", "embedded_addresses", "embedded_state", "ensure_server", "server_command", "wait_for_end"]
 
 IDLE_EXIT_S = 300.0
 START_LIMIT_S = 30.0  # of the server's start, and before it of the wait for the one before to end
 STEP_S = 0.02
 READY = b"ready\n"
 SOCKET = "server.sock"
+STATE_LOCK = "lock"  # held by the server as long as it lives
 
 
 def embedded_state(environment: Environment) -> str:
@@ -74,7 +76,9 @@ def ensure_server(environment: Environment) -> UnixAddress:
             if _is_listening(address):
                 return address
         # A server that ends listens no more, and still holds its state folder.
-        os.close(_lock(os.path.join(state, "lock"), "the embedded server is stopping, and waits for its running jobs"))
+        os.close(
+            _lock(os.path.join(state, STATE_LOCK), "the embedded server is stopping, and waits for its running jobs")
+        )
         _start_server(server_command(environment), os.path.join(state, "server.log"), environment.home)
         return addresses[0]
     finally:
@@ -90,8 +94,13 @@ def server_command(environment: Environment) -> list[str]:
     return [sys.executable, "-I", "-m", "headless", "serve", *listen, *settings, *log]
 
 
-def _lock(path: str, reason: str) -> int:
-    """Take the lock on a file; it is held until the returned descriptor is closed.
+def wait_for_end(environment: Environment) -> None:
+    """Wait until the embedded server, which was told to stop, is gone; its jobs may take as long as they do."""
+    os.close(_lock(os.path.join(embedded_state(environment), STATE_LOCK), "", limit_s=math.inf))
+
+
+def _lock(path: str, reason: str, limit_s: float = START_LIMIT_S) -> int:
+    """Take the lock on a file, within so many seconds; it is held until the returned descriptor is closed.
 
     Raises:
         ConnectionFailed: with this reason: another process keeps it for too long.
@@ -105,7 +114,7 @@ def _lock(path: str, reason: str) -> int:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as exc:
         raise ParameterError(f"{path} is of no use: {exc.strerror}") from exc
-    deadline = time.monotonic() + START_LIMIT_S
+    deadline = time.monotonic() + limit_s
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

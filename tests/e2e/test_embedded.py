@@ -124,11 +124,20 @@ def test_a_stopping_server_tells_what_it_waits_for(world: World) -> None:
     code = f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.02)"
     assert world.run("-c", code).returncode == 0
     pid = int(_status(world)["pid"])
-    done = world.run("server", "stop")
+    done = world.run("server", "stop", "--no-wait")
     assert (done.returncode, done.stdout) == (0, b"stopping; 1 running job ends first\n")
     assert _servers(world) == [pid]
     go.touch()
     wait_dead(pid)
+
+
+def test_stop_returns_when_the_server_has_ended_and_its_jobs_before_it(world: World) -> None:
+    end = world.home / "end"
+    code = f"import time; time.sleep(0.5); open({str(end)!r}, 'w').close()"
+    assert world.run("-c", code).returncode == 0
+    assert world.run("server", "stop").returncode == 0
+    assert end.exists()
+    assert _servers(world) == []
 
 
 def test_it_ends_when_it_has_been_idle_and_takes_its_sockets_with_it(world: World) -> None:

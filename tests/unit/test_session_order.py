@@ -37,6 +37,8 @@ def test_large_messages_are_taken_before_the_login_is_answered(tmp_path: Path) -
     door = Door(UserStore(str(tmp_path)), bytes(32), Throttle(lambda: 0.0))
 
     class NoJobs:
+        max_script = 1
+
         def discard_uploads(self, *_: object) -> None:
             return
 
