@@ -26,6 +26,7 @@ if sys.platform == "win32":
 __all__ = ["Jobs", "LiveJob"]
 
 SWEEP_S = 1.0  # a doorbell may be missed; a killed supervisor rings none
+SETTLE_LIMIT_S = 10.0  # what has not been done by then, the next server does
 LOST_AFTER_S = 5.0  # from the start on: until then its supervisor may not have claimed it yet
 
 log = logging.getLogger("headless.jobs")
@@ -250,8 +251,9 @@ class Jobs:
 
     async def settle(self) -> None:
         """Finish what has been begun for single jobs; at the server's end."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        deadline = time.monotonic() + SETTLE_LIMIT_S
+        while self._tasks and (left_s := deadline - time.monotonic()) > 0:
+            await asyncio.wait(self._tasks, timeout=left_s)
 
     async def sweep(self) -> None:
         """Look at all live jobs every second, and forget old ones every hour. Runs until it is cancelled."""

@@ -137,7 +137,7 @@ def test_stop_returns_when_the_server_has_ended_and_its_jobs_before_it(world: Wo
     assert world.run("-c", code).returncode == 0
     assert world.run("server", "stop").returncode == 0
     assert end.exists()
-    assert _servers(world) == []
+    wait_for(lambda: _servers(world) == [], "the last steps of the server's process")
 
 
 def test_it_ends_when_it_has_been_idle_and_takes_its_sockets_with_it(world: World) -> None:
