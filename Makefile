@@ -11,6 +11,7 @@ demo: .venv/installed
 	@$(PYTHON) contrib/demo/demo.py .venv/bin/headless
 
 test: .venv-dev/installed peers check
+	$(DEV)/python -m pytest --quiet tests/protocol --cov=headless.protocol --cov-branch --cov-fail-under=100 --cov-report=
 	$(DEV)/python -m pytest
 
 check: .venv-dev/installed

@@ -117,7 +117,9 @@ class Link:
 def _build_error(message: ErrorResponse) -> HeadlessError:
     if message.code == INVALID_PARAMS:
         return ParameterError(message.message)
-    return _ERRORS.get(-1 if message.exit_code is None else message.exit_code, ProtocolError)(message.message)
+    return _ERRORS.get(Unavailable.exit_code if message.exit_code is None else message.exit_code, Unavailable)(
+        message.message
+    )
 
 
 def read_text(body: Mapping[str, Any], name: str) -> str:

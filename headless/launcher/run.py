@@ -13,7 +13,6 @@ from headless.errors import (
     HeadlessError,
     OutcomeUnknown,
     ParameterError,
-    ProtocolError,
     Refused,
     Unavailable,
 )
@@ -206,7 +205,7 @@ def _start(link: Link, settings: LaunchSettings, job_id: str, source: bytes) -> 
     }
     try:
         link.call("job.start", body)
-    except (Unavailable, ProtocolError):
+    except Unavailable:
         raise  # the server has answered: nothing was started
     except ConnectionFailed as exc:
         raise OutcomeUnknown(f"job {job_id}: the connection was lost before the server's answer ({exc})") from exc

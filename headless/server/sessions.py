@@ -250,6 +250,9 @@ class ServerSession:
                     await self._send(notification)
             except ConnectionFailed:
                 return  # the session's own loop sees it too
+            except Exception:
+                log.exception("bug session=%s job=%s", self.session_id, job.job_id)
+                await self._channel.close(1011, "a bug in the server")
 
         task = asyncio.get_running_loop().create_task(follow())
         self._watches.add(task)

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from headless.engines.base import Engine
+from headless.errors import ProtocolError
 from headless.job import JobState
-from headless.protocol.codec import Notification, encode_bytes
+from headless.protocol.codec import Notification, decode_message, encode_bytes, encode_message
 from headless.protocol.messages import JobWatch
 from headless.server.jobs import LiveJob
 
@@ -70,6 +71,15 @@ async def _build_end(engine: Engine, job: LiveJob) -> dict[str, Any]:
         tails = {stream: await engine.output(job.handle, stream, -TAIL, TAIL) for stream in ("stdout", "stderr")}
         body["tail"] = {stream: encode_bytes(data) for stream, data in tails.items()}
     has_result, value = await engine.result(job.handle)
-    if has_result:
+    if has_result and _is_sendable(value):
         body["result"] = value
     return body
+
+
+def _is_sendable(value: Any) -> bool:
+    """Whether a launcher can read it: a job may have written its result past ``job.result`` and its checks."""
+    try:
+        decode_message(encode_message(Notification("job.ended", {"result": value})))
+    except (ValueError, RecursionError, ProtocolError):
+        return False
+    return True

@@ -143,3 +143,11 @@ def test_a_program_that_the_job_starts_does_not_report_into_its_own_files(server
     code += f"subprocess.run([sys.executable, '-I', '-c', {inner!r}, {str(file)!r}], check=True)"
     assert run_for_result(server, "-c", code) == "outer"
     assert Path(file).read_bytes() == b""
+
+
+@pytest.mark.parametrize("value", ["NaN", "[" * 40 + "]" * 40, '"\\ud800"'])
+def test_a_result_written_past_the_checks_costs_the_result_and_not_the_outcome(server: Server, value: str) -> None:
+    code = f"import os; os.write(3, b'{{\"result\": ' + {value!r}.encode() + b'}}\\n')"
+    done = server.world.run("-s", server.unix, "-c", code, "-t", "20", "--result", "-")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"handed over no result" in done.stderr

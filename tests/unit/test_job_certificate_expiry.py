@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -228,19 +229,23 @@ def test_bad_options_are_status_2(arguments: list[str], capsys: pytest.CaptureFi
     assert "certificate-expiry: error: " in capsys.readouterr().err
 
 
-def reports(arguments: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, object]]:
-    """Run as a job does and return what it reported."""
-    with open(tmp_path / "reports", "w+b") as file:
-        monkeypatch.setenv("HEADLESS_REPORT_FD", str(file.fileno()))
-        certificate_expiry.main(arguments)
-        file.seek(0)
-        return [json.loads(line) for line in file]
+def reports(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """Run as a job does, with a pipe that somebody reads, and return what it reported."""
+    reader, writer = os.pipe()
+    with open(reader, "rb") as file, ThreadPoolExecutor(1) as pool:
+        lines = pool.submit(file.readlines)
+        monkeypatch.setenv("HEADLESS_REPORT_FD", str(writer))
+        try:
+            certificate_expiry.main(arguments)
+        finally:
+            os.close(writer)
+        return [json.loads(line) for line in lines.result()]
 
 
 def test_all_rows_are_handed_over_as_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "a.pem"
     file.write_bytes(pem(30.5) + pem(-1))
-    reported = reports([str(file), "/missing"], monkeypatch, tmp_path)
+    reported = reports([str(file), "/missing"], monkeypatch)
     result = reported[-1]["result"]
     assert isinstance(result, dict)
     assert result["examined"] == 3
@@ -255,7 +260,7 @@ def test_of_too_many_rows_those_that_are_not_well_are_handed_over(
 ) -> None:
     file = tmp_path / "bundle.pem"
     file.write_bytes(pem(30) * 6000 + pem(-1))
-    result = reports([str(file)], monkeypatch, tmp_path)[-1]["result"]
+    result = reports([str(file)], monkeypatch)[-1]["result"]
     assert isinstance(result, dict)
     assert result["examined"] == 6001
     assert [row["state"] for row in result["rows"]] == ["ended"]

@@ -56,14 +56,6 @@ def test_the_layers_of_the_import_contract_are_the_parts_of_the_package() -> Non
     assert sorted(layers) == sorted(parts - {"__init__", "__main__", "__pycache__"})
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
-    for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
-        if "://" in link or link.startswith("#"):
-            continue
-        assert (document.parent / link.partition("#")[0]).exists(), link
-
-
 @pytest.mark.parametrize("document", [*DOCUMENTS, *SAMPLES], ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_file_that_a_document_or_sample_names_exists(document: Path) -> None:
     text = document.read_bytes().decode("utf-16" if document.suffix == ".xml" else "utf-8")
