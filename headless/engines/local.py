@@ -32,16 +32,20 @@ STREAMS = ("stdout", "stderr")
 class LocalEngine:
     """Implements :class:`~headless.engines.base.Engine`. Use it within a running event loop."""
 
-    def __init__(self, folder: str, environment: Mapping[str, str], *, max_output: int, grace_s: float) -> None:
+    def __init__(
+        self, folder: str, environment: Mapping[str, str], *, max_output: int, grace_s: float, descriptors: int
+    ) -> None:
         """Args:
         folder: absolute; the jobs' folders are made in it. It must exist.
         environment: of the warm interpreter (not of the jobs).
         max_output: bytes that are kept of each output.
         grace_s: seconds between TERM and KILL for what a job leaves behind.
+        descriptors: how many descriptors a job may open at a time.
         """
         self._folder = folder
         self._max_output = max_output
         self._grace_s = grace_s
+        self._descriptors = descriptors
         self._warm = WarmStart(environment)
         # One thread: the warm start is asked in turn, and the event loop waits for no process and no disk.
         self._starter = ThreadPoolExecutor(1, "start")
@@ -141,6 +145,7 @@ class LocalEngine:
             "user": job.user and {"uid": job.user.uid, "gid": job.user.gid, "groups": job.user.groups},
             "spool_limit": self._max_output,
             "grace_s": self._grace_s,
+            "descriptors": self._descriptors,
             "doorbell": os.path.join("..", "doorbell"),  # relative: a socket's path has at most 107 bytes
         }
         write_atomically(os.path.join(handle, PLAN), json.dumps(plan).encode(), durable=False)

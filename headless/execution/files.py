@@ -20,7 +20,8 @@ def write_atomically(path: str, data: bytes, *, durable: bool = True, mode: int 
     Raises:
         OSError: it could not be written; what was there before still is.
     """
-    temporary = f"{path}.{os.getpid()}.tmp"
+    # The process id alone is not enough: after a crash in a container the next one may have it again.
+    temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
     descriptor = os.open(temporary, flags, mode)
     try:

@@ -8,6 +8,7 @@ import builtins
 import fcntl
 import io
 import os
+import resource
 import signal
 import sys
 import time
@@ -40,6 +41,7 @@ class Program:
         self.work: str = plan["work"]
         self.stdin: str = plan["stdin"]
         self.user: Mapping[str, Any] | None = plan["user"]
+        self.descriptors: int = plan["descriptors"]
 
 
 def become_program(program: Program, stdout: int, stderr: int, report: int, supervisor: int) -> None:
@@ -62,6 +64,8 @@ def become_program(program: Program, stdout: int, stderr: int, report: int, supe
     for target, source in enumerate(sources):
         os.dup2(source, target)
     os.closerange(REPORT_FD + 1, 4096)
+    # The server has raised its own limit; select(2) and the like in a job go by the usual one.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (program.descriptors, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     _reset_signals()
     if program.user is not None:
         os.setgroups(program.user["groups"])

@@ -112,10 +112,11 @@ def lock_state(state: str) -> int:
 class Service:
     """One running server."""
 
-    def __init__(self, settings: ServerSettings, notifier: Notifier) -> None:
+    def __init__(self, settings: ServerSettings, notifier: Notifier, job_descriptors: int) -> None:
         """Args:
         settings: complete, with absolute paths; the state folder is prepared and locked.
         notifier: to tell the service manager.
+        job_descriptors: how many descriptors a job may open: what the server itself was started with.
         """
         self._settings = settings
         self._notifier = notifier
@@ -133,6 +134,7 @@ class Service:
             {"PATH": os.defpath, "LANG": "C.UTF-8"},
             max_output=settings.max_output,
             grace_s=settings.grace,
+            descriptors=job_descriptors,
         )
         uploads = Uploads(os.path.join(state, "uploads"), settings.max_stdin)
         journal = Journal(os.path.join(state, "journal"))
@@ -205,6 +207,9 @@ class Service:
 
     async def _handle(self, channel: Channel) -> None:
         """Serve one connection."""
+        if self._jobs.is_draining:  # it came in the moment of the end: there may be a next server already
+            await channel.close(1001, "the server is stopping")
+            return
         self._strangers[channel] = None
         if len(self._strangers) > self._settings.max_logins:
             oldest = next(iter(self._strangers))
@@ -276,13 +281,15 @@ class Service:
                 self._idle_since = time.monotonic()
             elif time.monotonic() - self._idle_since >= limit:
                 log.info("idle: nothing to do for %g s", limit)
+                self._jobs.is_draining = True
                 self._stop.set()
                 return
 
     def _open_listeners(self, descriptors: int, unix_sockets: contextlib.ExitStack) -> list[Listener]:
         mode = int(self._settings.socket_mode, 8)
         sockets = [("systemd", adopt_socket(FIRST_FD + number)) for number in range(descriptors)]
-        for text in self._settings.listen:
+        # What systemd hands over takes the place of the settings: both would be the same addresses.
+        for text in () if descriptors else self._settings.listen:
             address = parse_listen(text)
             sockets.append((text, open_socket(address, mode)))
             if isinstance(address, UnixAddress):
@@ -322,10 +329,10 @@ def run_service(settings: ServerSettings, notifier: Notifier, descriptors: int) 
     os.umask(0o022)  # every mode is given where a file is made; what a job makes is its own business
     prepare_state(settings.state)
     lock = lock_state(settings.state)
-    _raise_descriptor_limit()
+    job_descriptors = _raise_descriptor_limit()
 
     async def main() -> None:
-        await Service(settings, notifier).run(descriptors)
+        await Service(settings, notifier, job_descriptors).run(descriptors)
 
     try:
         uvloop.run(main())
@@ -370,6 +377,8 @@ def _read_mock_key(state: str) -> bytes:
     return key
 
 
-def _raise_descriptor_limit() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+def _raise_descriptor_limit() -> int:
+    """Allow this process all the descriptors it may have; return the limit from before."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft

@@ -292,3 +292,11 @@ def test_inside_a_systemd_service_a_start_without_waiting_is_refused(
     if status:
         assert b"add --timeout -1 to wait for the job, or give --service" in done.stderr
         assert not _state(world).exists()
+
+
+def test_a_job_may_open_as_many_files_as_whoever_started_the_server_and_no_more(world: World) -> None:
+    launch = f"ulimit -Sn 256; exec {HEADLESS} -t -1 -o - -c 'import resource; print(resource.getrlimit(7)[0])'"
+    done = subprocess.run(
+        ["/bin/sh", "-c", launch], env=world.environment, cwd="/", capture_output=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"256\n", b"")

@@ -23,7 +23,9 @@ from support import TIME_SCALE
 @asynccontextmanager
 async def _open_engine(folder: Path, **options: Any) -> AsyncIterator[LocalEngine]:
     environment = {"PATH": os.defpath, "LANG": "C.UTF-8"}
-    engine = LocalEngine(str(folder), environment, **{"max_output": 1 << 20, "grace_s": 1.0, **options})
+    engine = LocalEngine(
+        str(folder), environment, **{"max_output": 1 << 20, "grace_s": 1.0, "descriptors": 1024, **options}
+    )
     try:
         yield engine
     finally:

@@ -50,6 +50,7 @@ def _plan(folder: Path, code: str, **changes: Any) -> None:
         "user": None,
         "spool_limit": 1 << 20,
         "grace_s": 1.0,
+        "descriptors": 1024,
         "doorbell": os.path.join("..", "doorbell"),
     }
     (folder / PLAN).write_text(json.dumps(plan | changes))
