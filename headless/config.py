@@ -49,6 +49,8 @@ def read_environment() -> Environment:
     """Read the environment of this process."""
     environ = os.environ
     home = os.path.expanduser("~")
+    if not os.path.isabs(home):
+        raise ParameterError(f"the home folder is {home!r}, which is no absolute path: set HOME")
     if sys.platform == "win32":
         config = os.path.join(environ.get("APPDATA", home), "headless")
         state = os.path.join(environ.get("LOCALAPPDATA", home), "headless")

@@ -2,7 +2,9 @@
 
 import logging
 import logging.handlers
+import os
 import time
+from io import TextIOWrapper
 
 from headless.errors import ParameterError
 
@@ -29,6 +31,14 @@ class _LineFormatter(logging.Formatter):
         return line
 
 
+class _FileHandler(logging.handlers.RotatingFileHandler):
+    """Never writes through a link: whoever could put one there would choose the file that a server of root writes."""
+
+    def _open(self) -> TextIOWrapper:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+        return os.fdopen(os.open(self.baseFilename, flags, 0o600), "a", encoding="utf-8")
+
+
 def set_up_log(*, file: str | None, has_journal: bool) -> None:
     """Send the log of headless to standard error or a file.
 
@@ -44,7 +54,7 @@ def set_up_log(*, file: str | None, has_journal: bool) -> None:
         handler = logging.StreamHandler()
     else:
         try:
-            handler = logging.handlers.RotatingFileHandler(file, maxBytes=FILE_SIZE, backupCount=1)
+            handler = _FileHandler(file, maxBytes=FILE_SIZE, backupCount=1)
         except OSError as exc:
             raise ParameterError(f"the log {file} cannot be written: {exc.strerror}") from exc
     handler.setFormatter(_LineFormatter(has_journal=has_journal and file is None))

@@ -74,7 +74,8 @@ Commands (headless COMMAND --help):
     "-a",
     "--auth-type",
     metavar="TYPE",
-    help="osuser, challenge or x509; left out: osuser on a unix socket, x509 with --cert, else challenge.",
+    help="osuser, challenge or x509; left out: x509 with --cert, osuser on a unix socket if no secret is given,"
+    " else challenge.",
 )
 @click.option("-p", "--secret", type=FILE, metavar="FILE", help="The secret file; made at the first run at a terminal.")
 @click.option("-m", "--module", metavar="ID", help="Run this module of the server.")
@@ -95,7 +96,7 @@ Commands (headless COMMAND --help):
 @click.option(
     "--proxied", is_flag=True, help="A TLS proxy stands before the server: check its chain, do not bind to it."
 )
-@click.option("--connect-for", metavar="SECONDS", default="30", help="How long to try to connect and log in.  [30]")
+@click.option("--connect-for", metavar="SECONDS", default="30", help="Time limit to connect and log in.  [30]")
 @click.option(
     "--check", is_flag=True, help="Check everything, log in, ask whether the job would be allowed; run nothing."
 )
@@ -256,7 +257,9 @@ def _choose_auth_type(values: dict[str, Any], service: Address | None) -> str:
     given = values["auth_type"]
     is_local = service is None or isinstance(service, UnixAddress)
     if given is None:
-        return "osuser" if is_local else "x509" if values["cert"] else "challenge"
+        if is_local and not (service is not None and values["secret"]):
+            return "osuser"
+        return "x509" if values["cert"] and not is_local else "challenge"
     if given not in AUTH_TYPES:
         raise ParameterError(f"--auth-type {given!r}: use {', '.join(AUTH_TYPES)}")
     if given == "osuser" and not is_local:
@@ -278,10 +281,12 @@ def _choose_secret(values: dict[str, Any], environment: Environment) -> str:
 
 
 def _parse_seconds(text: str) -> float:
-    seconds = parse_timeout(text)
-    if seconds < 0:
-        raise ParameterError("--connect-for needs a number of seconds")
-    return seconds
+    if text == "-1":
+        raise ParameterError("--connect-for -1: give a number of seconds")
+    try:
+        return parse_timeout(text)
+    except ParameterError as exc:
+        raise ParameterError(f"--connect-for {text!r}: give a number of seconds") from exc
 
 
 def _choose_verbosity(context: click.Context, values: dict[str, Any]) -> int:

@@ -87,7 +87,7 @@ def cron(
     A launch that waits for its job (--timeout) is skipped, in silence, while the one before it still waits: flock
     ends with code 6. cron sets no time limit; that is the launcher's --timeout.
     """
-    launch = parse_launch(options)
+    launch = _parse(options, working_folder, posixpath.isabs)
     text = build_cron_file(
         parse_expression(at),
         [_program(program), *launch.words],
@@ -122,7 +122,7 @@ def systemd(
     The service never runs twice at a time, is ended above the launcher's own time limit, gets its secret file by
     LoadCredential=, and is sandboxed.
     """
-    launch = parse_launch(options)
+    launch = _parse(options, working_folder, posixpath.isabs)
     if launch.service is None and not launch.waits:
         raise ParameterError(
             "give --service or --timeout among the options: without both, systemd would end the job together with "
@@ -172,7 +172,7 @@ def windows(
 
     Import it with: schtasks /Create /TN NAME /XML FILE. A start while the task still runs is ignored.
     """
-    launch = parse_launch(options)
+    launch = _parse(options, working_folder, ntpath.isabs)
     if launch.service is None:
         raise ParameterError("give --service among the options: on Windows there is no embedded server")
     path = program or (_program(None) if sys.platform == "win32" else _WINDOWS_PROGRAM)
@@ -187,6 +187,13 @@ def windows(
         random_delay_s=random_delay,
     )
     _deliver(text, encode_task(text), output, force=force)
+
+
+def _parse(options: tuple[str, ...], working_folder: str | None, is_absolute: Callable[[str], bool]) -> Launch:
+    launch = parse_launch(options)
+    if working_folder is None:
+        launch.check_paths(is_absolute)
+    return launch
 
 
 def _lock(launch: Launch, lock: str | None, *, overlap: bool) -> str | None:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, TypeVar
@@ -62,6 +62,16 @@ class Launch:
     def needs_network(self) -> bool:
         """Whether its server is reached over TCP."""
         return self.service is not None and not isinstance(parse_address(self.service), UnixAddress)
+
+    def check_paths(self, is_absolute: Callable[[str], bool]) -> None:
+        """Refuse files that are named relative to a folder: a scheduler starts in another one.
+
+        Raises:
+            ParameterError: there is one.
+        """
+        for option, value in self._values:
+            if isinstance(option.type, click.Path) and value != "-" and not is_absolute(value):
+                raise ParameterError(f"{max(option.opts, key=len)} {value}: give the whole path, or --working-folder")
 
     def replace_secret(self, replacement: _Word) -> list[str | _Word]:
         """The words with something else for the secret file; the options by their long names then."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pwd
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -99,6 +100,7 @@ def add(name: str, state: str | None, secret_out: str | None, password_stdin: bo
         scripts=options["script"],
         code=options["code"],
     )
+    _check_run_as(user.run_as)
     store = _open_store(state, create=True)
     store.check_new(user)
     if "challenge" not in logins:
@@ -160,6 +162,7 @@ def allow(name: str, state: str | None, **options: Any) -> None:
     """Allow a user more."""
     if all(value in (None, (), False) for value in options.values()):
         raise ParameterError("say what to allow: --module, --script, --code, --run-as, --os-user or --subject")
+    _check_run_as(options["run_as"])
     given = {key: options[key] for key in ("os_user", "run_as") if options[key] is not None}
     _open_store(state).change(
         name,
@@ -229,6 +232,14 @@ def _implied_logins(options: dict[str, Any]) -> list[str]:
     return (["x509"] if options["subjects"] else []) + (["osuser"] if options["os_user"] else [])
 
 
+def _check_run_as(name: str | None) -> None:
+    if name:
+        try:
+            pwd.getpwnam(name)
+        except KeyError as exc:
+            raise ParameterError(f"--run-as {name}: there is no such user on this machine") from exc
+
+
 def _choose_logins(options: dict[str, Any]) -> tuple[str, ...]:
     from headless.server.users import LOGIN_TYPES
 
@@ -256,6 +267,8 @@ def _make_secret(secret_out: str | None, password_stdin: bool) -> Iterator[Any]:
     salt = bcrypt.gensalt(12).decode()
     if secret_out and password_stdin:
         raise ParameterError("--secret-out makes its own password: leave --password-stdin out")
+    if secret_out and not os.path.isdir(os.path.dirname(os.path.abspath(secret_out))):
+        raise ParameterError(f"--secret-out {secret_out}: its folder is missing: make it first")
     text = hash_password(secrets.token_urlsafe(48) if secret_out else _read_password(password_stdin), salt)
     secret = Secret(salt, build_verifier(text, secrets.token_bytes(16)))
     if not secret_out:

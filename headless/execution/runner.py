@@ -68,6 +68,8 @@ def become_program(program: Program, stdout: int, stderr: int, report: int, supe
     resource.setrlimit(resource.RLIMIT_NOFILE, (program.descriptors, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     _reset_signals()
     if program.user is not None:
+        for descriptor in (1, 2):  # else /dev/stdout and /dev/stderr could not be opened by name
+            os.fchown(descriptor, program.user["uid"], -1)
         os.setgroups(program.user["groups"])
         os.setgid(program.user["gid"])
         os.setuid(program.user["uid"])

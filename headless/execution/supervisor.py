@@ -35,6 +35,8 @@ RESULT = "result.json"  # the last value of job.result
 
 STREAMS = ("stdout", "stderr")
 READ_SIZE = 64 * 1024
+RESERVE = "reserve"  # room for the outcome on a full disk: removed just before it is written
+RESERVE_SIZE = 16 * 1024  # bytes
 REPORT_LIMIT = 2 << 20  # bytes of one report line; a result of 1 MiB is the longest that job.result sends
 LINGER_S = 1.0  # in which children may end by themselves after the job's own process
 POLL_MS = 500  # only a safety net: pipes and SIGCHLD wake the supervisor
@@ -138,6 +140,7 @@ class Supervisor:
         for name in STREAMS:
             self._spools[pipes[name][0]] = Spool(name, limit)
         self._report_fd = pipes["report"][0]
+        _keep_room()
         supervisor = os.getpid()
         self._pid = os.fork()
         if self._pid == 0:
@@ -206,6 +209,8 @@ class Supervisor:
         for spool in self._spools.values():
             spool.close()
         outcome = self._build_outcome(status, left)
+        with contextlib.suppress(OSError):
+            os.unlink(RESERVE)
         while True:
             try:
                 if self._has_result:
@@ -275,6 +280,15 @@ def _is_folder_gone() -> bool:
     except FileNotFoundError:
         return True
     return False
+
+
+def _keep_room() -> None:
+    """Take the room that the outcome will need, while there is some: the job's own output may fill the disk."""
+    descriptor = os.open(RESERVE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, RESERVE_SIZE)
+    finally:
+        os.close(descriptor)
 
 
 def _read(descriptor: int) -> bytes | None:

@@ -142,7 +142,7 @@ def _start_server(command: list[str], log: str, home: str) -> None:
     """
     reader, writer = os.pipe()
     try:
-        with open(os.devnull, "r+b") as null, open(log, "ab") as errors:
+        with open(os.devnull, "r+b") as null, open(log, "ab", opener=_open_private) as errors:
             subprocess.Popen(  # noqa: S603  # our own interpreter and our own command
                 [*command, "--ready-fd", str(writer)],
                 stdin=null, stdout=null, stderr=errors, cwd="/", start_new_session=True, pass_fds=(writer,),
@@ -156,6 +156,10 @@ def _start_server(command: list[str], log: str, home: str) -> None:
         os.close(reader)
         if writer >= 0:
             os.close(writer)
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
 
 
 def _read_line(descriptor: int, deadline: float) -> bytes:
@@ -180,7 +184,9 @@ def _make_private(folder: str) -> None:
         status = os.stat(folder)
         if sys.platform != "win32" and status.st_uid != os.geteuid():
             raise ParameterError(f"{folder} belongs to another user: set XDG_RUNTIME_DIR or XDG_STATE_HOME to your own")
-        if status.st_mode & 0o077:
+        if status.st_mode & 0o022:  # what lies in it may be anybody's
+            raise ParameterError(f"{folder} can be written by others: look at what is in it, then chmod 700 {folder}")
+        if status.st_mode & 0o055:
             os.chmod(folder, 0o700)
     except OSError as exc:
         raise ParameterError(f"{folder} is of no use: {exc.strerror}: set XDG_STATE_HOME to a folder of yours") from exc

@@ -105,8 +105,8 @@ def explain_refusal(link: Link, settings: LaunchSettings, secret: bytes) -> str:
     user = settings.user or os_user()
     if read_text(link.call("login.salt", {"user": user}), "salt") != salt_of(secret):
         return (
-            f"the secret file {settings.secret} was not made for user {user} on this server: remove it and create it"
-            " anew at a terminal, or give the right --user or --secret"
+            f"the secret file {settings.secret} was not made for user {user} on this server, or the user is unknown or"
+            " disabled there: check --user and --secret, and 'headless user list' on the server"
         )
     return f"see 'headless user list' on the server, or create {settings.secret} anew at a terminal"
 

@@ -90,7 +90,8 @@ class Wait:
             if sink is not None and sink.error:
                 self._talk.error(f"{job}: {sink.name} could not be written: {sink.error}")
         if lost:
-            self._talk.error(f"{job}: the last {lost} bytes of its output were not kept (max_output of the server)")
+            why = "for their number (max_output of the server) or for want of room on its disk"
+            self._talk.error(f"{job}: the last {lost} bytes of its output were not kept, {why}")
         if self._result is not None and error is None and "result" not in body:
             self._talk.error(f"{job} ended well and handed over no result")
             return ParameterError.exit_code

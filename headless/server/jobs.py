@@ -17,7 +17,7 @@ from headless.server.journal import Journal, Record
 from headless.server.login import Account
 from headless.server.modules import Modules
 from headless.server.settings import ServerSettings
-from headless.server.surroundings import build_environment, find_os_user
+from headless.server.surroundings import build_environment, find_closed_folder, find_os_user
 from headless.server.uploads import Uploads
 
 if sys.platform == "win32":
@@ -125,7 +125,10 @@ class Jobs:
         elif not (is_owner or (user.scripts if kind is JobKind.SCRIPT else user.code)):
             what = "scripts" if kind is JobKind.SCRIPT else "code"
             raise Refused(f"{user.name} may not run {what} of its own: headless user allow {user.name} --{kind}")
-        find_os_user(account, os.geteuid())
+        if find_os_user(account, os.geteuid()) is not None and (closed := find_closed_folder(self._settings.state)):
+            raise Refused(
+                f"other OS users' jobs cannot reach their folders in {self._settings.state}: chmod o+x {closed}"
+            )
         return path
 
     async def start(self, account: Account, message: JobStart, origin: str) -> LiveJob:
@@ -192,6 +195,7 @@ class Jobs:
         except OSError as exc:
             if spec.stdin:
                 self._uploads.remove(spec.job_id)
+            log.error("not-accepted job=%s user=%s reason=%r", spec.job_id, job.record.user, str(exc))
             raise Unavailable(f"the server cannot accept jobs: {exc.strerror}") from exc
         return stdin
 

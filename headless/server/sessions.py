@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import headless
-from headless.errors import ConnectionFailed, HeadlessError, ParameterError, ProtocolError
+from headless.errors import ConnectionFailed, HeadlessError, ParameterError, ProtocolError, Refused
 from headless.job import JobKind
 from headless.protocol.codec import (
     INTERNAL_ERROR,
@@ -151,6 +151,11 @@ class ServerSession:
             log.warning(
                 "refused session=%s from=%s user=%r method=%s reason=%r",
                 self.session_id, self._peer.source, self._login.attempted, request.method, str(exc),
+            )  # fmt: skip
+        elif isinstance(exc, Refused):
+            log.warning(
+                "denied session=%s user=%s method=%s reason=%r",
+                self.session_id, self.account.user.name if self.account else "", request and request.method, str(exc),
             )  # fmt: skip
         code = exc.code if isinstance(exc, ProtocolError) else REFUSED
         await self._fail(request, ErrorResponse(_read_id(request), code, str(exc), exc.exit_code))

@@ -95,8 +95,8 @@ def test_windows_prints_a_task_with_the_folder_of_its_program() -> None:
         (["cron", "--at", "@daily", "--name", "a.b", *PROGRAM, *LAUNCH], "dot"),
         (["cron", "--at", "@daily", "--lock", "/l", "--overlap", *PROGRAM, *LAUNCH], "--lock or --overlap"),
         (["cron", "--at", "@daily", "--program", "headless", *LAUNCH], "no absolute path"),
-        (["systemd", "--at", "@daily", *PROGRAM, "--", "-m", "x", "-t1", "-p", "s"], "'s' is no absolute path"),
-        (["systemd", "--at", "@daily", *PROGRAM, "--", "-m", "x", "-t1", "--result", "r"], "'r' is no absolute path"),
+        (["systemd", "--at", "@daily", *PROGRAM, "--", "-m", "x", "-t1", "-p", "s"], "--secret s: give"),
+        (["systemd", "--at", "@daily", *PROGRAM, "--", "-m", "x", "-t1", "--result", "r"], "--result r: give"),
     ],
 )
 def test_what_cannot_be_scheduled_is_refused_with_exit_code_2(words: list[str], message: str) -> None:

@@ -1,0 +1,91 @@
+"""Folders, links and disks that are not as they should be."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support import World, wait_for
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount or to run jobs as another user")
+
+
+@pytest.fixture
+def small_disk(world: World) -> Iterator[Path]:
+    """A disk of 2 MiB."""
+    disk = world.home / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m,mode=0755", "headless-test", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("root may not mount here")
+    yield disk
+    for server in world.servers:
+        server.kill()
+    wait_for(
+        lambda: subprocess.run(["umount", str(disk)], capture_output=True, check=False).returncode == 0, "the umount"
+    )
+
+
+@needs_root
+def test_a_job_that_fills_the_servers_disk_ends_and_its_outcome_is_told(world: World, small_disk: Path) -> None:
+    server = world.serve(state=small_disk / "state", tls=False)
+    output = world.home / "output"
+    code = "import sys; sys.stdout.write('x' * 5_000_000); raise SystemExit(9)"
+    done = world.run("-s", server.unix, "-t", "-1", "-o", str(output), "-c", code)
+    assert done.returncode == 4
+    assert b"exit status 9 (stdout could not be kept: No space left on device)" in done.stderr
+    assert f"the last {5_000_000 - output.stat().st_size} bytes of its output were not kept" in done.stderr.decode()
+    refused = world.run("-s", server.unix, "-t", "-1", "-c", "pass")
+    assert refused.returncode in (1, 4)  # not accepted, or accepted with the last room and not started
+    assert b"No space left on device" in refused.stderr
+
+
+def test_the_embedded_server_does_not_write_its_log_through_a_link(world: World) -> None:
+    assert world.run("-c", "pass", "-t", "-1").returncode == 0
+    world.run("server", "stop")
+    (log,) = world.home.glob(".local/state/headless/*/server.log")
+    victim = world.home / "victim"
+    victim.touch()
+    log.unlink()
+    log.symlink_to(victim)
+    done = world.run("-c", "pass", "-t", "-1")
+    assert done.returncode != 0
+    assert len(done.stderr.splitlines()) == 1
+    assert victim.read_bytes() == b""
+    log.unlink()
+    assert world.run("-c", "pass", "-t", "-1").returncode == 0
+
+
+def test_a_state_folder_that_others_could_write_is_not_trusted(world: World) -> None:
+    assert world.run("-c", "pass", "-t", "-1").returncode == 0
+    world.run("server", "stop")
+    (log,) = world.home.glob(".local/state/headless/*/server.log")
+    log.parent.chmod(0o777)
+    done = world.run("-c", "pass", "-t", "-1")
+    assert done.returncode == 2
+    assert f"chmod 700 {log.parent}".encode() in done.stderr
+    log.parent.chmod(0o700)
+
+
+@needs_root
+def test_jobs_of_other_users_are_refused_where_they_could_not_reach_their_folder(world: World) -> None:
+    state = world.home / "closed"
+    state.mkdir(mode=0o700)
+    server = world.serve(state=state)
+    login = server.add_user("batch", "--allow-code", "--run-as", "nobody")
+    done = world.run(*login, "-c", "pass", "-t", "-1")
+    assert done.returncode == 5
+    assert f"chmod o+x {state}".encode() in done.stderr
+    assert "action=denied" in server.log
+    state.chmod(0o711)
+    assert world.run(*login, "-c", "pass", "-t", "-1").returncode == 0
+
+
+@needs_root
+def test_a_job_of_another_user_can_open_its_own_streams_by_name(world: World) -> None:
+    server = world.serve()
+    login = server.add_user("batch", "--allow-code", "--run-as", "nobody")
+    done = world.run(*login, "-c", "open('/dev/stdout', 'w').write('by name')", "-t", "-1", "-o", "-")
+    assert (done.returncode, done.stdout) == (0, b"by name"), done.stderr
