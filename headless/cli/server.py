@@ -50,7 +50,7 @@ def _ask(method: str) -> dict[str, Any]:
 
     for address in embedded_addresses(read_environment()):
         try:
-            connection = connect(address, None, 10.0)
+            connection = connect(address, None, 10.0, own=True)
         except (ConnectionFailed, ParameterError):
             continue
         link = Link(connection, Talk(0), 30.0)

@@ -6,6 +6,7 @@ working folder.
 
 import asyncio
 import json
+import math
 import os
 import socket
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 
 from headless.engines.base import CannotStart, EngineJob, Phase, Status
 from headless.execution.files import remove_tree, write_atomically
-from headless.execution.supervisor import EXIT, PLAN, PROGRESS, RESULT, is_claimed
+from headless.execution.supervisor import EXIT, PLAN, PROGRESS, RESERVE, RESULT, is_claimed
 from headless.execution.warm import WarmStart
 from headless.job import REPORT_FD, Ending, Outcome
 
@@ -26,6 +27,8 @@ __all__ = ["LocalEngine"]
 
 SCRIPT = "script.py"
 WORK = "work"
+RESERVE_SIZE = 16 * 1024  # bytes
+BELLS = 64  # rings that are answered before the event loop does something else
 STREAMS = ("stdout", "stderr")
 
 
@@ -149,6 +152,7 @@ class LocalEngine:
             "doorbell": os.path.join("..", "doorbell"),  # relative: a socket's path has at most 107 bytes
         }
         write_atomically(os.path.join(handle, PLAN), json.dumps(plan).encode(), durable=False)
+        _take_room(os.path.join(handle, RESERVE))
 
     def _open_doorbell(self) -> socket.socket:
         doorbell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -166,7 +170,7 @@ class LocalEngine:
         return doorbell
 
     def _answer_doorbell(self) -> None:
-        while True:
+        for _ in range(BELLS):
             try:
                 job_id = self._doorbell.recv(64).decode("ascii", "replace")
             except BlockingIOError:
@@ -184,8 +188,27 @@ def _read_status(handle: str) -> Status:
         if not claimed:
             return Status(phase=Phase.GONE)
         return Status(phase=Phase.RUNNING, progress=_read_progress(handle))
-    record["ending"] = Ending(record["ending"])
-    return Status(phase=Phase.ENDED, outcome=Outcome(**record), progress=_read_progress(handle))
+    except ValueError:
+        record = {}
+    return Status(phase=Phase.ENDED, outcome=_parse_outcome(record), progress=_read_progress(handle))
+
+
+def _parse_outcome(record: dict[str, Any]) -> Outcome:
+    """The supervisor writes it whole or not at all; what else may stand there comes of a damaged disk."""
+    try:
+        record["ending"] = Ending(record["ending"])
+        return Outcome(**record)
+    except (KeyError, ValueError, TypeError):
+        return Outcome(ending=Ending.LOST, reason="the record of its outcome is damaged")
+
+
+def _take_room(path: str) -> None:
+    """Take the room that the outcome will need, while there is some: the job's own output may fill the disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, RESERVE_SIZE)
+    finally:
+        os.close(descriptor)
 
 
 def _read_progress(handle: str) -> tuple[float, float] | None:
@@ -193,9 +216,10 @@ def _read_progress(handle: str) -> tuple[float, float] | None:
     try:
         with open(os.path.join(handle, PROGRESS), "rb") as file:
             done, total = json.load(file)
-        return float(done), float(total)
-    except (OSError, ValueError, TypeError):
+        progress = float(done), float(total)
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
         return None
+    return progress if all(map(math.isfinite, progress)) else None
 
 
 def _read_output(path: str, offset: int, size: int) -> bytes:

@@ -22,6 +22,7 @@ if sys.platform == "win32":
 __all__ = ["Program", "become_program", "exec_program", "run_program"]
 
 REPORT_FD = 3
+PR_SET_DUMPABLE = 4
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 REASON_LIMIT = 500  # characters
 
@@ -73,6 +74,7 @@ def become_program(program: Program, stdout: int, stderr: int, report: int, supe
         os.setgroups(program.user["groups"])
         os.setgid(program.user["gid"])
         os.setuid(program.user["uid"])
+        _allow_looking()
     _die_with_supervisor(supervisor)
     os.umask(0o077)
     os.chdir(program.work)
@@ -88,6 +90,14 @@ def _reset_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _allow_looking() -> None:
+    """After setuid(2) the kernel hides /proc/self from the process itself; a job of its own start would see it."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
 def _die_with_supervisor(supervisor: int) -> None:

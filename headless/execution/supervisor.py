@@ -25,7 +25,7 @@ from headless.execution.processes import become_subreaper, end_descendants, name
 from headless.execution.runner import Program, become_program, exec_program
 from headless.execution.spool import Spool
 
-__all__ = ["CLAIM", "EXIT", "PLAN", "PROGRESS", "RESULT", "is_claimed", "supervise"]
+__all__ = ["CLAIM", "EXIT", "PLAN", "PROGRESS", "RESERVE", "RESULT", "is_claimed", "supervise"]
 
 PLAN = "plan.json"  # what to run; written before the supervisor is started
 CLAIM = "claim"  # locked by the living supervisor
@@ -35,8 +35,7 @@ RESULT = "result.json"  # the last value of job.result
 
 STREAMS = ("stdout", "stderr")
 READ_SIZE = 64 * 1024
-RESERVE = "reserve"  # room for the outcome on a full disk: removed just before it is written
-RESERVE_SIZE = 16 * 1024  # bytes
+RESERVE = "reserve"  # room for the outcome on a full disk; made with the plan, removed just before it is needed
 REPORT_LIMIT = 2 << 20  # bytes of one report line; a result of 1 MiB is the longest that job.result sends
 LINGER_S = 1.0  # in which children may end by themselves after the job's own process
 POLL_MS = 500  # only a safety net: pipes and SIGCHLD wake the supervisor
@@ -140,7 +139,6 @@ class Supervisor:
         for name in STREAMS:
             self._spools[pipes[name][0]] = Spool(name, limit)
         self._report_fd = pipes["report"][0]
-        _keep_room()
         supervisor = os.getpid()
         self._pid = os.fork()
         if self._pid == 0:
@@ -280,15 +278,6 @@ def _is_folder_gone() -> bool:
     except FileNotFoundError:
         return True
     return False
-
-
-def _keep_room() -> None:
-    """Take the room that the outcome will need, while there is some: the job's own output may fill the disk."""
-    descriptor = os.open(RESERVE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        os.posix_fallocate(descriptor, 0, RESERVE_SIZE)
-    finally:
-        os.close(descriptor)
 
 
 def _read(descriptor: int) -> bytes | None:

@@ -43,6 +43,7 @@ class Link:
 
     Attributes:
         certificate: the server's, in DER; ``None`` on a unix socket.
+        answer_limit_s: seconds in which every request must be answered.
         max_script: the largest script that the server takes, in bytes; ``None`` before the login, or if it says none.
     """
 
@@ -50,13 +51,13 @@ class Link:
         """Args:
         connection: open; the link closes it.
         talk: shows the messages.
-        answer_limit_s: seconds in which every request must be answered.
+        answer_limit_s: see above.
         """
         self.certificate = connection.certificate
         self.max_script: int | None = None
         self._connection = connection
         self._talk = talk
-        self._answer_limit_s = answer_limit_s
+        self.answer_limit_s = answer_limit_s
         self._last_id = 0
 
     def call(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,10 +71,10 @@ class Link:
         self._last_id += 1
         self._talk.sent(method, params)
         self._connection.send(encode_message(Request(self._last_id, method, dict(params))))
-        deadline = time.monotonic() + self._answer_limit_s
+        deadline = time.monotonic() + self.answer_limit_s
         text = self._connection.receive(deadline)
         if text is None:
-            raise ConnectionFailed(f"the server did not answer {method} within {self._answer_limit_s:g} s")
+            raise ConnectionFailed(f"the server did not answer {method} within {self.answer_limit_s:g} s")
         message = decode_message(text)
         if isinstance(message, ErrorResponse):
             self._talk.received("error", {"code": message.code, "message": message.message})

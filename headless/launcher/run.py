@@ -84,11 +84,11 @@ def open_link(settings: LaunchSettings, environment: Environment, talk: Talk, se
         Refused: the login is.
         ParameterError: the secret file cannot be made.
     """
-    link = Link(_connect(settings, environment), talk, ANSWER_LIMIT_S)
+    link = Link(_connect(settings, environment), talk, settings.connect_for_s)
     try:
         if secret is None and settings.auth_type == "challenge":
             known, password_hash = link.certificate, ask_secret(link, settings)
-            link = Link(_connect(settings, environment), talk, ANSWER_LIMIT_S)
+            link = Link(_connect(settings, environment), talk, settings.connect_for_s)
             if link.certificate != known and not settings.checks_chain:
                 raise Refused("the server now shows another certificate than before: no secret file was made")
             _log_in_first(link, settings, password_hash, talk)
@@ -99,8 +99,9 @@ def open_link(settings: LaunchSettings, environment: Environment, talk: Talk, se
                 if settings.service is not None:
                     raise
                 link.close()  # an embedded server that was about to end: the next one takes its place
-                link = Link(_connect(settings, environment), talk, ANSWER_LIMIT_S)
+                link = Link(_connect(settings, environment), talk, settings.connect_for_s)
                 log_in(link, settings, secret, talk)
+        link.answer_limit_s = ANSWER_LIMIT_S
         yield link
     finally:
         link.close()
@@ -138,10 +139,10 @@ def _connect(settings: LaunchSettings, environment: Environment) -> Connection:
     for address in embedded_addresses(environment):
         if os.path.exists(address.path):
             try:
-                return connect(address, None, settings.connect_for_s)
+                return connect(address, None, settings.connect_for_s, own=True)
             except ConnectionFailed:
                 continue  # it has ended meanwhile
-    return connect(ensure_server(environment), None, settings.connect_for_s)
+    return connect(ensure_server(environment), None, settings.connect_for_s, own=True)
 
 
 def _tls(settings: LaunchSettings) -> Any:
@@ -159,7 +160,7 @@ def _tls(settings: LaunchSettings) -> Any:
 
 def _explain(settings: LaunchSettings, environment: Environment, talk: Talk, secret: bytes) -> str:
     try:
-        link = Link(_connect(settings, environment), talk, ANSWER_LIMIT_S)
+        link = Link(_connect(settings, environment), talk, settings.connect_for_s)
         try:
             return explain_refusal(link, settings, secret)
         finally:

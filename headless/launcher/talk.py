@@ -51,7 +51,7 @@ class Talk:
     def received(self, what: str, body: Any) -> None:
         """A message of the server."""
         if self.verbosity >= 3:
-            self._write(f"< {what} {_show(body)}"[:LINE_LIMIT])
+            self._write(f"< {make_printable(what)} {_show(body)}"[:LINE_LIMIT])
 
     def progress(self, done: float, total: float) -> None:
         """Draw the bar anew."""

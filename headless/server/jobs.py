@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 from headless.engines.base import CannotStart, Engine, EngineJob, Phase, Status
 from headless.errors import HeadlessError, ParameterError, Refused, Unavailable
@@ -42,6 +42,7 @@ class LiveJob:
         outcome: set with the final state.
         progress: what it last told, done and total.
         is_told: whether the log has its end.
+        is_rung: whether a look at it is due already.
     """
 
     def __init__(self, record: Record) -> None:
@@ -51,6 +52,7 @@ class LiveJob:
         self.outcome: Outcome | None = None
         self.progress: tuple[float, float] | None = None
         self.is_told = False
+        self.is_rung = False
         self.started_at = time.monotonic()
         self.accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._watchers: set[asyncio.Event] = set()
@@ -94,9 +96,6 @@ class Jobs:
         self._tasks: set[asyncio.Task[None]] = set()
         engine.subscribe(self._handle_bell)
 
-    def __iter__(self) -> Iterator[LiveJob]:
-        return iter(self._live.values())
-
     @property
     def max_script(self) -> int:
         """Largest script or code, in bytes."""
@@ -125,7 +124,8 @@ class Jobs:
         elif not (is_owner or (user.scripts if kind is JobKind.SCRIPT else user.code)):
             what = "scripts" if kind is JobKind.SCRIPT else "code"
             raise Refused(f"{user.name} may not run {what} of its own: headless user allow {user.name} --{kind}")
-        if find_os_user(account, os.geteuid()) is not None and (closed := find_closed_folder(self._settings.state)):
+        os_user = find_os_user(account, os.geteuid())
+        if os_user is not None and os_user.uid and (closed := find_closed_folder(self._settings.state)):
             raise Refused(
                 f"other OS users' jobs cannot reach their folders in {self._settings.state}: chmod o+x {closed}"
             )
@@ -213,8 +213,12 @@ class Jobs:
 
         Raises:
             ParameterError: too large, a gap before it, another user's job, or one that is started already.
+            Refused: the account may run nothing that could read it.
             Unavailable: it could not be written: nothing was started.
         """
+        user = account.user
+        if not (account.is_owner or user.modules or user.scripts or user.code):
+            raise Refused(f"{user.name} may run nothing: headless user allow {user.name} ...")
         if message.job_id in self._jobs:
             raise ParameterError(f"job {message.job_id} takes no more input")
         try:
@@ -248,9 +252,9 @@ class Jobs:
             self._jobs[job.job_id] = self._live[job.job_id] = job
             job.handle = await self.engine.find(job.job_id)
             job.state = JobState.RUNNING
-            await self._refresh(job)
+            await self._guard(job, self._refresh)
             if job.state.is_final and record.accepted_at < horizon:
-                await self._forget(job)
+                await self._guard(job, self._forget)
         self._uploads.remove_all_but(self._live)
 
     async def settle(self) -> None:
@@ -314,8 +318,13 @@ class Jobs:
 
     def _handle_bell(self, job_id: str) -> None:
         job = self._live.get(job_id)
-        if job is not None and job.state is JobState.RUNNING:
-            self._spawn(self._guard(job, self._refresh))
+        if job is not None and job.state is JobState.RUNNING and not job.is_rung:
+            job.is_rung = True  # a job that prints line by line rings more often than anybody could look
+            self._spawn(self._guard(job, self._answer_bell))
+
+    async def _answer_bell(self, job: LiveJob) -> None:
+        job.is_rung = False
+        await self._refresh(job)
 
     async def _refresh(self, job: LiveJob) -> None:
         """Ask the engine, and tell the watchers."""
@@ -364,4 +373,4 @@ class Jobs:
 
 def _without_source(record: Record) -> Record:
     """It is on disk; in memory, two weeks of scripts would only cost."""
-    return dataclasses.replace(record, spec=dataclasses.replace(record.spec, source=b""))
+    return dataclasses.replace(record, spec=dataclasses.replace(record.spec, source=b"", arguments=()))

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from headless.errors import HeadlessError, ParameterError, ProtocolError, Refused
-from headless.protocol.messages import LoginChallenge, LoginNamed, LoginProof, LoginSalt
+from headless.errors import HeadlessError, ParameterError, ProtocolError, Refused, Unavailable
+from headless.protocol.messages import USER, LoginChallenge, LoginNamed, LoginProof, LoginSalt
 from headless.protocol.scram import LOGIN_REFUSED, MIN_ITERATIONS, ServerExchange, Verifier, read_user
 from headless.server.throttle import Throttle
 from headless.server.users import User, UserStore
@@ -22,6 +22,7 @@ if sys.platform == "win32":
 __all__ = ["Account", "Door", "Login", "Peer"]
 
 BCRYPT_COST = 12
+MALFORMED = "(malformed)"
 BCRYPT_ALPHABET = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -52,7 +53,6 @@ class Account:
     user: User
     auth: str
     is_owner: bool = False
-    uid: int | None = None
 
 
 class Door:
@@ -86,8 +86,10 @@ class Door:
         if account.is_owner:
             return account
         user = self.users.current().get(account.user.name)
-        if user is None or not user.enabled or account.auth not in user.logins:
-            raise Refused(f"{account.user.name} was removed or disabled since this session's login")
+        before = account.user
+        is_same = user is not None and (user.secret, user.subjects) == (before.secret, before.subjects)
+        if user is None or not is_same or not user.enabled or account.auth not in user.logins:
+            raise Refused(f"{account.user.name} was removed, disabled or changed since this session's login")
         return replace(account, user=user)
 
     def _make_up(self, name: str) -> tuple[str, Verifier]:
@@ -111,7 +113,7 @@ class Login:
 
     async def salt(self, message: LoginSalt) -> dict[str, str]:
         """Tell the salt that the secret file of this user is made with; a made-up one if there is no such user."""
-        await self._sleep(self._door.throttle.reserve(self._peer.source, message.user))
+        await self._wait_turn(message.user)
         return {"salt": self._door.find_secret(message.user)[1]}
 
     def challenge(self, message: LoginChallenge) -> dict[str, str]:
@@ -121,7 +123,9 @@ class Login:
             ProtocolError: malformed.
             ParameterError: another channel binding than this channel's kind.
         """
-        self.attempted = read_user(message.client_first)
+        name = read_user(message.client_first)
+        # What no user can be called goes neither into the log nor into the throttle's memory as it stands.
+        self.attempted = name if USER.fullmatch(name) else MALFORMED
         self._check_binding(message.client_first.startswith("p="))
         self._user, _, verifier = self._door.find_secret(self.attempted)
         self._exchange = ServerExchange(verifier, secrets.token_urlsafe(24), self._peer.binding)
@@ -137,7 +141,7 @@ class Login:
         if self._exchange is None:
             raise ProtocolError("no challenge was asked for")
         throttle, source = self._door.throttle, self._peer.source
-        await self._sleep(throttle.reserve(source, self.attempted))
+        await self._wait_turn(self.attempted)
         try:
             final = self._exchange.finish(message.client_final)
             if self._user is None:
@@ -147,6 +151,12 @@ class Login:
             raise
         throttle.succeed(source, self.attempted)
         return {"server_final": final, "user": self._user.name}, Account(self._user, "challenge")
+
+    async def _wait_turn(self, user: str) -> None:
+        wait_s = self._door.throttle.reserve(self._peer.source, user)
+        if wait_s is None:
+            raise Unavailable("too many logins from there have failed: try again in some seconds")
+        await self._sleep(wait_s)
 
     def _check_binding(self, is_bound: bool) -> None:
         if is_bound and self._peer.binding is None:
@@ -169,12 +179,12 @@ class Login:
         name = _read_os_name(uid)
         self.attempted = message.user or name
         if uid == os.geteuid() and message.user in ("", name):
-            account = Account(User(name), "osuser", is_owner=True, uid=uid)
+            account = Account(User(name), "osuser", is_owner=True)
         else:
             user = self._door.users.find(lambda user: _is_os_user(user, name, message.user))
             if user is None:
                 raise Refused(LOGIN_REFUSED)
-            account = Account(user, "osuser", uid=uid)
+            account = Account(user, "osuser")
         return {"user": account.user.name}, account
 
     def x509(self, message: LoginNamed) -> tuple[dict[str, str], Account]:

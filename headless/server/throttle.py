@@ -25,9 +25,22 @@ class Throttle:
         self._now = now
         self._records: OrderedDict[tuple[str, str], tuple[int, float]] = OrderedDict()
 
-    def reserve(self, source: str, user: str) -> float:
-        """Take the next place; return how many seconds to wait for it, 0 to ``LONGEST_S``."""
-        return max(self._reserve("source", source), self._reserve("user", user))
+    def reserve(self, source: str, user: str) -> float | None:
+        """Take the next place; return how many seconds to wait for it, 0 to ``LONGEST_S``.
+
+        ``None`` means that too many wait already: the attempt must not be judged. That never meets a source that has
+        not failed itself, whatever others do under the same user's name.
+        """
+        places = {("source", source): self._place("source", source), ("user", user): self._place("user", user)}
+        wait_s = max(0.0, *(free_at - self._now() for free_at in places.values()))
+        if wait_s > LONGEST_S:
+            if places["source", source]:
+                return None
+            wait_s = LONGEST_S
+        for key, free_at in places.items():
+            if free_at:
+                self._records[key] = (self._records[key][0], free_at)
+        return wait_s
 
     def fail(self, source: str, user: str) -> None:
         """Remember a failed attempt."""
@@ -42,11 +55,9 @@ class Throttle:
         self._records.pop(("source", source), None)
         self._records.pop(("user", user), None)
 
-    def _reserve(self, kind: str, name: str) -> float:
+    def _place(self, kind: str, name: str) -> float:
+        """When the next attempt of this key may be judged, on the clock; 0 for one that has not failed too often."""
         failures, free_at = self._records.get((kind, name), (0, 0.0))
         if failures < FREE_FAILURES:
             return 0.0
-        now = self._now()
-        wait = min(max(free_at - now, 0.0) + INTERVAL_S[kind], LONGEST_S)
-        self._records[kind, name] = (failures, now + wait)
-        return wait
+        return max(free_at, self._now()) + INTERVAL_S[kind]

@@ -56,6 +56,7 @@ class Uploads:
 
     def remove(self, job_id: str) -> None:
         """Remove a job's input, if it has one."""
+        self._owners.pop(job_id, None)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path(job_id))
 

@@ -124,13 +124,14 @@ class Connection:
         return f"the server closed the session: {self._websocket.close_reason}"
 
 
-def connect(address: Address, tls: "ClientTls | None", limit_s: float) -> Connection:
+def connect(address: Address, tls: "ClientTls | None", limit_s: float, *, own: bool = False) -> Connection:
     """Connect, with TLS if ``tls`` is given, and do the websocket's opening handshake.
 
     Args:
         address: of the server.
         tls: how to look at its certificate; ``None`` for a unix socket.
         limit_s: seconds until it must be done; only the resolver of host names keeps its own time.
+        own: whether, on a unix socket, the server must be a process of this very user.
 
     Returns:
         The connection. The server may have closed it at once: then the first use of it says why.
@@ -143,6 +144,8 @@ def connect(address: Address, tls: "ClientTls | None", limit_s: float) -> Connec
     deadline = time.monotonic() + limit_s
     channel = _open_socket(address, deadline)
     try:
+        if own:
+            _check_owner(channel)
         certificate = None
         if tls is not None:
             channel.settimeout(_remaining(deadline))
@@ -163,6 +166,15 @@ def connect(address: Address, tls: "ClientTls | None", limit_s: float) -> Connec
         channel.close()
         raise
     return connection
+
+
+def _check_owner(channel: socket.socket) -> None:
+    """SO_PEERCRED of unix(7): struct ucred { pid, uid, gid } of the process that listens."""
+    if sys.platform == "linux":
+        credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        uid = int.from_bytes(credentials[4:8], sys.byteorder)
+        if uid != os.geteuid():
+            raise ConnectionFailed(f"the process that listens there is another user's (uid {uid}): it is not spoken to")
 
 
 def _remaining(deadline: float) -> float:

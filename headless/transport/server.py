@@ -31,7 +31,8 @@ __all__ = ["Channel", "Listener", "Server", "adopt_socket", "close_quietly", "li
 BACKLOG = 4096  # a thousand launchers at midnight; the kernel cuts it to net.core.somaxconn
 MAX_BEFORE_LOGIN = 16 * 1024  # bytes of a message
 PING_INTERVAL_S = 20.0  # below the idle limits of proxies (nginx: 60 s)
-PING_TIMEOUT_S = 40.0
+# A dead peer is the kernel's to find out: a launcher whose own reader is slow cannot answer pings, and is well.
+KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}  # s, s, count (tcp(7))
 TLS_HANDSHAKE_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
 
@@ -146,7 +147,9 @@ def open_socket(address: Address, socket_mode: int) -> socket.socket:
         family, *_, place = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        return socket.create_server(place[:2], family=family, backlog=BACKLOG, reuse_port=False)
+        channel = socket.create_server(place[:2], family=family, backlog=BACKLOG, reuse_port=False)
+        _keep_alive(channel)
+        return channel
     except (socket.gaierror, UnicodeError) as exc:
         raise ParameterError(f"cannot listen on {address}: no such host: give an address of this machine") from exc
     except FileNotFoundError as exc:
@@ -168,8 +171,19 @@ def adopt_socket(descriptor: int) -> socket.socket:
         raise ParameterError(f"LISTEN_FDS: descriptor {descriptor} is no socket: {exc.strerror}") from exc
     if not is_listening or channel.family not in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6):
         raise ParameterError(f"LISTEN_FDS: descriptor {descriptor} does not listen: use ListenStream= in the unit")
+    _keep_alive(channel)
     channel.set_inheritable(False)  # the manager had to leave it open for us; it is no job's
     return channel
+
+
+def _keep_alive(channel: socket.socket) -> None:
+    """For all connections that are accepted here: they inherit it."""
+    if channel.family == socket.AF_UNIX:
+        return
+    channel.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEP_ALIVE.items():
+        if hasattr(socket, name):
+            channel.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 async def listen(listener: Listener, handle: Callable[[Channel], Awaitable[None]], open_timeout_s: float) -> Server:
@@ -197,7 +211,7 @@ async def listen(listener: Listener, handle: Callable[[Channel], Awaitable[None]
         max_size=MAX_BEFORE_LOGIN,
         open_timeout=open_timeout_s,
         ping_interval=PING_INTERVAL_S,
-        ping_timeout=PING_TIMEOUT_S,
+        ping_timeout=None,
         close_timeout=CLOSE_TIMEOUT_S,
         logger=_silent,
         **options,

@@ -89,3 +89,31 @@ def test_a_job_of_another_user_can_open_its_own_streams_by_name(world: World) ->
     login = server.add_user("batch", "--allow-code", "--run-as", "nobody")
     done = world.run(*login, "-c", "open('/dev/stdout', 'w').write('by name')", "-t", "-1", "-o", "-")
     assert (done.returncode, done.stdout) == (0, b"by name"), done.stderr
+
+
+def test_a_damaged_record_of_an_outcome_is_a_lost_job_and_no_end_of_the_server(world: World) -> None:
+    server = world.serve(tls=False)
+    assert world.run("-s", server.unix, "-c", "pass", "-t", "-1").returncode == 0
+    assert server.stop() == 0
+    (record,) = server.state.glob("jobs/*/exit.json")
+    record.write_bytes(b"")
+    again = world.serve(state=server.state, tls=False)
+    assert world.run("-s", again.unix, "-c", "pass", "-t", "-1").returncode == 0
+
+
+@needs_root
+@pytest.mark.peer("python3")
+def test_a_socket_that_another_user_listens_on_is_no_embedded_server(world: World) -> None:
+    runtime = world.home / "run"
+    (runtime / "headless").mkdir(parents=True)
+    (runtime / "headless").chmod(0o777)
+    path = runtime / "headless/server.sock"
+    code = f"import socket, time; s = socket.socket(socket.AF_UNIX); s.bind({str(path)!r}); s.listen(); time.sleep(60)"
+    with subprocess.Popen(["/usr/bin/python3", "-I", "-c", code], user="nobody") as impostor:
+        try:
+            wait_for(path.exists, "the impostor's socket")
+            done = world.run("-c", "pass", "-t", "5", environment={"XDG_RUNTIME_DIR": str(runtime)})
+        finally:
+            impostor.kill()
+    assert done.returncode in (1, 2)
+    assert b"others" in done.stderr or b"another user" in done.stderr

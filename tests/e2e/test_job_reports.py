@@ -151,3 +151,11 @@ def test_a_result_written_past_the_checks_costs_the_result_and_not_the_outcome(s
     done = server.world.run("-s", server.unix, "-c", code, "-t", "20", "--result", "-")
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"handed over no result" in done.stderr
+
+
+@pytest.mark.parametrize("progress", ["[" + "9" * 400 + ", 1]", "[NaN, 1]", '"x"', "[[1], 2]"])
+def test_a_progress_that_is_none_harms_neither_the_job_nor_the_server(server: Server, progress: str) -> None:
+    code = f"import os; os.write(3, b'{{\"progress\": ' + {progress!r}.encode() + b'}}\\n')"
+    done = server.world.run("-s", server.unix, "-c", code, "-t", "20")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "action=bug" not in server.log

@@ -184,7 +184,7 @@ def test_what_was_taken_back_after_the_login_is_gone(store: UserStore) -> None:
     with pytest.raises(Refused):
         door.refresh(account)
     store.remove("batch")
-    with pytest.raises(Refused, match="removed or disabled"):
+    with pytest.raises(Refused, match="removed, disabled or changed"):
         door.refresh(account)
     owner = Account(User("root"), "osuser", is_owner=True)
     assert door.refresh(owner) is owner

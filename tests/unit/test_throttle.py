@@ -35,7 +35,7 @@ def test_attempts_of_one_source_queue_up_one_after_the_other(clock: Clock) -> No
     throttle = Throttle(clock)
     for number in range(FREE_FAILURES):
         throttle.fail("10.0.0.1", f"user{number}")
-    assert [throttle.reserve("10.0.0.1", "batch") for _ in range(7)] == [1.0, 2.0, 3.0, 4.0, 5.0, 5.0, 5.0]
+    assert [throttle.reserve("10.0.0.1", "batch") for _ in range(7)] == [1.0, 2.0, 3.0, 4.0, 5.0, None, None]
     clock.now += 3600
     assert throttle.reserve("10.0.0.1", "batch") == INTERVAL_S["source"]
 
@@ -59,7 +59,9 @@ def test_the_right_secret_waits_as_long_as_a_wrong_one_and_then_all_is_forgotten
 def test_a_wait_is_never_longer_than_what_leaves_time_to_log_in(clock: Clock) -> None:
     throttle = Throttle(clock)
     fail_often(throttle, "10.0.0.1", "batch", 500)
-    assert max(throttle.reserve("10.0.0.1", "batch") for _ in range(500)) == LONGEST_S
+    waits = [throttle.reserve("10.0.0.1", "batch") for _ in range(500)]
+    assert max(wait for wait in waits if wait is not None) == LONGEST_S
+    assert waits.count(None) == 495  # so many at once are not judged at all
 
 
 def test_success_for_one_user_does_not_forget_the_failures_for_another(clock: Clock) -> None:
@@ -76,3 +78,11 @@ def test_what_is_remembered_is_bounded_and_the_oldest_goes(clock: Clock) -> None
         throttle.fail(f"source{number}", f"user{number}")
     assert throttle.reserve("first", "first") == 0.0
     assert len(throttle._records) == MEMORY
+
+
+def test_a_source_that_has_not_failed_is_never_turned_away_whatever_others_do(clock: Clock) -> None:
+    throttle = Throttle(clock)
+    for number in range(100):
+        fail_often(throttle, f"10.0.0.{number}", "batch", FREE_FAILURES)
+        throttle.reserve(f"10.0.0.{number}", "batch")
+    assert throttle.reserve("192.0.2.1", "batch") == LONGEST_S
