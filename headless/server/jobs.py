@@ -62,6 +62,11 @@ class LiveJob:
         """The job's id."""
         return self.record.spec.job_id
 
+    @property
+    def ended_at(self) -> float:
+        """Seconds since 1970 when it ended, as near as is known; decides nothing but how long it is kept."""
+        return self.record.accepted_at + (self.outcome.duration_s if self.outcome else 0.0)
+
     def watch(self) -> asyncio.Event:
         """An event that is set whenever there is something new; :meth:`unwatch` it."""
         event = asyncio.Event()
@@ -253,7 +258,7 @@ class Jobs:
             job.handle = await self.engine.find(job.job_id)
             job.state = JobState.RUNNING
             await self._guard(job, self._refresh)
-            if job.state.is_final and record.accepted_at < horizon:
+            if job.state.is_final and job.ended_at < horizon:
                 await self._guard(job, self._forget)
         self._uploads.remove_all_but(self._live)
 
@@ -274,7 +279,7 @@ class Jobs:
                 next_cleaning += 3600
                 horizon = time.time() - self._settings.keep_days * 86400
                 for job in [job for job in self._jobs.values() if job.state.is_final]:
-                    if job.record.accepted_at < horizon:
+                    if job.ended_at < horizon:
                         await self._guard(job, self._forget)
 
     async def _guard(self, job: LiveJob, function: Callable[[LiveJob], Awaitable[None]]) -> None:

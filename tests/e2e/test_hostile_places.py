@@ -117,3 +117,14 @@ def test_a_socket_that_another_user_listens_on_is_no_embedded_server(world: Worl
             impostor.kill()
     assert done.returncode in (1, 2)
     assert b"others" in done.stderr or b"another user" in done.stderr
+
+
+def test_a_job_that_is_kept_no_longer_leaves_nothing_behind(world: World) -> None:
+    server = world.serve("--keep-days", "0", tls=False)
+    assert world.run("-s", server.unix, "-c", "pass", "-t", "-1", "--stdin").returncode == 0
+    assert server.stop() == 0
+    kept = [path for name in ("journal", "uploads", "jobs/0*") for path in server.state.glob(f"{name}/*")]
+    assert len(kept) > 1
+    world.serve("--keep-days", "0", state=server.state, tls=False)
+    kept = [path for name in ("journal", "uploads", "jobs/0*") for path in server.state.glob(f"{name}/*")]
+    assert kept == []
