@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
-from headless.engines.base import CannotStart, Engine, EngineJob, Phase, Status
+from headless.engines.base import CannotStart, Engine, EngineJob, OsUser, Phase, Status
 from headless.errors import HeadlessError, ParameterError, Refused, Unavailable
 from headless.job import Ending, JobKind, JobSpec, JobState, Outcome
 from headless.protocol.codec import decode_bytes
@@ -172,12 +172,17 @@ class Jobs:
             raise
         job.accepted.set_result(None)
         log.info("accept job=%s name=%s kind=%s user=%s %s", job.job_id, spec.name, kind, account.user.name, origin)
+        self._spawn(self._submit(job, self._build_engine_job(job.record, path, user, stdin)))
+        return job
+
+    def _build_engine_job(self, record: Record, path: str, user: OsUser | None, stdin: str | None) -> EngineJob:
+        spec = record.spec
         identity = {
             "HEADLESS_JOB_ID": spec.job_id,
             "HEADLESS_JOB_NAME": spec.name,
-            "HEADLESS_JOB_USER": account.user.name,
+            "HEADLESS_JOB_USER": record.user,
         }
-        engine_job = EngineJob(
+        return EngineJob(
             job_id=spec.job_id,
             name=spec.name,
             script=path or None,
@@ -188,8 +193,6 @@ class Jobs:
             user=user,
             python=self._settings.python,
         )
-        self._spawn(self._submit(job, engine_job))
-        return job
 
     async def _accept(self, job: LiveJob) -> str | None:
         """Have a job on disk, its input first; return the input's path."""
