@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 from support import World
 
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+# A shell's "&" leaves SIGINT ignored, and everything that the tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 IN_CI = os.environ.get("CI", "").lower() in ("true", "1")
 
 

@@ -247,7 +247,7 @@ def _start_tls(channel: socket.socket, address: Address, tls: "ClientTls") -> tu
         raise ConnectionFailed(f"the server's certificate is not trusted: {exc.verify_message}") from exc
     except TimeoutError as exc:
         raise ConnectionFailed("no TLS answer in time: is this a headless server?") from exc
-    except (ssl.SSLEOFError, ConnectionError) as exc:
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError) as exc:
         raise ConnectionFailed("the server closed the connection during the TLS handshake: see its log") from exc
     except ssl.SSLError as exc:
         raise ConnectionFailed(f"no TLS there ({_reason(exc)}): is this the TLS port of a headless server?") from exc
