@@ -3,13 +3,11 @@
 import os
 import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from support import World
+from support import World, open_world
 
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 # A shell's "&" leaves SIGINT ignored, and everything that the tests start would inherit that.
@@ -31,12 +29,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    """A home folder of its own below a short path: a unix socket's path has at most 107 bytes."""
-    home = Path(tempfile.mkdtemp(prefix="hl-"))
-    home.chmod(0o755)
-    world = World(home)
-    try:
+    """A world of the test's own."""
+    with open_world() as world:
         yield world
-    finally:
-        world.close()
-        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[World]:
+    """A world that all tests of a file share."""
+    with open_world() as world:
+        yield world

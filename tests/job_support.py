@@ -2,34 +2,18 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support import Server, World, wait_for
+from support import Server, wait_for
 
 STARTS = {"warm": (), "cold": ("--python", sys.executable)}
 """The two ways to start a job, and the server's options for them."""
-
-
-@contextmanager
-def open_world(**variables: str) -> Iterator[World]:
-    """A world that more than one test uses; its folder can be entered by everybody."""
-    home = Path(tempfile.mkdtemp(prefix="hl-"))
-    home.chmod(0o755)
-    world = World(home, variables)
-    try:
-        yield world
-    finally:
-        world.close()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def run_for_result(server: Server, *arguments: str, stdin: bytes | None = None) -> Any:

@@ -4,7 +4,7 @@
 set -eu
 [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0
 missing=""
-for pair in cron:cron sshd:openssh-server ssh:openssh-client systemd-analyze:systemd man:man-db xmllint:libxml2-utils; do
+for pair in cron:cron sshd:openssh-server ssh:openssh-client systemd-analyze:systemd; do
     PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 [ -n "$missing" ] || exit 0

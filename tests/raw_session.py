@@ -3,12 +3,9 @@
 import contextlib
 import json
 import os
-import shutil
 import ssl
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
@@ -19,7 +16,7 @@ from headless.launcher.source import make_job_id
 from headless.protocol.binding import compute_end_point
 from headless.protocol.codec import encode_bytes
 from headless.protocol.scram import ClientExchange
-from support import TIME_SCALE, World
+from support import TIME_SCALE
 
 LIMIT_S = 15 * TIME_SCALE
 PROTOCOL = [Subprotocol("headless.v1")]
@@ -128,19 +125,6 @@ def raw_session(service: str, tls: ssl.SSLContext | None = None, **options: Any)
         connection = connect(f"wss://{service}/", ssl=tls or plain_tls(), **common)
     with connection:
         yield RawSession(connection)
-
-
-@contextlib.contextmanager
-def open_world() -> Iterator[World]:
-    """A world that all tests of a file share."""
-    home = Path(tempfile.mkdtemp(prefix="hl-"))
-    home.chmod(0o755)
-    world = World(home)
-    try:
-        yield world
-    finally:
-        world.close()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def as_nobody(*command: str) -> list[str]:

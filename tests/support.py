@@ -2,11 +2,14 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -149,6 +152,19 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+
+@contextmanager
+def open_world(**variables: str) -> Iterator[World]:
+    """A world below a short path (a unix socket's path has at most 107 bytes) that everybody may enter."""
+    home = Path(tempfile.mkdtemp(prefix="hl-"))
+    home.chmod(0o755)
+    world = World(home, variables)
+    try:
+        yield world
+    finally:
+        world.close()
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def wait_for(condition: Callable[[], bool], what: str, limit_s: float = 15) -> None:

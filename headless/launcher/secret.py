@@ -9,6 +9,7 @@ import stat
 import sys
 
 from headless.errors import ParameterError
+from headless.execution.files import sync_folder
 
 __all__ = [
     "MAX_PASSWORD",
@@ -191,12 +192,7 @@ def _write_synced(descriptor: int, data: bytes, folder: str) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    if sys.platform != "win32":
-        parent = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(parent)
-        finally:
-            os.close(parent)
+    sync_folder(folder)
 
 
 def _quote(path: str) -> str:

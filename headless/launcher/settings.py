@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headless.errors import ParameterError
+from headless.protocol.names import NAME
 from headless.transport.address import Address
 
 __all__ = ["AUTH_TYPES", "MAX_TIMEOUT_S", "LaunchSettings", "check_name", "parse_timeout"]
@@ -78,7 +79,7 @@ def check_name(text: str, option: str) -> str:
     Raises:
         ParameterError: it would not.
     """
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.@+:-]{0,127}", text):  # as in headless.protocol.messages
+    if not re.fullmatch(NAME, text):
         raise ParameterError(f"{option} {text!r}: letters, digits and _.@+:- only, at most 128")
     return text
 

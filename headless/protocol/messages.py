@@ -9,6 +9,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from headless.errors import ProtocolError
+from headless.protocol import names
 from headless.protocol.codec import INVALID_PARAMS
 
 __all__ = [
@@ -26,9 +27,9 @@ __all__ = [
     "parse_parameters",
 ]
 
-JOB_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
-USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}")
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+:-]{0,127}")
+JOB_ID = re.compile(names.JOB_ID)
+USER = re.compile(names.USER)
+NAME = re.compile(names.NAME)
 KIND = re.compile(r"module|script|code")
 ANY = re.compile(r"(?s).*")
 MAX_ARGUMENTS = 1000

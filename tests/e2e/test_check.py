@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from job_support import open_world
-from support import Server, World
+from support import Server, World, open_world
 
 
 @pytest.fixture(scope="module")

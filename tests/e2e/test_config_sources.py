@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from job_support import open_world
 from launch_support import run_shell
-from support import HEADLESS, Server
+from support import HEADLESS, Server, open_world
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from job_support import STARTS, open_world
-from support import Server, World
+from job_support import STARTS
+from support import Server, World, open_world
 
 KEYBOARD = """
 import atexit, sys

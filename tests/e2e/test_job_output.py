@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from job_support import open_world
-from support import Server, World, wait_for
+from support import Server, World, open_world, wait_for
 
 MIB = 1 << 20
 MAX_OUTPUT = 1000

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from job_support import find_processes, find_warm, list_children, list_descriptors, open_world, read_name, wait_dead
-from support import TIME_SCALE, Server, wait_for
+from job_support import find_processes, find_warm, list_children, list_descriptors, read_name, wait_dead
+from support import TIME_SCALE, Server, open_world, wait_for
 
 HEADER = """
 import os, signal, subprocess, sys, time

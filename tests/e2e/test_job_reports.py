@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from job_support import STARTS, open_world, run_for_result
-from support import HEADLESS, TIME_SCALE, Server
+from job_support import STARTS, run_for_result
+from support import HEADLESS, TIME_SCALE, Server, open_world
 
 
 @pytest.fixture(scope="module", params=list(STARTS))

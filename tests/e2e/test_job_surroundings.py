@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from job_support import STARTS, open_world, run_for_result
-from support import Server, wait_for
+from job_support import STARTS, run_for_result
+from support import Server, open_world, wait_for
 
 LOOK = """
 import __main__, fcntl, io, os, resource, signal, sys, time

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from job_support import find_processes, find_warm, open_world, wait_dead
-from support import Server, World, wait_for
+from job_support import find_processes, find_warm, wait_dead
+from support import Server, World, open_world, wait_for
 
 # Says that it runs, waits for leave to end, says that it is done.
 PATIENT = """

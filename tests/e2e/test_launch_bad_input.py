@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from headless.launcher.source import MAX_SCRIPT
-from job_support import open_world
 from launch_support import Answer, fake_server, run_shell
-from support import Server, World
+from support import Server, World, open_world
 
 
 @pytest.fixture(scope="module")

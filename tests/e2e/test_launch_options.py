@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from headless.cli.main import COMMANDS
-from job_support import open_world
 from launch_support import wait_code
-from support import Server
+from support import Server, open_world
 
 SHOW_ARGUMENTS = "import sys; print(sys.argv[1:])"
 FAIL = "import sys; print('some output'); print('why', file=sys.stderr); sys.exit(7)"

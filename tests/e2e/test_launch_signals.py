@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from job_support import open_world
 from launch_support import Answer, fake_server, run_shell, wait_code
-from support import HEADLESS, TIME_SCALE, Server, World, wait_for
+from support import HEADLESS, TIME_SCALE, Server, World, open_world, wait_for
 
 
 @pytest.fixture(scope="module")

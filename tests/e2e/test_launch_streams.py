@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from job_support import open_world
 from launch_support import run_shell
-from support import Server, World
+from support import Server, World, open_world
 
 BUG = "a bug in headless"
 

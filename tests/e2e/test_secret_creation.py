@@ -10,9 +10,8 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from job_support import open_world
 from launch_support import Terminal, fake_server
-from support import Server, World
+from support import Server, World, open_world
 
 PASSWORD = "correct horse"
 
@@ -48,6 +47,14 @@ def confirm(server: Server, terminal: Terminal, answer: str = "yes") -> None:
     terminal.type(answer + "\n")
 
 
+def launch_to_password(server: Server, secret: Path) -> Terminal:
+    """A first run that has come to its question for the password."""
+    terminal = launch(server, secret)
+    confirm(server, terminal)
+    terminal.expect("Password of batch: ")
+    return terminal
+
+
 def test_the_first_run_makes_the_file_and_the_second_uses_it(server: Server, secret: Path) -> None:
     terminal = launch(server, secret, "-t", "-1", "-v")
     confirm(server, terminal)
@@ -77,9 +84,7 @@ def test_a_certificate_that_nobody_confirms_ends_it(server: Server, secret: Path
 
 
 def test_a_wrong_password_leaves_no_file(server: Server, secret: Path) -> None:
-    terminal = launch(server, secret)
-    confirm(server, terminal)
-    terminal.expect("Password of batch: ")
+    terminal = launch_to_password(server, secret)
     terminal.type("wrong\n")
     assert terminal.finish() == 5
     assert terminal.text.endswith("unknown user, wrong secret, or user disabled: no secret file was made\n")
@@ -96,9 +101,7 @@ def test_a_wrong_password_leaves_no_file(server: Server, secret: Path) -> None:
     ],
 )
 def test_a_password_of_no_use_is_refused_in_words(server: Server, secret: Path, keys: str, reason: str) -> None:
-    terminal = launch(server, secret)
-    confirm(server, terminal)
-    terminal.expect("Password of batch: ")
+    terminal = launch_to_password(server, secret)
     terminal.type(keys)
     assert terminal.finish() == 2
     assert terminal.text.endswith(f"headless: {reason}\n")
@@ -106,9 +109,7 @@ def test_a_password_of_no_use_is_refused_in_words(server: Server, secret: Path, 
 
 
 def test_control_c_at_the_password_ends_by_that_signal(server: Server, secret: Path) -> None:
-    terminal = launch(server, secret)
-    confirm(server, terminal)
-    terminal.expect("Password of batch: ")
+    terminal = launch_to_password(server, secret)
     terminal.type("half\x03")
     assert terminal.finish() == 130
     assert terminal.text.endswith("headless: ended by SIGINT: nothing was started\n")
@@ -138,9 +139,7 @@ def test_a_place_that_others_can_write_is_refused_before_anybody_types(server: S
 
 
 def test_what_stands_there_already_is_never_replaced(server: Server, secret: Path) -> None:
-    terminal = launch(server, secret)
-    confirm(server, terminal)
-    terminal.expect("Password of batch: ")
+    terminal = launch_to_password(server, secret)
     secret.parent.mkdir(mode=0o700)
     secret.write_text("somebody was faster\n")
     terminal.type(PASSWORD + "\n")

@@ -4,22 +4,14 @@ import json
 import os
 import stat
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from raw_session import open_world
 from support import HEADLESS, TIME_SCALE, Server, World
 
 MAPPING = ["--run-as", "root"] if os.geteuid() == 0 else []
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[World]:
-    with open_world() as world:
-        yield world
 
 
 @pytest.fixture(scope="module")

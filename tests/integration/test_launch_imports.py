@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from job_support import open_world
-from support import TIME_SCALE, Server
+from support import TIME_SCALE, Server, open_world
 
 PACKAGES = ("asyncio", "bcrypt", "concurrent", "cryptography", "logging", "multiprocessing", "uvloop", "websockets")
 NEVER = {

@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,17 +16,11 @@ from authority import Authority
 from headless.protocol.codec import decode_bytes, encode_bytes
 from headless.protocol.scram import LOGIN_REFUSED, Verifier, _hmac, _xor
 from headless.transport.tls import build_server_context
-from raw_session import PROTOCOL, RawSession, open_world, raw_session
+from raw_session import PROTOCOL, RawSession, raw_session
 from relay import tls_connect, tls_relay
 from support import Server, World
 
 REFUSED = {"code": -32001, "message": LOGIN_REFUSED, "data": {"exit_code": 5}}
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[World]:
-    with open_world() as world:
-        yield world
 
 
 @pytest.fixture(scope="module")

@@ -5,21 +5,14 @@ import os
 import pwd
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
-from raw_session import as_nobody, open_world, raw_session
+from raw_session import as_nobody, raw_session
 from support import HEADLESS, TIME_SCALE, Server, World
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: the launcher is run as another OS user, nobody")
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[World]:
-    with open_world() as world:
-        yield world
 
 
 @pytest.fixture(scope="module")

@@ -2,20 +2,13 @@
 
 import datetime
 import os
-from collections.abc import Iterator
 
 import pytest
 from cryptography import x509
 
 from authority import DAY, Authority
-from raw_session import open_world, plain_tls, raw_session
+from raw_session import plain_tls, raw_session
 from support import Server, World
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[World]:
-    with open_world() as world:
-        yield world
 
 
 @pytest.fixture(scope="module")

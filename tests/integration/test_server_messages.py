@@ -12,16 +12,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from headless.protocol.codec import encode_bytes
 from headless.protocol.scram import LOGIN_REFUSED
-from raw_session import RawSession, new_job_id, open_world, raw_session
+from raw_session import RawSession, new_job_id, raw_session
 from support import Server, World, wait_for
 
 KIB = 1024
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[World]:
-    with open_world() as world:
-        yield world
 
 
 @pytest.fixture(scope="module")

@@ -5,21 +5,14 @@ import os
 import pwd
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
-from raw_session import as_nobody, new_job_id, open_world, raw_session
+from raw_session import as_nobody, new_job_id, raw_session
 from support import HEADLESS, TIME_SCALE, Server, World, wait_for
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: jobs run as other OS users")
 NOBODY = 65534
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[World]:
-    with open_world() as world:
-        yield world
 
 
 @pytest.fixture(scope="module")
