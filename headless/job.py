@@ -28,6 +28,7 @@ __all__ = [
     "JobSpec",
     "JobState",
     "Outcome",
+    "Overlap",
     "progress",
     "result",
 ]
@@ -53,8 +54,9 @@ class JobKind(enum.StrEnum):
 class JobState(enum.StrEnum):
     """Where a job is; each state is defined by what holds while the job is in it."""
 
-    ACCEPTED = "accepted"  # on disk; no process of it has been started yet
-    RUNNING = "running"  # its supervisor lives
+    ACCEPTED = "accepted"  # on disk, about to be handed to its engine; at most its supervisor has been asked for
+    WAITING = "waiting"  # on disk, in a line: for another run of its name, or for its turn; nothing of it was started
+    RUNNING = "running"  # its engine has taken it
     ENDED = "ended"  # final: status 0, and no process of it is left
     FAILED = "failed"  # final: another status, an exception or a signal, and no process of it is left
     STOPPED = "stopped"  # final: ended by its run-time limit or a cancel, and no process of it is left
@@ -63,7 +65,16 @@ class JobState(enum.StrEnum):
     @property
     def is_final(self) -> bool:
         """Whether nothing can follow this state."""
-        return self not in (JobState.ACCEPTED, JobState.RUNNING)
+        return self not in (JobState.ACCEPTED, JobState.WAITING, JobState.RUNNING)
+
+
+class Overlap(enum.StrEnum):
+    """What happens to a start while another run of the same name is waiting or running."""
+
+    ALLOW = "allow"  # both run
+    SKIP = "skip"  # it is not accepted: exit code 6
+    WAIT = "wait"  # it runs when those before it have ended, first come first served
+    REPLACE = "replace"  # those before it are cancelled, and it runs when nothing of them is left
 
 
 class Ending(enum.StrEnum):
@@ -73,6 +84,9 @@ class Ending(enum.StrEnum):
     EXCEPTION = "exception"  # Python's uncaught exception; the text is the outcome's reason
     SIGNAL = "signal"  # killed by the signal in the outcome's code
     NOT_STARTED = "not_started"  # it could not be started; the outcome's reason says why
+    LIMIT = "limit"  # ended by its run-time limit; the code is what its process ended with, if it had one
+    CANCELLED = "cancelled"  # ended, or never begun, because somebody said so; the reason says who
+    EXPIRED = "expired"  # never begun: its turn did not come in the time that it was given
     LOST = "lost"  # nothing is known but that its supervisor is gone
 
 
@@ -96,6 +110,8 @@ class Outcome:
         """The final state that this outcome puts its job in."""
         if self.ending is Ending.LOST:
             return JobState.LOST
+        if self.ending in (Ending.LIMIT, Ending.CANCELLED, Ending.EXPIRED):
+            return JobState.STOPPED
         if self.ending is Ending.STATUS and self.code == 0:
             return JobState.ENDED
         return JobState.FAILED
@@ -108,6 +124,9 @@ class JobSpec:
     ``job_id`` is 26 characters of Crockford's base 32, sortable by time. ``source`` holds the bytes of a script or of
     code and is empty for a module. ``stdin`` tells that an input of the launcher was uploaded before.
     ``name`` is what overlap and history go by; for a module its id, unless told otherwise.
+    ``wait_for_s`` is how long it may wait in a line, ``start_within_s`` how long after the launcher's start it may
+    begin at all; ``max_runtime_s`` and ``grace_s`` are its limit and the time between TERM and KILL. For all four -1
+    stands for what the module or the server says.
     """
 
     job_id: str
@@ -117,6 +136,11 @@ class JobSpec:
     source: bytes = b""
     arguments: Sequence[str] = ()
     stdin: bool = False
+    overlap: Overlap = Overlap.ALLOW
+    wait_for_s: float = -1.0
+    start_within_s: float = -1.0
+    max_runtime_s: float = -1.0
+    grace_s: float = -1.0
 
 
 _last_progress = 0.0

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from headless.engines.base import CannotStart, EngineJob, Phase, Status
+from headless.engines.base import CannotStart, EngineJob, Health, Phase, Piece, Status
+from headless.errors import Unavailable
 from headless.execution.files import remove_tree, write_atomically
 from headless.execution.supervisor import EXIT, PLAN, PROGRESS, RESERVE, RESULT, is_claimed
 from headless.execution.warm import WarmStart
@@ -57,13 +58,13 @@ class LocalEngine:
         self._changed: Callable[[str], None] = lambda job_id: None
         asyncio.get_running_loop().add_reader(self._doorbell, self._answer_doorbell)
 
-    async def warm_up(self) -> None:
-        """Start the warm interpreter ahead of the first job.
-
-        Raises:
-            OSError: no process could be started.
-        """
-        await self._in_starter(self._warm.open)
+    async def check(self) -> Health:
+        """See :meth:`Engine.check`."""
+        try:
+            await self._in_starter(self._warm.open)
+        except OSError as exc:
+            raise Unavailable(f"no process can be started: {exc.strerror or exc}") from exc
+        return Health(f"local, warm, in {self._folder}")
 
     async def submit(self, job: EngineJob) -> str:
         """See :meth:`Engine.submit`."""
@@ -78,11 +79,15 @@ class LocalEngine:
         """See :meth:`Engine.find`."""
         return os.path.join(self._folder, job_id)
 
+    async def cancel(self, handle: str, reason: str) -> None:
+        """See :meth:`Engine.cancel`."""
+        raise NotImplementedError
+
     async def status(self, handles: Sequence[str]) -> dict[str, Status]:
         """See :meth:`Engine.status`."""
         return {handle: _read_status(handle) for handle in handles}
 
-    async def output(self, handle: str, stream: str, offset: int, size: int) -> bytes:
+    async def output(self, handle: str, stream: str, offset: int, size: int) -> Piece:
         """See :meth:`Engine.output`."""
         return await asyncio.to_thread(_read_output, os.path.join(handle, stream), offset, size)
 
@@ -222,14 +227,14 @@ def _read_progress(handle: str) -> tuple[float, float] | None:
     return progress if all(map(math.isfinite, progress)) else None
 
 
-def _read_output(path: str, offset: int, size: int) -> bytes:
+def _read_output(path: str, offset: int, size: int) -> Piece:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return b""
+        return Piece(max(offset, 0), b"")
     try:
         if offset < 0:
             offset = max(0, os.fstat(descriptor).st_size + offset)
-        return os.pread(descriptor, size, offset)
+        return Piece(offset, os.pread(descriptor, size, offset))
     finally:
         os.close(descriptor)

@@ -3,6 +3,7 @@
 Unknown parameters are refused: a server must not quietly ignore what a newer launcher relies on.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -15,6 +16,10 @@ from headless.protocol.codec import INVALID_PARAMS
 __all__ = [
     "PARAMETERS",
     "JobCheck",
+    "JobList",
+    "JobNamed",
+    "JobPrune",
+    "JobRerun",
     "JobStart",
     "JobUpload",
     "JobWatch",
@@ -31,6 +36,8 @@ JOB_ID = re.compile(names.JOB_ID)
 USER = re.compile(names.USER)
 NAME = re.compile(names.NAME)
 KIND = re.compile(r"module|script|code")
+OVERLAP = re.compile(r"allow|skip|wait|replace")
+STATE = re.compile(r"accepted|waiting|running|ended|failed|stopped|lost|live|final")
 ANY = re.compile(r"(?s).*")
 MAX_ARGUMENTS = 1000
 
@@ -87,7 +94,10 @@ class JobUpload:
 
 @dataclass(frozen=True)
 class JobStart:
-    """Start a job; ``source`` is base 64. Sent twice with the same id, it starts once."""
+    """Start a job; ``source`` is base 64. Sent twice with the same id, it starts once.
+
+    The times are seconds; -1 leaves them to the module and the server (``JobSpec``).
+    """
 
     job_id: str
     kind: str
@@ -96,18 +106,78 @@ class JobStart:
     source: str = ""
     arguments: tuple[str, ...] = ()
     stdin: bool = False
+    overlap: str = "allow"
+    wait_for: float = -1.0
+    start_within: float = -1.0
+    max_runtime: float = -1.0
+    grace: float = -1.0
 
 
 @dataclass(frozen=True)
 class JobWatch:
-    """Be told of the job's end, and before it of its output from ``stdout`` on (-1: not) and its progress."""
+    """Be told of the job's end, and before it of its outputs from these offsets on (-1: not) and its progress."""
 
     job_id: str
     stdout: int = -1
+    stderr: int = -1
     progress: bool = False
 
 
-Parameters = Nothing | LoginSalt | LoginChallenge | LoginProof | LoginNamed | JobCheck | JobUpload | JobStart | JobWatch
+@dataclass(frozen=True)
+class JobNamed:
+    """One job: show it, or cancel it."""
+
+    job_id: str
+
+
+@dataclass(frozen=True)
+class JobList:
+    """Ask for jobs, the last accepted first. Empty texts and -1 leave a condition out.
+
+    ``state`` may also be ``live`` or ``final``; ``since`` is seconds before now; ``before`` is the job id that the
+    last answer ended with.
+    """
+
+    state: str = ""
+    name: str = ""
+    user: str = ""
+    since: float = -1.0
+    before: str = ""
+    limit: int = 50
+
+
+@dataclass(frozen=True)
+class JobRerun:
+    """Start what a job was once more, as a new job with an id of its own."""
+
+    job_id: str
+    new_id: str
+
+
+@dataclass(frozen=True)
+class JobPrune:
+    """Forget ended jobs: those that ended more than ``older`` seconds ago, but the last ``keep`` of each name."""
+
+    older: float
+    keep: int = 0
+    name: str = ""
+
+
+Parameters = (
+    Nothing
+    | LoginSalt
+    | LoginChallenge
+    | LoginProof
+    | LoginNamed
+    | JobCheck
+    | JobUpload
+    | JobStart
+    | JobWatch
+    | JobNamed
+    | JobList
+    | JobRerun
+    | JobPrune
+)
 
 PARAMETERS: dict[str, type[Parameters]] = {
     "login.salt": LoginSalt,
@@ -119,13 +189,19 @@ PARAMETERS: dict[str, type[Parameters]] = {
     "job.upload": JobUpload,
     "job.start": JobStart,
     "job.watch": JobWatch,
+    "job.list": JobList,
+    "job.show": JobNamed,
+    "job.cancel": JobNamed,
+    "job.rerun": JobRerun,
+    "job.prune": JobPrune,
     "server.status": Nothing,
     "server.stop": Nothing,
 }
 
-_PATTERNS = {"job_id": JOB_ID, "kind": KIND, "name": NAME}
-_OPTIONAL_PATTERNS = {"user": USER, "module": NAME}
-_LOWEST = {"stdout": -1}  # of the whole numbers that may be negative
+_PATTERNS = {"job_id": JOB_ID, "new_id": JOB_ID, "kind": KIND, "overlap": OVERLAP}
+_OPTIONAL_PATTERNS = {"user": USER, "module": NAME, "name": NAME, "state": STATE, "before": JOB_ID}
+_LOWEST = {"stdout": -1, "stderr": -1}  # of the whole numbers that may be negative
+MAX_SECONDS = 1e10
 
 
 def parse_parameters(method: str, values: Mapping[str, Any]) -> Parameters:
@@ -151,10 +227,14 @@ def parse_parameters(method: str, values: Mapping[str, Any]) -> Parameters:
 def _check_value(method: str, name: str, kind: object, value: Any) -> Any:
     if kind == tuple[str, ...]:
         return _check_arguments(method, value)
+    if kind is float and type(value) is int:
+        value = float(value) if abs(value) <= MAX_SECONDS else math.inf
     if type(value) is not kind:  # exactly: JSON's true is no 1
         raise ProtocolError(f"{method}: parameter {name!r} is of a wrong type", INVALID_PARAMS)
     if isinstance(value, str) and not _is_of_form(name, value):
         raise ProtocolError(f"{method}: parameter {name!r} is malformed", INVALID_PARAMS)
+    if isinstance(value, float) and value != -1 and not 0 <= value <= MAX_SECONDS:
+        raise ProtocolError(f"{method}: parameter {name!r} is out of range", INVALID_PARAMS)
     if isinstance(value, int) and not _LOWEST.get(name, 0) <= value < 1 << 53:
         raise ProtocolError(f"{method}: parameter {name!r} is out of range", INVALID_PARAMS)
     return value

@@ -301,7 +301,7 @@ class Jobs:
         return JobSpec(
             job_id=message.job_id,
             kind=kind,
-            name=message.name,
+            name=message.name or message.module or str(kind),
             module=message.module,
             source=source,
             arguments=message.arguments,

@@ -182,7 +182,7 @@ class Service:
         """Listen, once all else is there. The names of unix sockets go with ``unix_sockets``."""
         listeners = self._open_listeners(descriptors, unix_sockets)
         self._addresses = [listener.name for listener in listeners]
-        await self._engine.warm_up()
+        await self._engine.check()
         await self._jobs.recover()
         return [await listen(listener, self._handle, self._settings.login_timeout) for listener in listeners]
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
-from headless.engines.base import Engine
+from headless.engines.base import Engine, Piece
 from headless.errors import ProtocolError
 from headless.job import JobState
 from headless.protocol.codec import Notification, decode_message, encode_bytes, encode_message
@@ -16,6 +16,7 @@ if sys.platform == "win32":
 
 __all__ = ["follow_job"]
 
+STREAMS = ("stdout", "stderr")
 PIECE = 64 * 1024  # bytes of output in one message
 TAIL = 4 * 1024  # bytes of each output that go with the news of a failure
 
@@ -26,9 +27,10 @@ async def follow_job(engine: Engine, job: LiveJob, request: JobWatch) -> AsyncIt
     Args:
         engine: that runs the job.
         job: to follow.
-        request: from which offset of ``stdout`` on (-1: none), and whether progress is wanted.
+        request: from which offsets of the outputs on (-1: none), and whether progress is wanted.
     """
-    offset, progress = request.stdout, None
+    offsets = {stream: offset for stream in STREAMS if (offset := getattr(request, stream)) >= 0}
+    progress = None
     event = job.watch()
     try:
         while True:
@@ -36,12 +38,10 @@ async def follow_job(engine: Engine, job: LiveJob, request: JobWatch) -> AsyncIt
             event.clear()
             # Read before the output is: a job that is over by now has written all of it.
             is_over = job.state.is_final
-            while offset >= 0 and job.handle:
-                data = await engine.output(job.handle, "stdout", offset, PIECE)
-                if not data:
-                    break
-                yield Notification("job.output", {"job_id": job.job_id, "offset": offset, "data": encode_bytes(data)})
-                offset += len(data)
+            for stream in offsets if job.handle else ():
+                while (piece := await engine.output(job.handle, stream, offsets[stream], PIECE)).data:
+                    yield _build_output(job, stream, piece)
+                    offsets[stream] = piece.offset + len(piece.data)
             if request.progress and job.progress != progress and job.progress is not None:
                 progress = job.progress
                 yield Notification("job.progress", {"job_id": job.job_id, "done": progress[0], "total": progress[1]})
@@ -50,6 +50,11 @@ async def follow_job(engine: Engine, job: LiveJob, request: JobWatch) -> AsyncIt
                 return
     finally:
         job.unwatch(event)
+
+
+def _build_output(job: LiveJob, stream: str, piece: Piece) -> Notification:
+    body = {"job_id": job.job_id, "stream": stream, "offset": piece.offset, "data": encode_bytes(piece.data)}
+    return Notification("job.output", body)
 
 
 async def _build_end(engine: Engine, job: LiveJob) -> dict[str, Any]:
@@ -68,8 +73,8 @@ async def _build_end(engine: Engine, job: LiveJob) -> dict[str, Any]:
     if not job.handle:
         return body
     if job.state is not JobState.ENDED:
-        tails = {stream: await engine.output(job.handle, stream, -TAIL, TAIL) for stream in ("stdout", "stderr")}
-        body["tail"] = {stream: encode_bytes(data) for stream, data in tails.items()}
+        tails = {stream: await engine.output(job.handle, stream, -TAIL, TAIL) for stream in STREAMS}
+        body["tail"] = {stream: encode_bytes(piece.data) for stream, piece in tails.items()}
     has_result, value = await engine.result(job.handle)
     if has_result and _is_sendable(value):
         body["result"] = value
