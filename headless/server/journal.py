@@ -135,7 +135,7 @@ class Journal:
     def _run_writer(self) -> None:
         work = self._work.get()
         while work is not None:
-            batch = []
+            batch: list[_Work] = []
             while work is not None and len(batch) < BATCH:
                 batch.append(work)
                 if self._work.empty():
