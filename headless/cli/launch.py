@@ -16,12 +16,13 @@ from headless.cli.session import (
     name_sources,
     read_file_defaults,
     read_session,
+    read_wait,
     talk_options,
 )
 from headless.config import Environment, read_environment
 from headless.errors import ParameterError
 from headless.launcher.run import run_job
-from headless.launcher.settings import LaunchSettings, check_name, parse_timeout
+from headless.launcher.settings import LaunchSettings, check_name
 from headless.launcher.talk import Talk
 
 __all__ = ["launch", "run_launch"]
@@ -52,6 +53,7 @@ Commands (headless COMMAND --help):
   serve       run a server
   server      the embedded server: status, stop
   user        users of a server, and what they may run
+  jobs        look back at a server's jobs: list, show, logs; attach, cancel, rerun
   schedule    print a line for cron, units for systemd, a task for Windows
   completion  print a completion script for a shell
 """
@@ -182,22 +184,15 @@ def _drop_weaker(context: click.Context, values: dict[str, Any]) -> None:
 
 def _build_settings(values: dict[str, Any], environment: Environment, arguments: tuple[str, ...]) -> LaunchSettings:
     _check_texts(values, arguments)
-    session = read_session(values, environment)
-    timeout_s = None if values["timeout"] is None else parse_timeout(values["timeout"])
-    if timeout_s is None and not (values["output"] is None and values["result"] is None):
-        raise ParameterError("--output and --result need --timeout: without it nobody waits for them")
     return LaunchSettings(
-        **session,
-        timeout_s=timeout_s,
+        **read_session(values, environment),
+        **read_wait(values),
         module=None if values["module"] is None else check_name(values["module"], "--module"),
         script=values["py_file"],
         code=values["py_code"],
         name=check_name(values["name"], "--name") if values["name"] else "",
         arguments=arguments,
         stdin=values["stdin"],
-        output=values["output"],
-        result=values["result"],
-        job_status=values["exit_code"] == "job",
     )
 
 
@@ -207,10 +202,8 @@ def _check_texts(values: dict[str, Any], arguments: tuple[str, ...]) -> None:
     if len(jobs) != 1:
         what = "no job given" if not jobs else "more than one job given"
         raise ParameterError(f"{what}: use one of -m MODULE, -f FILE and -c CODE")
-    for name in (*JOB_OPTIONS, "output", "result"):
+    for name in JOB_OPTIONS:
         if values[name] == "":
             raise ParameterError(f"--{name.replace('_', '-')} is empty: give it a value or leave it out")
-    if values["exit_code"] not in (None, "job"):
-        raise ParameterError(f"--exit-code {values['exit_code']!r}: the only choice is 'job'")
     texts = [text for name, text in values.items() if name not in PATH_OPTIONS and isinstance(text, str)]
     check_utf8([*texts, *arguments])

@@ -24,6 +24,7 @@ __all__ = [
     "parse_seconds",
     "read_file_defaults",
     "read_session",
+    "read_wait",
     "talk_options",
 ]
 
@@ -147,6 +148,28 @@ def read_session(values: Mapping[str, Any], environment: Environment) -> dict[st
         "key": values["key"] or "",
         "is_proxied": values["proxied"],
         "connect_for_s": parse_seconds("--connect-for", values["connect_for"]),
+    }
+
+
+def read_wait(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes that ``WaitSettings`` adds, from the options' values.
+
+    Raises:
+        ParameterError: one is of no use, or they do not fit together.
+    """
+    timeout_s = None if values["timeout"] is None else parse_timeout(values["timeout"])
+    for name in ("output", "result"):
+        if values[name] == "":
+            raise ParameterError(f"--{name} is empty: give it a value or leave it out")
+    if timeout_s is None and not (values["output"] is None and values["result"] is None):
+        raise ParameterError("--output and --result need --timeout: without it nobody waits for them")
+    if values["exit_code"] not in (None, "job"):
+        raise ParameterError(f"--exit-code {values['exit_code']!r}: the only choice is 'job'")
+    return {
+        "timeout_s": timeout_s,
+        "output": values["output"],
+        "result": values["result"],
+        "job_status": values["exit_code"] == "job",
     }
 
 
