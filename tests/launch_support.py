@@ -78,7 +78,7 @@ def fake_server(path: str, answers: Mapping[str, Answer], **options: Any) -> Ite
     """A server of ours on a unix socket that answers what the test says; yields the methods that were called.
 
     It speaks through the websockets library: what is tested is the launcher, against another implementation. An
-    answer of ``{"error": ...}`` is an error, all else a result.
+    answer of ``{"error": ...}`` is an error, all else a result; the notifications of its ``"then"`` follow it.
     """
     called: list[str] = []
 
@@ -89,8 +89,11 @@ def fake_server(path: str, answers: Mapping[str, Answer], **options: Any) -> Ite
                 called.append(request["method"])
                 answer = answers[request["method"]]
                 body = answer(request["params"]) if callable(answer) else answer
-                kind = body if "error" in body else {"result": body}
+                result = {name: value for name, value in body.items() if name != "then"}
+                kind = body if "error" in body else {"result": result}
                 connection.send(json.dumps({"jsonrpc": "2.0", "id": request["id"], **kind}))
+                for method, params in body.get("then", ()):
+                    connection.send(json.dumps({"jsonrpc": "2.0", "method": method, "params": params}))
         except ConnectionClosed:
             pass
 

@@ -19,8 +19,8 @@ from headless.errors import (
 from headless.launcher.interrupts import catch_interrupts
 from headless.launcher.link import Link
 from headless.launcher.login import ask_secret, check_secret, explain_refusal, log_in
-from headless.launcher.settings import LaunchSettings
-from headless.launcher.sinks import Sink, open_sink
+from headless.launcher.settings import LaunchSettings, SessionSettings
+from headless.launcher.sinks import open_sinks
 from headless.launcher.source import choose_name, make_job_id, read_source
 from headless.launcher.talk import Talk
 from headless.protocol.codec import encode_bytes
@@ -43,7 +43,7 @@ def run_job(settings: LaunchSettings, environment: Environment, talk: Talk) -> i
     _check_unit(settings, environment)
     secret = check_secret(settings, environment)
     source = read_source(settings)
-    sinks = _open_sinks(settings)
+    sinks = open_sinks(settings)
     job_id = make_job_id(time.time_ns() // 1_000_000, os.urandom(10))
     with catch_interrupts() as interrupts, open_link(settings, environment, talk, secret) as link:
         _check_size(link, settings, source)
@@ -69,14 +69,14 @@ def check_job(settings: LaunchSettings, environment: Environment, talk: Talk) ->
     _check_unit(settings, environment)
     secret = check_secret(settings, environment)
     source = read_source(settings)
-    _open_sinks(settings)
+    open_sinks(settings)
     with catch_interrupts(), open_link(settings, environment, talk, secret) as link:
         _check_size(link, settings, source)
         link.call("job.check", {"kind": settings.kind, "module": settings.module or ""})
 
 
 @contextmanager
-def open_link(settings: LaunchSettings, environment: Environment, talk: Talk, secret: bytes | None) -> Iterator[Link]:
+def open_link(settings: SessionSettings, environment: Environment, talk: Talk, secret: bytes | None) -> Iterator[Link]:
     """A link that is logged in; closed at the end. At a terminal the secret file is made, if there is none.
 
     Raises:
@@ -107,7 +107,7 @@ def open_link(settings: LaunchSettings, environment: Environment, talk: Talk, se
         link.close()
 
 
-def _log_in_first(link: Link, settings: LaunchSettings, password_hash: bytes, talk: Talk) -> None:
+def _log_in_first(link: Link, settings: SessionSettings, password_hash: bytes, talk: Talk) -> None:
     """Log in with what was typed, and only then keep it."""
     from headless.launcher.secret import create_secret
 
@@ -119,7 +119,7 @@ def _log_in_first(link: Link, settings: LaunchSettings, password_hash: bytes, ta
     talk.info(f"secret file {settings.secret} created")
 
 
-def _log_in(link: Link, settings: LaunchSettings, environment: Environment, secret: bytes | None, talk: Talk) -> None:
+def _log_in(link: Link, settings: SessionSettings, environment: Environment, secret: bytes | None, talk: Talk) -> None:
     """Log in; if that is refused, find out why."""
     try:
         log_in(link, settings, secret, talk)
@@ -131,7 +131,7 @@ def _log_in(link: Link, settings: LaunchSettings, environment: Environment, secr
         raise Refused(f"{exc}: {hint}" if hint else str(exc)) from exc
 
 
-def _connect(settings: LaunchSettings, environment: Environment) -> Connection:
+def _connect(settings: SessionSettings, environment: Environment) -> Connection:
     if settings.service is not None:
         return connect(settings.service, _tls(settings), settings.connect_for_s)
     from headless.launcher.embedded import embedded_addresses, ensure_server  # with subprocess, which costs 4 ms
@@ -145,7 +145,7 @@ def _connect(settings: LaunchSettings, environment: Environment) -> Connection:
     return connect(ensure_server(environment), None, settings.connect_for_s, own=True)
 
 
-def _tls(settings: LaunchSettings) -> Any:
+def _tls(settings: SessionSettings) -> Any:
     if isinstance(settings.service, UnixAddress):
         return None
     from headless.transport.tls import ClientTls
@@ -158,7 +158,7 @@ def _tls(settings: LaunchSettings) -> Any:
     )
 
 
-def _explain(settings: LaunchSettings, environment: Environment, talk: Talk, secret: bytes) -> str:
+def _explain(settings: SessionSettings, environment: Environment, talk: Talk, secret: bytes) -> str:
     try:
         link = Link(_connect(settings, environment), talk, settings.connect_for_s)
         try:
@@ -175,14 +175,6 @@ def _check_unit(settings: LaunchSettings, environment: Environment) -> None:
             "inside a systemd service the embedded server would be killed with the service, and the job with it:"
             " add --timeout -1 to wait for the job, or give --service"
         )
-
-
-def _open_sinks(settings: LaunchSettings) -> list[Sink | None]:
-    """For output and result; nothing is changed yet."""
-    if settings.output is not None and settings.output == settings.result:
-        raise ParameterError(f"--output and --result cannot both go to {settings.output}")
-    wanted = [(settings.output, "--output"), (settings.result, "--result")]
-    return [None if path is None else open_sink(path, option) for path, option in wanted]
 
 
 def _check_size(link: Link, settings: LaunchSettings, source: bytes) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from headless.errors import ConnectionFailed, OutcomeUnknown, ParameterError, ProtocolError, TimedOut
 from headless.launcher.link import Link, read_text
 from headless.launcher.outcome import build_error, format_tail, parse_outcome, read_job_status
-from headless.launcher.settings import LaunchSettings
+from headless.launcher.settings import WaitSettings
 from headless.launcher.sinks import Sink
 from headless.launcher.talk import Talk
 from headless.protocol.codec import Notification, decode_bytes
@@ -17,7 +17,7 @@ __all__ = ["Wait"]
 class Wait:
     """Waiting for a job's end, and passing on what comes before it."""
 
-    def __init__(self, link: Link, settings: LaunchSettings, talk: Talk, job_id: str, sinks: list[Sink | None]) -> None:
+    def __init__(self, link: Link, settings: WaitSettings, talk: Talk, job_id: str, sinks: list[Sink | None]) -> None:
         self._link = link
         self._settings = settings
         self._talk = talk
