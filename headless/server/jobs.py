@@ -126,7 +126,7 @@ class Jobs:
         job = LiveJob(decision.record)
         self._live[job.job_id] = job
         spec = job.record.spec
-        log.info("accept job=%s name=%s kind=%s user=%s %s", job.job_id, spec.name, spec.kind, user, origin)
+        log.info("accept job=%s name=%s kind=%s user=%s from=%s", job.job_id, spec.name, spec.kind, user, origin)
         if decision.record.state is JobState.RUNNING:
             self._spawn(self._submit(job, decision.record))
         else:
