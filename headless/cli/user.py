@@ -214,7 +214,7 @@ def enable(name: str, state: str | None) -> None:
 
 def _open_store(state: str | None, *, create: bool = False) -> Any:
     """The users of a state folder; only the first user of a server that has never run needs ``create``."""
-    from headless.server.service import prepare_state
+    from headless.server.state import prepare_state
     from headless.server.users import UserStore
 
     folder = os.path.abspath(state or default_state(read_environment().state_folder))

@@ -191,7 +191,7 @@ def _read_status(handle: str) -> Status:
             record = json.load(file)
     except FileNotFoundError:
         if not claimed:
-            return Status(phase=Phase.GONE)
+            return Status(phase=Phase.GONE if os.path.exists(os.path.join(handle, "claim")) else Phase.ABSENT)
         return Status(phase=Phase.RUNNING, progress=_read_progress(handle))
     except ValueError:
         record = {}

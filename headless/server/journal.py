@@ -1,105 +1,254 @@
-"""The server's durable record of what it accepted: one file a job, on disk before ``accepted`` is answered."""
+"""The server's durable record: a database behind one writer, whose commits many callers share.
 
-import contextlib
-import json
+SQLite (WAL, every commit synced) in the state folder, or PostgreSQL by URL. All writes go through one thread: what
+comes while it commits is in the next transaction, so a hundred starts in the same instant cost two syncs, not a
+hundred, and what a transaction decides (overlap, above all) nobody else decides at the same time.
+"""
+
+import asyncio
 import logging
 import os
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
-from headless.errors import ProtocolError
-from headless.execution.files import write_atomically
-from headless.job import JobKind, JobSpec
-from headless.protocol.codec import decode_bytes, encode_bytes
+import sqlalchemy
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-if sys.platform == "win32":
-    raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
+from headless.errors import ParameterError, Unavailable
+from headless.server.schema import upgrade_schema
 
-__all__ = ["Journal", "Record"]
+__all__ = ["FILE", "Journal", "check_url"]
 
-SUFFIX = ".json"
-TOLD = ".told"  # beside the record: the log has the job's end, the next server does not tell it again
+FILE = "journal.db"
+LOCK_LIMIT_S = 5.0  # for which another program may hold the database
+BATCH = 500  # callers that share one commit
+READERS = 2  # threads; in WAL mode they neither wait for the writer nor keep it waiting
+ADVISORY_LOCK = 0x68656164  # "head": one server a PostgreSQL journal
+NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "9p", "afs", "ceph", "lustre", "fuse.sshfs", "glusterfs")
 
 log = logging.getLogger("headless.journal")
-
-
-@dataclass(frozen=True)
-class Record:
-    """A job as it was accepted.
-
-    Attributes:
-        spec: what was asked for.
-        user: who asked.
-        run_as: the OS user it runs as; empty for the server's own.
-        accepted_at: seconds since 1970, for people; it decides nothing but how long the record is kept.
-    """
-
-    spec: JobSpec
-    user: str
-    run_as: str
-    accepted_at: float
+Result = TypeVar("Result")
+_Work = tuple[Callable[[Connection], Any], "asyncio.Future[Any]"]
 
 
 class Journal:
-    """The folder of records."""
+    """An open journal. Use :meth:`open`, within a running event loop."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, url: URL, path: str) -> None:
         """Args:
-        folder: absolute; it must exist.
+        url: of the database.
+        path: what to call it in messages.
         """
-        self._folder = folder
+        self._path = path
+        self._engine = _build_engine(url)
+        self._loop = asyncio.get_running_loop()
+        self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._readers = ThreadPoolExecutor(READERS, "journal-read")
+        self._writer = threading.Thread(target=self._run_writer, name="journal-write", daemon=True)
+        self._lock: Connection | None = None
 
-    def accept(self, record: Record) -> None:
-        """Have a record on disk. Once this returns the job is accepted.
+    @classmethod
+    def open(cls, url: str, state: str) -> "Journal":
+        """Open a journal; a new one is made, an older one brought up to date.
+
+        Args:
+            url: ``postgresql://...``; empty for the file in the state folder.
+            state: the server's state folder, absolute.
 
         Raises:
-            OSError: it is not: the disk is full, say.
+            ParameterError: it is no journal, of a newer version, in use by another server, or cannot be read or
+                written; the message says which.
         """
-        spec = record.spec
-        body = {
-            "user": record.user,
-            "run_as": record.run_as,
-            "accepted_at": record.accepted_at,
-            "spec": {**vars(spec), "source": encode_bytes(spec.source), "arguments": list(spec.arguments)},
-        }
-        write_atomically(self._path(spec.job_id), json.dumps(body).encode())
+        path = os.path.join(state, FILE)
+        parsed = check_url(url) if url else URL.create("sqlite", database=path)
+        shown = parsed.render_as_string(hide_password=True) if url else path
+        if not url:
+            _check_file_system(state)
+        journal = cls(parsed, shown)
+        try:
+            journal._prepare()
+        except ParameterError as exc:
+            journal._engine.dispose()
+            raise ParameterError(f"journal {shown}: {exc}") from exc
+        except SQLAlchemyError as exc:
+            journal._engine.dispose()
+            raise ParameterError(f"journal {shown} is of no use: {_explain(exc)}") from exc
+        journal._writer.start()
+        return journal
 
-    def load(self) -> Iterator[Record]:
-        """All records, oldest first. A file that is none is passed over: it was never accepted."""
-        for name in sorted(os.listdir(self._folder)):
-            if not name.endswith(SUFFIX):
-                continue
-            path = os.path.join(self._folder, name)
-            try:
-                with open(path, "rb") as file:
-                    record = _parse_record(json.load(file))
-            except (OSError, ValueError, KeyError, TypeError, ProtocolError) as exc:
-                log.error("record-damaged file=%s reason=%r", path, exc)
-                continue
-            yield record
+    async def write(self, function: Callable[[Connection], Result]) -> Result:
+        """Run a function within a transaction; once this returns, what it has written is on disk.
 
-    def mark_told(self, job_id: str) -> None:
-        """Remember that the job's end has been logged."""
-        os.close(os.open(self._path(job_id) + TOLD, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        The function runs in the writer's thread, beside those of other callers in the same transaction, each in a
+        savepoint of its own: one that raises undoes its own work only.
 
-    def is_told(self, job_id: str) -> bool:
-        """Whether the job's end has been logged."""
-        return os.path.exists(self._path(job_id) + TOLD)
+        Raises:
+            Unavailable: nothing was written: the disk is full, the database is away.
+            Exception: what the function has raised.
+        """
+        done: asyncio.Future[Result] = self._loop.create_future()
+        self._work.put((function, done))
+        return await done
 
-    def remove(self, job_id: str) -> None:
-        """Forget a job; nothing happens if it is forgotten already."""
-        for path in (self._path(job_id) + TOLD, self._path(job_id)):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+    async def read(self, function: Callable[[Connection], Result]) -> Result:
+        """Run a function that only reads, beside the writer.
 
-    def _path(self, job_id: str) -> str:
-        return os.path.join(self._folder, job_id + SUFFIX)
+        Raises:
+            Unavailable: the database is away.
+        """
+        return await self._loop.run_in_executor(self._readers, self._read, function)
+
+    async def close(self) -> None:
+        """End when all that was asked for is written."""
+        self._work.put(None)
+        await asyncio.to_thread(self._writer.join)
+        self._readers.shutdown()
+        if self._lock is not None:
+            self._lock.close()
+        self._engine.dispose()
+
+    def _prepare(self) -> None:
+        with self._engine.begin() as connection:
+            before = upgrade_schema(connection)
+        if before:
+            log.debug("journal version=%d", before)
+        if self._engine.dialect.name == "postgresql":
+            self._lock = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            if not self._lock.execute(sqlalchemy.text(f"select pg_try_advisory_lock({ADVISORY_LOCK})")).scalar_one():
+                raise ParameterError("it is in use by another server")
+        else:
+            os.chmod(self._path, 0o600)
+
+    def _read(self, function: Callable[[Connection], Result]) -> Result:
+        try:
+            with self._engine.connect() as connection:
+                return function(connection.execution_options(reads=True))
+        except DBAPIError as exc:
+            raise Unavailable(f"the server cannot read its journal: {_explain(exc)}") from exc
+
+    def _run_writer(self) -> None:
+        work = self._work.get()
+        while work is not None:
+            batch: list[_Work] = []
+            while work is not None and len(batch) < BATCH:
+                batch.append(work)
+                if self._work.empty():
+                    break
+                work = self._work.get()
+            results = self._write_batch([function for function, _ in batch])
+            self._loop.call_soon_threadsafe(_resolve, [done for _, done in batch], results)
+            if work is batch[-1]:
+                work = self._work.get()
+
+    def _write_batch(self, functions: list[Callable[[Connection], Any]]) -> list[Any]:
+        """Run all in one transaction; the result, or the exception, of each."""
+        results: list[Any] = []
+        try:
+            with self._engine.begin() as connection:
+                for function in functions:
+                    results.append(_run_savepoint(connection, function))
+        except SQLAlchemyError as exc:
+            reason = _explain(exc)
+            log.error("journal-write-failed reason=%r", reason)
+            return [Unavailable(f"the server cannot write its journal: {reason}") for _ in functions]
+        return results
 
 
-def _parse_record(body: dict[str, Any]) -> Record:
-    spec = body["spec"]
-    spec["kind"] = JobKind(spec["kind"])
-    spec["source"] = decode_bytes(spec["source"])
-    return Record(JobSpec(**spec), body["user"], body["run_as"], body["accepted_at"])
+def check_url(url: str) -> URL:
+    """Read the setting ``journal``.
+
+    Raises:
+        ParameterError: it is no URL of a database that a journal can be kept in.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, NoSuchModuleError, ValueError) as exc:
+        raise ParameterError("setting 'journal' is a URL like postgresql://user@host/database") from exc
+    if parsed.get_backend_name() != "postgresql":
+        raise ParameterError(f"setting 'journal': {parsed.get_backend_name()!r} is not known: use postgresql://...")
+    try:
+        import psycopg  # noqa: F401  # the driver, by its own name in the message
+    except ImportError as exc:
+        raise ParameterError("setting 'journal': install the driver: pip install 'headless[postgresql]'") from exc
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def _build_engine(url: URL) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        return sqlalchemy.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": int(LOCK_LIMIT_S)})
+    engine = sqlalchemy.create_engine(url, connect_args={"timeout": LOCK_LIMIT_S, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
+    connection.isolation_level = None  # the driver's own idea of transactions knows no savepoints
+    for pragma in ("journal_mode = WAL", "synchronous = FULL"):
+        connection.execute(f"pragma {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer says so at once: one that finds out later that it is none cannot wait for its turn. Readers see the
+    # state as of their first query either way.
+    connection.exec_driver_sql("begin" if connection.get_execution_options().get("reads") else "begin immediate")
+
+
+def _run_savepoint(connection: Connection, function: Callable[[Connection], Any]) -> Any:
+    try:
+        with connection.begin_nested():
+            return function(connection)
+    except DBAPIError as exc:
+        if exc.connection_invalidated or isinstance(exc.orig, sqlite3.OperationalError):
+            raise  # of no use to the others either
+        log.exception("bug in a write of the journal")
+        return exc
+    except Exception as exc:  # noqa: BLE001  # the caller's, handed back to it
+        return exc
+
+
+def _resolve(futures: "list[asyncio.Future[Any]]", results: list[Any]) -> None:
+    for future, result in zip(futures, results, strict=True):
+        if future.cancelled():
+            continue
+        if isinstance(result, BaseException):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
+
+
+def _check_file_system(state: str) -> None:
+    """WAL needs memory that all its users share, which no network has (https://sqlite.org/wal.html)."""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            lines = [line.split() for line in file]
+    except OSError:
+        return
+    place, kind = "", ""
+    for fields in lines:
+        mount = fields[4]
+        if (state + "/").startswith(mount.rstrip("/") + "/") and len(mount) >= len(place):
+            place, kind = mount, fields[fields.index("-") + 1]
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise ParameterError(
+            f"the state folder {state} is on a network file system ({kind}), which cannot hold the journal: choose a"
+            " local folder with --state, or a PostgreSQL database with --journal"
+        )
+
+
+def _explain(error: SQLAlchemyError) -> str:
+    """The driver's own words, on one line."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    text = " ".join(str(original).split()) or type(original).__name__
+    if isinstance(original, sqlite3.DatabaseError):
+        if "not a database" in text or "malformed" in text:
+            return f"{text}: restore it from a backup, or move it away (running jobs are then not known any more)"
+        if "locked" in text:
+            return f"{text}: another program has it open"
+    return text

@@ -1,0 +1,139 @@
+"""The journal's tables, and how a journal of an older version becomes one of this version."""
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    inspect,
+    literal_column,
+    select,
+    text,
+)
+
+from headless.errors import ParameterError
+
+__all__ = ["IS_LIVE", "VERSION", "jobs", "names", "notices", "upgrade_schema"]
+
+metadata = MetaData()
+_Key = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows by itself in an INTEGER only
+# Spelled out, for an index of some rows only is not used for a condition whose values are told later.
+_LIVE = "jobs.state IN ('waiting', 'running')"
+IS_LIVE = literal_column(_LIVE, Boolean)
+
+version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("seq", _Key, primary_key=True, autoincrement=True),  # the order of acceptance
+    Column("job_id", String(26), nullable=False, unique=True),
+    Column("name", String(128), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("module", String(128), nullable=False),
+    Column("source", LargeBinary, nullable=False),
+    Column("source_sha256", String(64), nullable=False),
+    Column("arguments", Text, nullable=False),  # JSON, a list of texts
+    Column("stdin", Boolean, nullable=False),
+    Column("user", String(64), nullable=False),
+    Column("run_as", String(64), nullable=False),
+    Column("origin", String(128), nullable=False),
+    Column("overlap", String(8), nullable=False),
+    Column("wait_for_s", Float, nullable=False),
+    Column("start_within_s", Float, nullable=False),
+    Column("max_runtime_s", Float, nullable=False),
+    Column("grace_s", Float, nullable=False),
+    Column("state", String(8), nullable=False),  # "running": handed to the engine, or about to be
+    Column("boot_id", String(36), nullable=False),  # of the machine, when the state was written
+    Column("accepted_at", Float, nullable=False),  # seconds since 1970, like all *_at
+    Column("accepted_up", Float, nullable=False),  # seconds of CLOCK_BOOTTIME
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Column("cancel", Text, nullable=False),  # who wants it to end, and why; empty: nobody
+    Column("ending", String(16), nullable=False),  # this and the following: the outcome
+    Column("code", Integer),
+    Column("reason", Text, nullable=False),
+    Column("duration_s", Float),
+    Column("dropped", Text, nullable=False),  # JSON, bytes by stream
+)
+# What overlap is decided by; as small as the number of jobs that are alive.
+_some = text(_LIVE.replace("jobs.", ""))
+Index("jobs_live", jobs.c.name, sqlite_where=_some, postgresql_where=_some)
+Index("jobs_name", jobs.c.name, jobs.c.seq)
+Index("jobs_user", jobs.c.user, jobs.c.seq)
+Index("jobs_ended", jobs.c.ended_at)
+
+# What became of the last runs of each name; kept when the jobs themselves are forgotten.
+names = Table(
+    "names",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("last_job_id", String(26), nullable=False),
+    Column("last_state", String(8), nullable=False),
+    Column("last_ended_at", Float, nullable=False),
+    Column("last_success_at", Float),
+    Column("last_duration_s", Float, nullable=False),
+    Column("failures", Integer, nullable=False),  # in a row, up to the last run
+    Column("ended", Integer, nullable=False),  # how many runs ended in each state, and how many were not accepted
+    Column("failed", Integer, nullable=False),
+    Column("stopped", Integer, nullable=False),
+    Column("lost", Integer, nullable=False),
+    Column("skipped", Integer, nullable=False),
+)
+
+# What is still to be told to people and programs, written in the transaction of what it tells of.
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", _Key, primary_key=True, autoincrement=True),
+    Column("job_id", String(26), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("event", String(16), nullable=False),
+    Column("action", Text, nullable=False),  # JSON: what to do
+    Column("body", Text, nullable=False),  # JSON: what to tell
+    Column("created_at", Float, nullable=False),
+    Column("due_at", Float, nullable=False),  # not before
+    Column("attempts", Integer, nullable=False),
+)
+Index("notices_due", notices.c.due_at)
+
+
+def _create_all(connection: Connection) -> None:
+    metadata.create_all(connection)
+
+
+# MIGRATIONS[n] makes version n + 1 of version n; a new journal is made whole, as VERSION.
+MIGRATIONS: Sequence[Callable[[Connection], None]] = (_create_all,)
+VERSION = len(MIGRATIONS)
+
+
+def upgrade_schema(connection: Connection) -> int:
+    """Bring a journal to this version, within the caller's transaction; return the version that it was of, 0 if new.
+
+    Raises:
+        ParameterError: it was written by a newer headless, or is some other program's database.
+    """
+    tables = set(inspect(connection).get_table_names())
+    if version.name not in tables:
+        if jobs.name in tables:
+            raise ParameterError("it is another program's database: give headless one of its own")
+        _create_all(connection)
+        connection.execute(version.insert().values(version=VERSION))
+        return 0
+    found: int = connection.execute(select(version.c.version)).scalar_one()
+    if found > VERSION:
+        raise ParameterError(f"it is of version {found}, and this headless knows {VERSION} at most: upgrade headless")
+    for migrate in MIGRATIONS[found:]:
+        migrate(connection)
+    connection.execute(version.update().values(version=VERSION))
+    return found
