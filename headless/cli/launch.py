@@ -14,6 +14,7 @@ from headless.cli.session import (
     login_options,
     measure_strength,
     name_sources,
+    parse_seconds,
     read_file_defaults,
     read_session,
     read_wait,
@@ -27,6 +28,7 @@ from headless.launcher.talk import Talk
 
 __all__ = ["launch", "run_launch"]
 
+OVERLAPS = ("allow", "skip", "wait", "replace")  # of headless.job, which a launch that does not wait need not import
 JOB_OPTIONS = ("module", "py_file", "py_code")
 PATH_OPTIONS = ("py_file", "secret", "output", "result", "ca_file", "cert", "key")
 EPILOG = """\
@@ -89,8 +91,32 @@ Commands (headless COMMAND --help):
 )
 @click.option("--stdin", is_flag=True, help="Hand standard input over to the job.")
 @click.option("--name", metavar="NAME", help="The job's name; left out: the module's, or the script's file name.")
+@click.option(
+    "--overlap",
+    metavar="POLICY",
+    help="While another run of this name is active: allow (run both), skip (exit 6), wait (run after it),"
+    " replace (stop it first); left out: what the module says, else allow.",
+)
+@click.option("--wait-for", metavar="SECONDS", help="Longest time in the line of --overlap wait; then exit 6.")
+@click.option(
+    "--not-after",
+    metavar="SECONDS|TIME",
+    help="Do not start later than this: seconds from now, or a time with its offset (2026-10-25T02:30:00Z);"
+    " then exit 6.",
+)
+@click.option(
+    "--splay", metavar="SECONDS", help="Wait before the start, always the same for one host and job, at most this long."
+)
+@click.option("--max-runtime", metavar="SECONDS", help="Stop the job if it runs for longer; then exit 7.")
+@click.option("--grace", metavar="SECONDS", help="Time between TERM and KILL when the job is stopped.")
 @click.option("--exit-code", metavar="job", help="'job': exit with the job's own status instead of 4.")
 @channel_options
+@click.option(
+    "--reconnect-for",
+    metavar="SECONDS",
+    default="600",
+    help="With --timeout -1: how long to try to take a lost connection up again, each time.  [600]",
+)
 @click.option(
     "--check", is_flag=True, help="Check everything, log in, ask whether the job would be allowed; run nothing."
 )
@@ -193,7 +219,30 @@ def _build_settings(values: dict[str, Any], environment: Environment, arguments:
         name=check_name(values["name"], "--name") if values["name"] else "",
         arguments=arguments,
         stdin=values["stdin"],
+        reconnect_for_s=_parse_optional(values, "reconnect_for") or 0.0,
+        overlap=values["overlap"],
+        wait_for_s=_parse_optional(values, "wait_for"),
+        start_within_s=None if values["not_after"] is None else _parse_not_after(values["not_after"]),
+        max_runtime_s=None if values["max_runtime"] is None else parse_seconds("--max-runtime", values["max_runtime"]),
+        grace_s=_parse_optional(values, "grace"),
+        splay_s=_parse_optional(values, "splay") or 0.0,
     )
+
+
+def _parse_optional(values: dict[str, Any], name: str) -> float | None:
+    """A number of seconds that may also be 0."""
+    text: str | None = values[name]
+    if text is None or text == "0":
+        return None if text is None else 0.0
+    return parse_seconds(f"--{name.replace('_', '-')}", text)
+
+
+def _parse_not_after(text: str) -> float:
+    import datetime  # what most launches can do without
+
+    from headless.launcher.not_after import parse_not_after
+
+    return parse_not_after(text, datetime.datetime.now(datetime.UTC))
 
 
 def _check_texts(values: dict[str, Any], arguments: tuple[str, ...]) -> None:
@@ -205,5 +254,7 @@ def _check_texts(values: dict[str, Any], arguments: tuple[str, ...]) -> None:
     for name in JOB_OPTIONS:
         if values[name] == "":
             raise ParameterError(f"--{name.replace('_', '-')} is empty: give it a value or leave it out")
+    if values["overlap"] not in (None, *OVERLAPS):
+        raise ParameterError(f"--overlap {values['overlap']!r}: use {', '.join(OVERLAPS)}")
     texts = [text for name, text in values.items() if name not in PATH_OPTIONS and isinstance(text, str)]
     check_utf8([*texts, *arguments])

@@ -65,7 +65,9 @@ _CHANNEL = (
     _option(
         "--proxied", is_flag=True, help="A TLS proxy stands before the server: check its chain, do not bind to it."
     ),
-    _option("--connect-for", metavar="SECONDS", default="30", help="Time limit to connect and log in.  [30]"),
+    _option(
+        "--connect-for", metavar="SECONDS", default="30", help="How long to try to reach the server and log in.  [30]"
+    ),
 )
 _TALK = (
     _option("-q", "--quiet", is_flag=True, help="Print nothing at all, not even errors; wins over -v."),

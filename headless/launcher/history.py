@@ -13,8 +13,8 @@ from headless.job import JobState
 from headless.launcher.interrupts import Interrupts, catch_interrupts
 from headless.launcher.link import Link, read_text
 from headless.launcher.login import check_secret
+from headless.launcher.opening import open_link
 from headless.launcher.outcome import describe_outcome, parse_outcome
-from headless.launcher.run import open_link
 from headless.launcher.settings import SessionSettings
 from headless.launcher.source import make_job_id
 from headless.launcher.talk import Talk

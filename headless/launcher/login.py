@@ -58,6 +58,7 @@ def log_in(link: Link, settings: SessionSettings, secret: bytes | None, talk: Ta
         user = read_text(answer, "user")
     limit = answer.get("max_script")
     link.max_script = limit if isinstance(limit, int) else None
+    link.expect_pings(answer.get("ping_s"))
     talk.info(f"logged in as {user} ({settings.auth_type})")
 
 

@@ -63,12 +63,14 @@ class WaitSettings(SessionSettings):
         output: path for the job's standard output, ``-`` for ours, ``None`` for nowhere.
         result: path for the job's result, ``-`` for standard output, ``None`` for nowhere.
         job_status: whether to exit with the job's own status instead of 4.
+        reconnect_for_s: how long a lost session is taken up again, each time, where the wait itself has no end.
     """
 
     timeout_s: float | None
     output: str | None
     result: str | None
     job_status: bool
+    reconnect_for_s: float = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +84,13 @@ class LaunchSettings(WaitSettings):
         name: of the job; empty for the default.
         arguments: of the job.
         stdin: whether to hand over standard input.
+        overlap: what to do while another run of this name is active; ``None`` for the server's default.
+        wait_for_s: how long the job may wait in a line; ``None``, here and below, for what module or server say.
+        start_within_s: how long after the launcher's start the job may begin at all, below 0 if that has passed;
+            ``None`` for ever.
+        max_runtime_s: after which the job is stopped.
+        grace_s: between TERM and KILL when it is.
+        splay_s: the launcher's own delay is below this.
     """
 
     module: str | None
@@ -90,6 +99,12 @@ class LaunchSettings(WaitSettings):
     name: str
     arguments: Sequence[str]
     stdin: bool
+    overlap: str | None = None
+    wait_for_s: float | None = None
+    start_within_s: float | None = None
+    max_runtime_s: float | None = None
+    grace_s: float | None = None
+    splay_s: float = 0.0
 
     @property
     def kind(self) -> str:
