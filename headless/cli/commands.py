@@ -12,7 +12,7 @@ from headless.errors import ParameterError
 
 __all__ = ["load_command", "run_command"]
 
-POSIX_ONLY = ("serve", "server", "user")
+POSIX_ONLY = ("audit", "serve", "server", "user")
 
 
 def run_command(argv: Sequence[str]) -> int:

@@ -45,6 +45,7 @@ Commands (headless COMMAND --help):
   serve       run a server
   server      the embedded server: status, stop
   user        users of a server, and what they may run
+  audit       the server's audit log: show it, check that it is intact
   schedule    print a line for cron, units for systemd, a task for Windows
   completion  print a completion script for a shell
 """
