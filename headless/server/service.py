@@ -85,7 +85,6 @@ class Service:
             os.path.join(state, "jobs"),
             {"PATH": os.defpath, "LANG": "C.UTF-8"},
             max_output=settings.max_output,
-            grace_s=settings.grace,
             descriptors=job_descriptors,
         )
         self._uploads = Uploads(os.path.join(state, "uploads"), settings.max_stdin)
