@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,10 +30,11 @@ Answer = Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]]
 class Terminal:
     """``headless`` run by a person: its three standard streams are a real pseudo-terminal, its session's own."""
 
-    def __init__(self, world: World, *arguments: str) -> None:
+    def __init__(self, world: World, *arguments: str, columns: int = 80) -> None:
         self.text = ""
         self._seen = 0
         self._master, slave = pty.openpty()
+        termios.tcsetwinsize(slave, (24, columns))
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-c", LOGIN, HEADLESS, *arguments],
             stdin=slave, stdout=slave, stderr=slave, env=world.environment, cwd="/", start_new_session=True,

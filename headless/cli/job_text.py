@@ -18,6 +18,8 @@ __all__ = ["format_duration", "format_job", "format_table", "format_time"]
 NOTHING = "-"
 TITLES = ("ID", "STATE", "NAME", "USER", "ACCEPTED", "DURATION", "HOW IT ENDED")
 LABEL_WIDTH = 11
+GAP = 2
+LEAST_LAST = 30
 
 
 def format_table(jobs: Sequence[Mapping[str, Any]], width: int | None) -> str:
@@ -25,16 +27,18 @@ def format_table(jobs: Sequence[Mapping[str, Any]], width: int | None) -> str:
 
     Args:
         jobs: of the answer to ``job.list``.
-        width: of the terminal in columns, to which lines are cut; ``None`` leaves them whole.
+        width: of the terminal in columns: the last column is cut to what is left of it, but not below
+            ``LEAST_LAST``, for how a job ended is worth a second line; ``None`` leaves it whole.
     """
     if not jobs:
         return ""
     rows = [TITLES, *map(_build_row, jobs)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(TITLES) - 1)]
+    left = None if width is None else max(width - sum(widths) - GAP * len(widths), LEAST_LAST)
     lines = []
     for row in rows:
-        cells = [f"{cell:{width}}" for cell, width in zip(row, widths, strict=False)]
-        lines.append(_cut("  ".join([*cells, row[-1]]), width))
+        cells = [f"{cell:{size + GAP}}" for cell, size in zip(row, widths, strict=False)]
+        lines.append("".join([*cells, _cut(row[-1], left)]))
     return "\n".join(lines) + "\n"
 
 
@@ -44,8 +48,8 @@ def _build_row(job: Mapping[str, Any]) -> tuple[str, ...]:
     return (*words, *times, _describe_end(job))
 
 
-def _cut(line: str, width: int | None) -> str:
-    return line if width is None or len(line) <= width else line[: max(width - 1, 0)] + "\u2026"
+def _cut(text: str, size: int | None) -> str:
+    return text if size is None or len(text) <= size else text[: size - 1] + "\u2026"
 
 
 def format_job(job: Mapping[str, Any]) -> str:

@@ -109,7 +109,8 @@ def cancel(context: click.Context, /, *, job: str, wait: bool, timeout: str, **s
 def rerun(context: click.Context, /, *, job: str, **values: Any) -> int:
     """Start what a job was once more, as a new job.
 
-    Without --timeout the new job's id is printed; with it, -v tells it.
+    Without --timeout the new job's id is printed; with it, -v tells it. What a job was given on standard input is not
+    kept: such a one cannot be started so.
     """
     environment = read_environment()
     settings = _read_wait(context, values)

@@ -51,6 +51,8 @@ def list_command(
 ) -> None:
     """List jobs, the last one first; nothing at all if there are none.
 
+    --user says who logs in, as everywhere; --by whose jobs are wanted, which only the server's owner can choose.
+
     \b
     Exit status: 0 done, 1 the server cannot be reached, 2 parameter error, 5 refused.
     """

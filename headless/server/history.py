@@ -62,8 +62,10 @@ class History:
             "waits_for": sorted(job.blockers),
             "progress": job.progress,
             "has_result": False,
+            "output": dict.fromkeys(STREAMS, 0),
         }
         if job.handle:
+            body["output"] = await _read_ends(self._jobs.engine, job.handle)
             body["has_result"] = (await self._jobs.engine.result(job.handle))[0]
             if job.state.is_final and job.state is not JobState.ENDED:
                 body["tail"] = await read_tails(self._jobs.engine, job.handle)
@@ -133,6 +135,12 @@ async def read_tails(engine: Engine, handle: str) -> dict[str, str]:
     """The last 4 KiB of both outputs of a job, in base 64."""
     pieces = {stream: await engine.output(handle, stream, -TAIL, TAIL) for stream in STREAMS}
     return {stream: encode_bytes(piece.data) for stream, piece in pieces.items()}
+
+
+async def _read_ends(engine: Engine, handle: str) -> dict[str, int]:
+    """The offsets at which both outputs of a job end by now."""
+    pieces = {stream: await engine.output(handle, stream, -1, 1) for stream in STREAMS}
+    return {stream: piece.offset + len(piece.data) for stream, piece in pieces.items()}
 
 
 def _read_rights(account: Account) -> ledger.Reader:
