@@ -13,7 +13,7 @@ from headless.launcher.talk import Talk
 
 __all__ = ["load_command", "run_command"]
 
-POSIX_ONLY = ("serve", "server", "user")
+POSIX_ONLY = ("audit", "serve", "server", "user")
 
 
 def run_command(argv: Sequence[str], talk: Talk) -> int:

@@ -58,6 +58,7 @@ Commands (headless COMMAND --help):
   server      the embedded server: status, stop
   user        users of a server, and what they may run
   jobs        look back at a server's jobs: list, show, logs; attach, cancel, rerun
+  audit       the server's audit log: show it, check that it is intact
   schedule    print a line for cron, units for systemd, a task for Windows
   completion  print a completion script for a shell
 """

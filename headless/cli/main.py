@@ -18,6 +18,7 @@ __all__ = ["COMMANDS", "main"]
 # The module that holds each command, as an object of the command's name; imported when the command is used.
 COMMANDS = {
     "jobs": "headless.cli.jobs",
+    "audit": "headless.cli.audit",
     "schedule": "headless.cli.schedule",
     "serve": "headless.cli.serve",
     "server": "headless.cli.server",

@@ -11,7 +11,7 @@ from headless.errors import ParameterError, Refused, Skipped
 from headless.job import JobState, Outcome, Overlap
 from headless.protocol.messages import JobList
 from headless.server.records import Clock, Record, build_row, parse_row
-from headless.server.schema import IS_LIVE, jobs
+from headless.server.schema import jobs
 
 __all__ = [
     "Decision",
@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _LIGHT = [column for column in jobs.c if column is not jobs.c.source]
+LIVE = ("waiting", "running")
 FINAL = ("ended", "failed", "stopped", "lost")
 
 
@@ -103,7 +104,7 @@ def begin(connection: Connection, job_id: str, clock: Clock) -> Record:
 
 def ask_cancel(connection: Connection, job_ids: Sequence[str], reason: str) -> None:
     """Write that these jobs are to end; those that somebody has cancelled before keep the first reason."""
-    where = jobs.c.job_id.in_(job_ids) & IS_LIVE & (jobs.c.cancel == "")
+    where = jobs.c.job_id.in_(job_ids) & jobs.c.state.in_(LIVE) & (jobs.c.cancel == "")
     connection.execute(jobs.update().where(where).values(cancel=reason))
 
 
@@ -118,7 +119,7 @@ def end(connection: Connection, job_id: str, outcome: Outcome, ended_at: float) 
         "duration_s": outcome.duration_s,
         "dropped": json.dumps(outcome.dropped),
     }
-    where = (jobs.c.job_id == job_id) & IS_LIVE
+    where = (jobs.c.job_id == job_id) & jobs.c.state.in_(LIVE)
     return connection.execute(jobs.update().where(where).values(change)).rowcount == 1
 
 
@@ -130,7 +131,7 @@ def find(connection: Connection, job_id: str, *, with_source: bool = False) -> R
 
 def load_live(connection: Connection) -> list[Record]:
     """The jobs that have not ended, as far as the journal knows, in the order of their acceptance."""
-    rows = connection.execute(select(jobs).where(IS_LIVE).order_by(jobs.c.seq))
+    rows = connection.execute(select(jobs).where(jobs.c.state.in_(LIVE)).order_by(jobs.c.seq))
     return [parse_row(row) for row in rows]
 
 
@@ -164,7 +165,7 @@ def _restrict(wanted: "Select[Any]", reader: Reader, query: JobList, now: float)
         case "":
             return wanted
         case "live":
-            return wanted.where(IS_LIVE)
+            return wanted.where(jobs.c.state.in_(LIVE))
         case "final":
             return wanted.where(jobs.c.state.in_(FINAL))
         case "accepted":
@@ -207,7 +208,9 @@ def describe_replacement(record: Record) -> str:
 
 
 def _find_live(connection: Connection, name: str) -> list[Record]:
-    rows = connection.execute(select(*_LIGHT).where((jobs.c.name == name) & IS_LIVE).order_by(jobs.c.seq))
+    rows = connection.execute(
+        select(*_LIGHT).where((jobs.c.name == name) & jobs.c.state.in_(LIVE)).order_by(jobs.c.seq)
+    )
     return [parse_row(row) for row in rows]
 
 

@@ -85,6 +85,7 @@ class UserStore:
         """Args:
         state: the server's state folder.
         """
+        self.state = state
         self._path = os.path.join(state, FILE)
         self._seen: tuple[int, int, int] | None = None
         self._users: dict[str, User] = {}

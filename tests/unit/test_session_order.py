@@ -37,15 +37,13 @@ def test_large_messages_are_taken_before_the_login_is_answered(tmp_path: Path) -
     door = Door(UserStore(str(tmp_path)), bytes(32), Throttle(lambda: 0.0))
 
     class NoJobs:
-        max_script = 1
-
-        def discard_uploads(self, *_: object) -> None:
-            return
+        class admission:  # as the attribute is called
+            max_script = 1
 
     jobs: Any = NoJobs()
 
     async def run() -> None:
-        session = ServerSession(channel, peer, door, jobs, lambda command: None, lambda: None)
+        session = ServerSession(channel, peer, door, jobs, lambda command: None, lambda: None, 20.0)
         try:
             await session.run(10.0, 12345)
         except asyncio.CancelledError:
