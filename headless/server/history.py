@@ -98,7 +98,9 @@ class History:
             max_runtime=spec.max_runtime_s,
             grace=spec.grace_s,
         )
-        return await self._jobs.start(account, start, origin)
+        job = await self._jobs.start(account, start, origin)
+        self._jobs.chronicle.rerun(message.job_id, message.new_id, account.user.name)
+        return job
 
     async def prune(self, account: Account, message: JobPrune) -> int:
         """Forget ended jobs of this account, or for the owner of all; return how many."""
@@ -109,6 +111,7 @@ class History:
         while job_ids := await self._jobs.journal.read(wanted):
             await forget(self._jobs.engine, self._jobs.journal, job_ids)
             count += len(job_ids)
+        self._jobs.chronicle.prune(count, account.user.name)
         return count
 
 

@@ -13,7 +13,7 @@ from headless.job import Ending, JobState, Outcome, Overlap
 from headless.protocol.messages import JobStart
 from headless.server import ledger
 from headless.server.admission import Admission
-from headless.server.journal import Journal
+from headless.server.chronicle import Chronicle
 from headless.server.line import Line
 from headless.server.live import LiveJob
 from headless.server.login import Account
@@ -39,10 +39,16 @@ class Jobs:
     """All jobs of a server that have not ended, and the way to those that have."""
 
     def __init__(
-        self, settings: ServerSettings, admission: Admission, journal: Journal, engine: Engine, uploads: Uploads
+        self,
+        settings: ServerSettings,
+        admission: Admission,
+        chronicle: Chronicle,
+        engine: Engine,
+        uploads: Uploads,
     ) -> None:
         self.engine = engine
-        self.journal = journal
+        self.journal = chronicle.journal
+        self.chronicle = chronicle
         self.is_draining = False
         self.admission = admission
         self._max_waiting = settings.max_waiting
@@ -112,9 +118,8 @@ class Jobs:
         if record.spec.stdin:
             await self._sync_input(record)
         has_slot = self._line.reserve(user)
-        accept = partial(ledger.accept, record=record, has_slot=has_slot, sees_all=account.is_owner)
         try:
-            decision = await self.journal.write(accept)
+            decision = await self.chronicle.accept(record, has_slot=has_slot, sees_all=account.is_owner)
         except BaseException:
             if has_slot:
                 self._line.leave(user)
@@ -125,8 +130,6 @@ class Jobs:
             return await self._view(decision.record)
         job = LiveJob(decision.record)
         self._live[job.job_id] = job
-        spec = job.record.spec
-        log.info("accept job=%s name=%s kind=%s user=%s from=%s", job.job_id, spec.name, spec.kind, user, origin)
         if decision.record.state is JobState.RUNNING:
             self._spawn(self._submit(job, decision.record))
         else:
@@ -145,13 +148,9 @@ class Jobs:
 
     def _wait_turn(self, job: LiveJob, in_the_way: Iterable[str], waited_s: float) -> None:
         """Put a waiting job where it waits: behind others of its name, or in the line for a place."""
-        spec = job.record.spec
         self._queue.join(job, [other for other in in_the_way if other in self._live], waited_s)
-        log.info(
-            "wait job=%s name=%s user=%s behind=%s",
-            job.job_id, spec.name, job.record.user, ",".join(sorted(job.blockers)),
-        )  # fmt: skip
-        if spec.overlap is Overlap.REPLACE:
+        self.chronicle.wait(job)
+        if job.record.spec.overlap is Overlap.REPLACE:
             for other in [self._live[job_id] for job_id in job.blockers]:
                 other.cancel = other.cancel or ledger.describe_replacement(job.record)
                 self._spawn(self._guard(other, self._enforce_cancel))
@@ -163,9 +162,8 @@ class Jobs:
 
     async def _begin(self, job: LiveJob) -> None:
         """Hand a job to the engine that has waited; the journal knows it before."""
-        begin = partial(ledger.begin, job_id=job.job_id, clock=read_clock())
         try:
-            record = await self.journal.write(begin)
+            record = await self.chronicle.begin(job)
         except Unavailable:
             await asyncio.sleep(RETRY_S)
             self._queue.put_back(job)
@@ -196,7 +194,7 @@ class Jobs:
                 self._end(job, Outcome(ending=Ending.NOT_STARTED, reason=f"a bug in the server: {exc!r}"))
                 return
         job.state = JobState.RUNNING
-        log.info("start job=%s name=%s user=%s", job.job_id, job.record.spec.name, job.record.user)
+        self.chronicle.start(job)
         job.wake()
         if job.cancel:
             await self._enforce_cancel(job)
@@ -248,10 +246,7 @@ class Jobs:
         job = await self.find(account, job_id)
         if job.state.is_final:
             return job
-        reason = f"cancelled by {account.user.name}"
-        await self.journal.write(partial(ledger.ask_cancel, job_ids=[job_id], reason=reason))
-        job.cancel = job.cancel or reason
-        log.info("cancel job=%s by=%s", job_id, account.user.name)
+        await self.chronicle.cancel(job, account.user.name)
         await self._enforce_cancel(job)
         return job
 
@@ -272,7 +267,7 @@ class Jobs:
         if not self._queue.withdraw(job):
             return
         ended_at = time.time()
-        while not await self._write_end(job, outcome, ended_at):
+        while not await self.chronicle.end(job, outcome, ended_at):
             await asyncio.sleep(RETRY_S)
         job.end(outcome, ended_at)
         self._leave(job)
@@ -284,25 +279,9 @@ class Jobs:
         self._spawn(self._record_end(job, outcome))
 
     async def _record_end(self, job: LiveJob, outcome: Outcome) -> None:
-        while not await self._write_end(job, outcome, job.record.ended_at or time.time()):
+        while not await self.chronicle.end(job, outcome, job.record.ended_at or time.time()):
             await asyncio.sleep(RETRY_S)
         self._leave(job)
-
-    async def _write_end(self, job: LiveJob, outcome: Outcome, ended_at: float) -> bool:
-        """Have a job's end in the journal; False if that cannot be written now."""
-        write = partial(ledger.end, job_id=job.job_id, outcome=outcome, ended_at=ended_at)
-        try:
-            is_first = await self.journal.write(write)
-        except Unavailable:
-            return False
-        if is_first:
-            code = "" if outcome.code is None else outcome.code
-            log.info(
-                "end job=%s name=%s user=%s state=%s ending=%s code=%s duration_s=%.3f reason=%r",
-                job.job_id, job.record.spec.name, job.record.user, outcome.state, outcome.ending, code,
-                outcome.duration_s, outcome.reason,
-            )  # fmt: skip
-        return True
 
     def _leave(self, job: LiveJob) -> None:
         """Nothing of a job is live any more: those behind it move up."""

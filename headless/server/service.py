@@ -20,7 +20,9 @@ from headless.errors import ParameterError, Unavailable
 from headless.execution.files import write_atomically
 from headless.protocol.binding import compute_end_point, format_fingerprint
 from headless.server.admission import Admission
+from headless.server.audit import AuditAction, AuditLog
 from headless.server.certificate import ensure_certificate, read_leaf, read_subjects
+from headless.server.chronicle import Chronicle
 from headless.server.history import forget_old
 from headless.server.jobs import Jobs
 from headless.server.journal import Journal
@@ -83,13 +85,14 @@ class Service:
             os.path.join(state, "jobs"),
             {"PATH": os.defpath, "LANG": "C.UTF-8"},
             max_output=settings.max_output,
-            grace_s=settings.grace,
             descriptors=job_descriptors,
         )
         self._uploads = Uploads(os.path.join(state, "uploads"), settings.max_stdin)
         self._journal = Journal.open(settings.journal, state)
         self._admission = Admission(settings, Modules(folders), self._users)
-        self._jobs = Jobs(settings, self._admission, self._journal, self._engine, self._uploads)
+        self._audit = AuditLog(state)
+        chronicle = Chronicle(self._journal, self._audit)
+        self._jobs = Jobs(settings, self._admission, chronicle, self._engine, self._uploads)
         self._door = Door(self._users, _read_mock_key(state), Throttle(time.monotonic))
         self._binding: bytes | None = None
 
@@ -114,6 +117,7 @@ class Service:
             tidy = loop.create_task(self._tidy())
             for address in self._addresses:
                 log.info("listening address=%s", address)
+            self._audit.record(AuditAction.SERVER_START, version=headless.__version__, pid=os.getpid())
             self._notifier.ready(f"listening on {', '.join(self._addresses)}")
             await self._stop.wait()
             self._jobs.is_draining = True
@@ -130,6 +134,8 @@ class Service:
         await self._jobs.settle()
         await self._engine.close()
         await self._journal.close()
+        self._audit.record(AuditAction.SERVER_STOP, pid=os.getpid(), running=self._jobs.running)
+        await self._audit.close()
         log.info("stopped")
 
     async def _start(self, descriptors: int, unix_sockets: contextlib.ExitStack) -> list[Server]:
@@ -184,6 +190,7 @@ class Service:
                 self._control,
                 lambda: self._strangers.pop(channel, None),
                 self._settings.ping_interval,
+                self._audit,
             )
             self._sessions[session] = channel
             # A message holds a script in base 64, its arguments, and little else.

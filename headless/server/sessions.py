@@ -37,6 +37,7 @@ from headless.protocol.messages import (
     parse_parameters,
 )
 from headless.protocol.session import LOGIN_METHODS, Session, SessionState
+from headless.server.audit import AuditAction, AuditLog
 from headless.server.history import History
 from headless.server.jobs import Jobs
 from headless.server.live import LiveJob
@@ -68,6 +69,7 @@ class ServerSession:
         control: Callable[[str], Any],
         on_login: Callable[[], object],
         ping_s: float,
+        audit: AuditLog,
     ) -> None:
         """Args:
         channel: the connection.
@@ -77,6 +79,7 @@ class ServerSession:
         control: ``control("status")`` and ``control("stop")``, for the owner.
         on_login: called once somebody is logged in.
         ping_s: how often the channel is pinged, in seconds.
+        audit: is told who comes in, and who does not.
         """
         self.session_id = secrets.token_hex(4)
         self.account: Account | None = None
@@ -85,6 +88,7 @@ class ServerSession:
         self._jobs = jobs
         self._history = History(jobs)
         self._ping_s = ping_s
+        self._audit = audit
         self._control = control
         self._on_login = on_login
         self._session = Session()
@@ -156,6 +160,9 @@ class ServerSession:
 
     async def _answer_error(self, request: Request | None, exc: HeadlessError) -> None:
         if request is not None and request.method in LOGIN_METHODS:
+            self._audit.record(
+                AuditAction.REFUSED_LOGIN, user=self._login.attempted, origin=self._peer.source, reason=str(exc)
+            )
             log.warning(
                 "refused session=%s from=%s user=%r method=%s reason=%r",
                 self.session_id, self._peer.source, self._login.attempted, request.method, str(exc),
@@ -188,6 +195,7 @@ class ServerSession:
         # Before the answer goes out: a launcher's next message may be there before we look again.
         self._channel.allow_messages(self._max_message)
         self._on_login()
+        self._audit.record(AuditAction.LOGIN, user=account.user.name, auth=account.auth, origin=self._peer.source)
         log.info(
             "login session=%s user=%s auth=%s from=%s owner=%s",
             self.session_id, account.user.name, account.auth, self._peer.source, str(account.is_owner).lower(),

@@ -295,8 +295,8 @@ def test_an_input_outlives_session_and_server_for_an_hour_and_no_longer(world: W
     wait_for(lambda: not (folder / old).exists(), "the old input's removal")
     with raw_session(again.unix) as session:
         session.result("login.osuser")
-        assert upload(session, young, 0, b"") == 4
-        assert upload(session, young, 4, b" and half") == 13
+        assert upload(session, young, 0, b"") == {"size": 4}
+        assert upload(session, young, 4, b" and half") == {"size": 13}
         code = f"import sys; open({str(world.home / 'got')!r}, 'w').write(sys.stdin.read())"
         session.start_code(code, young, stdin=True)
         session.result("job.watch", job_id=young)

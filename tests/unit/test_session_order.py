@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from headless.protocol.codec import Request, encode_message
+from headless.server.audit import AuditLog
 from headless.server.login import Door, Peer
 from headless.server.sessions import ServerSession
 from headless.server.throttle import Throttle
@@ -41,9 +42,10 @@ def test_large_messages_are_taken_before_the_login_is_answered(tmp_path: Path) -
             max_script = 1
 
     jobs: Any = NoJobs()
+    audit = AuditLog(str(tmp_path))
 
     async def run() -> None:
-        session = ServerSession(channel, peer, door, jobs, lambda command: None, lambda: None, 20.0)
+        session = ServerSession(channel, peer, door, jobs, lambda command: None, lambda: None, 20.0, audit)
         try:
             await session.run(10.0, 12345)
         except asyncio.CancelledError:
