@@ -187,7 +187,7 @@ def _report_exception(exc: BaseException) -> NoReturn:
     trace = exc.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
-    send_report({"exception": _describe_exception(exc)})
+    _send_exception(_describe_exception(exc))
     sys.excepthook(type(exc), exc.with_traceback(trace), trace)
     if isinstance(exc, KeyboardInterrupt):
         sys.excepthook = lambda *_: None  # it has been printed; the interpreter cleans up and dies of SIGINT
@@ -204,12 +204,15 @@ def _describe_exception(exc: BaseException) -> str:
     return " ".join(f"{type(exc).__name__}: {text}".split())[:REASON_LIMIT]
 
 
-def send_report(message: dict[str, Any]) -> None:
-    """Write a line to the supervisor; never fails the job."""
-    import json
+def _send_exception(text: str) -> None:
+    """Write the line to the supervisor that tells of an exception; never fails the job.
 
+    Without the json module: its import may be what the job has no descriptor or memory left for.
+    """
+    units = text.encode("utf-16-be", "surrogatepass").hex()
+    escaped = "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
     try:
-        os.write(REPORT_FD, json.dumps(message).encode() + b"\n")
+        os.write(REPORT_FD, f'{{"exception": "{escaped}"}}\n'.encode())
     except OSError:
         return
 
