@@ -20,6 +20,7 @@ if sys.platform == "win32":
 
 __all__ = ["user"]
 
+UNSET_LOGINUID = 0xFFFFFFFF
 STDIN_LIMIT = 4096  # bytes that are looked at; bcrypt takes 72
 EXIT_STATUS = "\n\n\b\nExit status: 0 done, 2 nothing was changed."
 
@@ -105,9 +106,11 @@ def add(name: str, state: str | None, secret_out: str | None, password_stdin: bo
     store.check_new(user)
     if "challenge" not in logins:
         store.add(user)
-        return
-    with _make_secret(secret_out, password_stdin) as secret:
-        store.add(replace(user, secret=secret))
+    else:
+        with _make_secret(secret_out, password_stdin) as secret:
+            store.add(replace(user, secret=secret))
+    given = ("os_user", "run_as", "subjects", "modules", "scripts", "code", "logins")
+    _record(store, "USER_ADD", name, {key: value for key in given if (value := getattr(user, key))})
 
 
 @user.command(name="list", epilog=EXIT_STATUS)
@@ -116,7 +119,7 @@ def add(name: str, state: str | None, secret_out: str | None, password_stdin: bo
 def list_users(state: str | None, as_json: bool) -> None:
     """List the users. Secrets are not shown: there are none to show."""
     rows = []
-    for entry in _open_store(state).load().values():
+    for entry in _open_store(state, reads=True).load().values():
         row = {item: getattr(entry, item) for item in ("name", "enabled", "logins", "os_user", "subjects", "run_as")}
         rows.append({**row, "modules": entry.modules, "scripts": entry.scripts, "code": entry.code})
     if as_json:
@@ -138,7 +141,9 @@ def list_users(state: str | None, as_json: bool) -> None:
 @_state_option
 def remove(name: str, state: str | None) -> None:
     """Remove a user. Its running jobs go on."""
-    _open_store(state).remove(name)
+    store = _open_store(state)
+    store.remove(name)
+    _record(store, "USER_REMOVE", name, {})
 
 
 @user.command(epilog=EXIT_STATUS)
@@ -151,6 +156,7 @@ def passwd(name: str, state: str | None, secret_out: str | None, password_stdin:
     store.require(name)
     with _make_secret(secret_out, password_stdin) as secret:
         store.change(name, lambda entry: {"secret": secret, "logins": _merge(entry.logins, ["challenge"])})
+    _record(store, "USER_SECRET", name, {})
 
 
 @user.command(epilog=EXIT_STATUS)
@@ -164,7 +170,8 @@ def allow(name: str, state: str | None, **options: Any) -> None:
         raise ParameterError("say what to allow: --module, --script, --code, --run-as, --os-user or --subject")
     _check_run_as(options["run_as"])
     given = {key: options[key] for key in ("os_user", "run_as") if options[key] is not None}
-    _open_store(state).change(
+    store = _open_store(state)
+    store.change(
         name,
         lambda entry: {
             "modules": _merge(entry.modules, options["modules"]),
@@ -175,6 +182,7 @@ def allow(name: str, state: str | None, **options: Any) -> None:
             **given,
         },
     )
+    _record(store, "USER_ALLOW", name, {key: value for key, value in options.items() if value})
 
 
 @user.command(epilog=EXIT_STATUS)
@@ -193,7 +201,10 @@ def deny(name: str, state: str | None, modules: tuple[str, ...], script: bool, c
         left = tuple(pattern for pattern in entry.modules if pattern not in modules)
         return {"modules": left, "scripts": entry.scripts and not script, "code": entry.code and not code}
 
-    _open_store(state).change(name, take_back)
+    store = _open_store(state)
+    store.change(name, take_back)
+    taken = {"modules": modules, "script": script, "code": code}
+    _record(store, "USER_DENY", name, {key: value for key, value in taken.items() if value})
 
 
 @user.command(epilog=EXIT_STATUS)
@@ -201,7 +212,9 @@ def deny(name: str, state: str | None, modules: tuple[str, ...], script: bool, c
 @_state_option
 def disable(name: str, state: str | None) -> None:
     """Let a user log in no more, and keep what it was allowed."""
-    _open_store(state).change(name, lambda _: {"enabled": False})
+    store = _open_store(state)
+    store.change(name, lambda _: {"enabled": False})
+    _record(store, "USER_DISABLE", name, {})
 
 
 @user.command(epilog=EXIT_STATUS)
@@ -209,19 +222,59 @@ def disable(name: str, state: str | None) -> None:
 @_state_option
 def enable(name: str, state: str | None) -> None:
     """Let a disabled user log in again."""
-    _open_store(state).change(name, lambda _: {"enabled": True})
+    store = _open_store(state)
+    store.change(name, lambda _: {"enabled": True})
+    _record(store, "USER_ENABLE", name, {})
 
 
-def _open_store(state: str | None, *, create: bool = False) -> Any:
-    """The users of a state folder; only the first user of a server that has never run needs ``create``."""
-    from headless.server.service import prepare_state
+def _open_store(state: str | None, *, create: bool = False, reads: bool = False) -> Any:
+    """The users of a state folder; only the first user of a server that has never run needs ``create``.
+
+    Where permissions can be changed but not recorded, nothing is changed.
+    """
+    from headless.server.audit import check_audit
+    from headless.server.state import prepare_state
     from headless.server.users import UserStore
 
     folder = os.path.abspath(state or default_state(read_environment().state_folder))
     if not create and not os.path.isdir(folder):
         raise ParameterError(f"there is no state folder {folder}: give --state FOLDER of the server")
     prepare_state(folder)
+    if reads:
+        return UserStore(folder)
+    try:
+        check_audit(folder)
+    except OSError as exc:
+        raise ParameterError(f"the audit log in {folder} cannot be written: {exc.strerror}") from exc
     return UserStore(folder)
+
+
+def _record(store: Any, action: str, name: str, fields: dict[str, Any]) -> None:
+    """Tell the audit log of what was changed. It was changed: a disk that is full by now is a warning."""
+    from headless.server.audit import AuditAction, append_audit
+
+    try:
+        append_audit(store.state, AuditAction[action], user=name, by=_find_caller(), **fields)
+    except OSError as exc:
+        click.echo(f"headless: warning: done, but not in the audit log, which cannot be written: {exc}", err=True)
+
+
+def _find_caller() -> str:
+    """Who gave the command: behind sudo the user who logged in (proc(5), loginuid), where the kernel knows."""
+    try:
+        with open("/proc/self/loginuid", encoding="ascii") as file:
+            login = int(file.read())
+    except (OSError, ValueError):
+        login = UNSET_LOGINUID
+    uids = [os.getuid()] if login in (UNSET_LOGINUID, os.getuid()) else [os.getuid(), login]
+    return " for ".join(map(_name_user, uids))
+
+
+def _name_user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _merge(old: Sequence[str], new: Sequence[str]) -> tuple[str, ...]:

@@ -63,7 +63,8 @@ def test_without_a_timeout_the_launcher_returns_once_the_job_is_accepted(server:
     done = server.world.run("-v", *_options(server, here, 5))
     assert (done.returncode, done.stdout) == (0, b"")
     job_id = done.stderr.decode().partition(" accepted")[0].split()[-1]
-    assert (server.state / "journal" / f"{job_id}.json").exists()
+    shown = server.world.run("jobs", "show", "-s", server.unix, job_id)
+    assert shown.returncode == 0, shown.stderr
     wait_for((here / "started").exists, "the job's start")
     (here / "go").touch()
     wait_for(lambda: f"end job={job_id}" in server.log, "the end in the log")
