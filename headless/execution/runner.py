@@ -207,14 +207,20 @@ def _describe_exception(exc: BaseException) -> str:
 def _send_exception(text: str) -> None:
     """Write the line to the supervisor that tells of an exception; never fails the job.
 
-    Without the json module: its import may be what the job has no descriptor or memory left for.
+    Without an import, also of a codec: the job may have no descriptor left for it.
     """
-    units = text.encode("utf-16-be", "surrogatepass").hex()
-    escaped = "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+    escaped = "".join(_escape(ord(character)) for character in text)
     try:
         os.write(REPORT_FD, f'{{"exception": "{escaped}"}}\n'.encode())
     except OSError:
         return
+
+
+def _escape(number: int) -> str:
+    """A character as JSON has it in ASCII, two surrogates where it needs them (RFC 8259, section 7)."""
+    if number < 0x10000:
+        return f"\\u{number:04x}"
+    return f"\\u{0xD7C0 + (number >> 10):04x}\\u{0xDC00 + (number & 0x3FF):04x}"
 
 
 if __name__ == "__main__":

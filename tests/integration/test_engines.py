@@ -95,17 +95,19 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
         ("pass", Ending.STATUS, 0),
         ("import sys; sys.exit(7)", Ending.STATUS, 7),
         ("import os; os._exit(255)", Ending.STATUS, 255),
+        ("raise ValueError('\"\\\\é\U0001f600')", Ending.EXCEPTION, 1),
         ("1/0", Ending.EXCEPTION, 1),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", Ending.SIGNAL, 9),
         ("import os; os.abort()", Ending.SIGNAL, 6),
     ],
-    ids=["0", "7", "255", "exception", "killed", "aborted"],
+    ids=["0", "7", "255", "strange exception", "exception", "killed", "aborted"],
 )
 def test_the_outcome_is_the_jobs_own(bench: Bench, code: str, ending: Ending, number: int) -> None:
     async def test(engine: LocalEngine) -> None:
         outcome = await wait_end(engine, await engine.submit(bench.job(code)))
         assert (outcome.ending, outcome.code) == (ending, number)
-        assert outcome.reason == ("ZeroDivisionError: division by zero" if number == 1 else "")
+        reasons = ("ZeroDivisionError: division by zero", 'ValueError: "\\é\U0001f600') if number == 1 else ("",)
+        assert outcome.reason in reasons
 
     bench.run(test)
 
