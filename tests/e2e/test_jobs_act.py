@@ -69,7 +69,7 @@ def test_attach_waits_as_long_as_it_is_told(ask: Ask) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_waiting_and_not_the_job(ask: Ask, number: signal.Signals) -> None:
     with fake_server(ask.path, answer(job_watch=watch(output(JOB, 0, b"begun\n")))) as called:
-        process = ask.world.start("jobs", "attach", JOB, "-s", f"unix:{ask.path}")
+        process = ask.world.start("jobs", "attach", JOB, "-t60", "-s", f"unix:{ask.path}")
         assert process.stdout is not None
         assert process.stdout.readline() == b"begun\n"
         process.send_signal(number)
