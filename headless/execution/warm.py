@@ -148,7 +148,9 @@ class WarmStart:
                 return "it is being replaced", channel
             finally:
                 os.close(writer)
-            if not select.select([reader], [], [], ANSWER_LIMIT_S)[0]:
+            poll = select.poll()  # select(2) knows 1,024 descriptors only; a server has more
+            poll.register(reader, select.POLLIN)
+            if not poll.poll(ANSWER_LIMIT_S * 1000):
                 return "timed out", channel
             return os.read(reader, MESSAGE_SIZE).decode(errors="replace"), channel
         finally:

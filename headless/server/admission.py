@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import os
-import pwd
 import sys
 
 from headless.engines.base import EngineJob, OsUser
@@ -148,7 +147,7 @@ class Admission:
         if not run_as:
             return None
         try:
-            return read_os_user(pwd.getpwnam(run_as))
+            return read_os_user(run_as)
         except KeyError as exc:
             raise Refused(f"the OS user {run_as}, who it was to run as, is gone") from exc
 

@@ -1,6 +1,7 @@
 """A job as the journal has it: the value, its row, and the clock that its deadlines go by."""
 
 import json
+import sys
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,6 +9,9 @@ from typing import Any
 from sqlalchemy import Row
 
 from headless.job import Ending, JobKind, JobSpec, JobState, Outcome, Overlap
+
+if sys.platform == "win32":
+    raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
 
 __all__ = ["Clock", "Record", "build_row", "parse_row", "read_clock"]
 

@@ -34,21 +34,26 @@ def find_os_user(account: Account, server_uid: int) -> OsUser | None:
         return None
     name = user.run_as or user.os_user or user.name
     try:
-        entry = pwd.getpwnam(name)
+        os_user = read_os_user(name)
     except KeyError as exc:
         raise Refused(
             f"jobs of {user.name} would run as {name}, who is no user of this machine:"
             f" headless user allow {user.name} --run-as OS-USER"
         ) from exc
-    if entry.pw_uid == 0 and not user.run_as:  # never by a name alone
+    if os_user.uid == 0 and not user.run_as:  # never by a name alone
         raise Refused(f"jobs of {user.name} would run as root: headless user allow {user.name} --run-as root says so")
-    return read_os_user(entry)
+    return os_user
 
 
-def read_os_user(entry: pwd.struct_passwd) -> OsUser:
-    """An OS user with its groups."""
-    groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
-    return OsUser(entry.pw_name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir)
+def read_os_user(name: str) -> OsUser:
+    """An OS user with its groups.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    entry = pwd.getpwnam(name)
+    groups = tuple(os.getgrouplist(name, entry.pw_gid))
+    return OsUser(name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir)
 
 
 def find_closed_folder(path: str) -> str | None:

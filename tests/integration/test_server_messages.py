@@ -165,6 +165,7 @@ def test_a_start_that_is_sent_twice_starts_once(home: World, server: Server, own
         assert watched["job_id"] == job_id
         assert other.receive()["params"]["state"] == "ended"
     assert mark.read_text() == "x"
+    server.wait_log(f"action=end job={job_id}")
     for action in ("accept", "start", "end"):
         assert server.log.count(f"action={action} job={job_id}") == 1
 
