@@ -200,10 +200,10 @@ def test_the_event_loop_is_never_kept_waiting_by_a_disk_or_a_lock(tmp_path: Path
     log = AuditLog(str(tmp_path))
     count = 2 * audit.QUEUE_LIMIT + 600  # the thread holds at most as many as wait for it
     with path.open("rb") as holder:
-        fcntl.flock(holder, audit.fcntl.LOCK_EX)
+        fcntl.flock(holder, fcntl.LOCK_EX)
         for number in range(count):
             log.record(AuditAction.LOGIN, number=number)  # returns, or this test never ends
-        fcntl.flock(holder, audit.fcntl.LOCK_UN)
+        fcntl.flock(holder, fcntl.LOCK_UN)
     assert log._wait_settled()
     log.record(AuditAction.LOGIN, user="after")
     run(log.close())
