@@ -22,7 +22,8 @@ __all__ = ["CONTENT_TYPE", "Figures", "Metrics", "build_metrics"]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 NAMES_LIMIT = 10_000  # those that ended last
 FRESH_S = 1.0  # for which a text serves all who ask
-SHARE = 10  # of the time at most one such part is spent on it: a text that took 1 s serves for 10
+SHARE = 10  # of the time at most one such part is spent on it: a text that took 0.5 s serves for 5
+FRESH_LIMIT_S = 10.0
 ENDS = (JobState.ENDED, JobState.FAILED, JobState.STOPPED, JobState.LOST)
 
 log = logging.getLogger("headless.metrics")
@@ -86,7 +87,7 @@ class Metrics:
                 # A hundred thousand lines take longer than the event loop may be away.
                 self._text = await asyncio.to_thread(build_metrics, rows, left_out, figures, self._started_at)
                 took_s = time.monotonic() - begin
-                self._fresh_until = begin + took_s + max(FRESH_S, SHARE * took_s)
+                self._fresh_until = begin + took_s + max(FRESH_S, min(FRESH_LIMIT_S, SHARE * took_s))
         return self._text
 
 
