@@ -30,7 +30,7 @@ CODES = {
     "OutcomeUnknown": 8,
 }
 WITHOUT_CLASS = {"0", "128+N"}
-INTERNAL = {"CannotStart"}  # never leaves the server, which makes an outcome of it; if it did, that were a bug
+INTERNAL = {"CannotStart", "Undelivered"}  # never leaves the server, which makes an outcome of it; if it did, that were a bug
 
 
 def walk(cls: type[HeadlessError]) -> list[type[HeadlessError]]:
