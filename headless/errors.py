@@ -6,13 +6,17 @@ The codes are a public contract (``docs/exit-codes.md``)::
     +-- ConnectionFailed        1   nothing is known to run
     |   +-- ProtocolError       1   the peer does not speak our protocol
     |   +-- Unavailable         1   the server has answered that it started nothing; try again later
+    |   +-- Untrusted           1   whoever is there is not who was meant, and was told nothing
     +-- ParameterError          2   options, secret file, unknown module
     +-- TimedOut                3   the job is still running, and goes on
     +-- JobFailed               4   the job ran and failed
     +-- Refused                 5   login or permission
-    +-- Skipped                 6   another run of this job is active
+    +-- Skipped                 6   another run of this job is active, or it is too late
     +-- JobStopped              7   run-time limit or cancel
     +-- OutcomeUnknown          8   lost, or not regained in time
+
+Trying again may mend a ``ConnectionFailed``, but for the two of its kinds that say what is there is the wrong thing:
+``ProtocolError`` and ``Untrusted``.
 
 The first line of each docstring below is the code's meaning for the user.
 """
@@ -29,6 +33,7 @@ __all__ = [
     "Skipped",
     "TimedOut",
     "Unavailable",
+    "Untrusted",
 ]
 
 
@@ -60,6 +65,10 @@ class Unavailable(ConnectionFailed):
     """socket or connection error: nothing is known to run"""
 
 
+class Untrusted(ConnectionFailed):
+    """socket or connection error: nothing is known to run"""
+
+
 class ParameterError(HeadlessError):
     """parameter error: options, secret file, unknown module"""
 
@@ -85,7 +94,7 @@ class Refused(HeadlessError):
 
 
 class Skipped(HeadlessError):
-    """not started: another run of this job is active and the policy says skip"""
+    """not started: another run of this job is active and the policy says skip, or it was too late"""
 
     exit_code = 6
 

@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,10 +30,11 @@ Answer = Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]]
 class Terminal:
     """``headless`` run by a person: its three standard streams are a real pseudo-terminal, its session's own."""
 
-    def __init__(self, world: World, *arguments: str) -> None:
+    def __init__(self, world: World, *arguments: str, columns: int = 80) -> None:
         self.text = ""
         self._seen = 0
         self._master, slave = pty.openpty()
+        termios.tcsetwinsize(slave, (24, columns))
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-c", LOGIN, HEADLESS, *arguments],
             stdin=slave, stdout=slave, stderr=slave, env=world.environment, cwd="/", start_new_session=True,
@@ -78,7 +80,8 @@ def fake_server(path: str, answers: Mapping[str, Answer], **options: Any) -> Ite
     """A server of ours on a unix socket that answers what the test says; yields the methods that were called.
 
     It speaks through the websockets library: what is tested is the launcher, against another implementation. An
-    answer of ``{"error": ...}`` is an error, all else a result.
+    answer of ``{"error": ...}`` is an error, all else a result; the notifications of its ``"then"`` follow it,
+    and with ``"close"`` the connection's end.
     """
     called: list[str] = []
 
@@ -89,8 +92,13 @@ def fake_server(path: str, answers: Mapping[str, Answer], **options: Any) -> Ite
                 called.append(request["method"])
                 answer = answers[request["method"]]
                 body = answer(request["params"]) if callable(answer) else answer
-                kind = body if "error" in body else {"result": body}
+                result = {name: value for name, value in body.items() if name not in ("then", "close")}
+                kind = body if "error" in body else {"result": result}
                 connection.send(json.dumps({"jsonrpc": "2.0", "id": request["id"], **kind}))
+                for method, params in body.get("then", ()):
+                    connection.send(json.dumps({"jsonrpc": "2.0", "method": method, "params": params}))
+                if "close" in body:
+                    connection.close()
         except ConnectionClosed:
             pass
 

@@ -7,9 +7,13 @@ missing=""
 for pair in cron:cron sshd:openssh-server ssh:openssh-client systemd-analyze:systemd; do
     PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
+# PostgreSQL's own programs are on no PATH; its cluster of the system is none of ours.
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 [ -n "$missing" ] || exit 0
 echo "installing the tests' peers:$missing"
 export DEBIAN_FRONTEND=noninteractive
+mkdir -p /etc/postgresql-common
+[ -e /etc/postgresql-common/createcluster.conf ] || echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
 apt-get update -qq
 # shellcheck disable=SC2086  # a list of words
 apt-get install -y -qq --no-install-recommends $missing >/dev/null

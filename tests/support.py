@@ -64,9 +64,9 @@ class World:
             stderr=subprocess.PIPE,
         )
 
-    def serve(self, *options: str, state: Path | None = None, tls: bool = True) -> "Server":
-        """Start a server on a unix socket, and with ``tls`` on a free TCP port too; wait until it listens."""
-        server = Server(self, state or self.home / f"state{len(self.servers)}", options, tls=tls)
+    def serve(self, *options: str, state: Path | None = None, tls: bool = True, service: str = "") -> "Server":
+        """Start a server on a unix socket, and with ``tls`` on TCP too, a free port or ``service``; wait for it."""
+        server = Server(self, state or self.home / f"state{len(self.servers)}", options, tls=tls, service=service)
         self.servers.append(server)
         return server
 
@@ -87,13 +87,14 @@ class Server:
         unix: ``unix:/path``.
     """
 
-    def __init__(self, world: World, state: Path, options: Sequence[str], *, tls: bool) -> None:
+    def __init__(self, world: World, state: Path, options: Sequence[str], *, tls: bool, service: str = "") -> None:
         self.world = world
         self.state = state
+        self.options = options
         self.log_file = world.home / f"{state.name}.log"
         self.unix = f"unix:{world.home}/{state.name}.sock"
         self.service = ""
-        listen = ["--listen", self.unix] + (["--listen", "127.0.0.1:0"] if tls else [])
+        listen = ["--listen", self.unix] + (["--listen", service or "127.0.0.1:0"] if tls else [])
         # A server before this one, on the same state folder, has logged there too.
         self._log_start = len(self.log) if self.log_file.exists() else 0
         with self.log_file.open("ab") as log:
@@ -137,6 +138,15 @@ class Server:
         mapping = ["--run-as", "root"] if os.geteuid() == 0 and "--run-as" not in permissions else []
         self.user("add", name, *permissions, *mapping, "--secret-out", str(secret))
         return ["-s", self.service, "-u", name, "-p", str(secret)]
+
+    def crash(self) -> None:
+        """End it as a power cut does; its jobs go on."""
+        self.process.kill()
+        self.process.wait()
+
+    def restart(self) -> "Server":
+        """Start the next server, in the same places."""
+        return self.world.serve(*self.options, state=self.state, tls=bool(self.service), service=self.service)
 
     def stop(self, limit_s: float = 20) -> int:
         """Send TERM and return the exit code."""

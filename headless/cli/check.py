@@ -1,5 +1,6 @@
 """``headless --check``: shows what a launch would go by and where each value comes from, and tries all but the job."""
 
+import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,10 +11,16 @@ from headless.config import Environment
 from headless.launcher.login import os_user
 from headless.launcher.run import check_job
 from headless.launcher.settings import LaunchSettings
+from headless.launcher.source import choose_name
+from headless.launcher.splay import compute_splay
 from headless.launcher.talk import Talk
 
 __all__ = ["run_check"]
 
+PLAIN = (
+    *("module", "py_file", "name", "output", "result", "exit_code", "ca_file", "cert", "key", "connect_for"),
+    *("reconnect_for", "overlap", "wait_for", "not_after", "max_runtime", "grace"),
+)
 ORIGINS = {ParameterSource.COMMANDLINE: "option", ParameterSource.ENVIRONMENT: "variable"}
 
 
@@ -30,7 +37,7 @@ def run_check(
         for name, shown in _resolve(values, settings):
             source = context.get_parameter_source(name) or ParameterSource.COMMANDLINE
             origin = files[name] if source is ParameterSource.DEFAULT_MAP else ORIGINS.get(source, "default")
-            line = f"{name.replace('_', '-'):12} {shown}  ({origin})"
+            line = f"{name.replace('_', '-'):13} {shown}  ({origin})"
             click.echo(line.encode(errors="backslashreplace").decode())
     check_job(settings, environment, talk)
     if talk.verbosity >= 0:
@@ -47,9 +54,12 @@ def _resolve(values: Mapping[str, Any], settings: LaunchSettings) -> Iterator[tu
         yield "secret", settings.secret
     if settings.code is not None:
         yield "py_code", f"{len(settings.code)} characters"
-    for name in ("module", "py_file", "name", "output", "result", "exit_code", "ca_file", "cert", "key", "connect_for"):
+    for name in PLAIN:
         if values[name] is not None:
             yield name, str(values[name])
+    if settings.splay_s:
+        delay_s = compute_splay(socket.gethostname(), choose_name(settings), settings.splay_s)
+        yield "splay", f"{values['splay']}: on this host the launcher would wait {delay_s:.1f} s before its start"
     yield "timeout", "none: it would not wait" if values["timeout"] is None else str(values["timeout"])
     for name in ("stdin", "proxied", "quiet", "verbose"):
         if values[name]:

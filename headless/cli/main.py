@@ -17,6 +17,7 @@ __all__ = ["COMMANDS", "main"]
 
 # The module that holds each command, as an object of the command's name; imported when the command is used.
 COMMANDS = {
+    "jobs": "headless.cli.jobs",
     "audit": "headless.cli.audit",
     "schedule": "headless.cli.schedule",
     "serve": "headless.cli.serve",
@@ -77,7 +78,7 @@ def _run(argv: tuple[str, ...], talk: Talk) -> int:
     if argv and not argv[0].startswith("-"):
         from headless.cli.commands import run_command
 
-        return run_command(argv)
+        return run_command(argv, talk)
     from headless.cli.launch import run_launch
 
     return run_launch(argv, talk)

@@ -33,7 +33,7 @@ def _add_settings(function: Callable[..., Any]) -> Callable[..., Any]:
             names = f"--{item.name.replace('_', '-')}/--no-{item.name.replace('_', '-')}"
             function = click.option(names, item.name, default=None, help=f"{text}  [{str(default).lower()}]")(function)
             continue
-        is_many = isinstance(default, tuple) or item.name == "environment"
+        is_many = isinstance(default, tuple) or item.default is MISSING
         kind: Any = float if isinstance(default, float) else int if isinstance(default, int) else str
         shown = (
             f"  [{default:g}]"
@@ -75,8 +75,9 @@ def serve(config: str | None, log_file: str | None, ready_fd: int | None, **opti
     environment = read_environment()
     values = _read_file(config) if config else {}
     values |= {name: value for name, value in options.items() if value not in (None, (), [])}
-    if options["environment"]:
-        values["environment"] = dict(map(_parse_variable, options["environment"]))
+    for name in ("environment", "limits"):
+        if options[name]:
+            values[name] = dict(_parse_pair(f"--{name}", text) for text in options[name])
     values.setdefault("state", default_state(environment.state_folder))
     settings = build_settings(values)
     set_up_log(file=log_file, has_journal=environment.has_journal)
@@ -102,8 +103,8 @@ def _read_file(path: str) -> dict[str, Any]:
         raise ParameterError(f"--config {path} is not UTF-8") from exc
 
 
-def _parse_variable(text: str) -> tuple[str, str]:
+def _parse_pair(option: str, text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not separator or not name:
-        raise ParameterError(f"--environment {text!r}: give NAME=VALUE")
+        raise ParameterError(f"{option} {text!r}: give NAME=VALUE")
     return name, value

@@ -5,6 +5,9 @@ working folder.
 """
 
 import asyncio
+import contextlib
+import dataclasses
+import errno
 import json
 import math
 import os
@@ -12,13 +15,20 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal
 
 from headless.engines.base import CannotStart, EngineJob, Health, Phase, Piece, Status
 from headless.errors import Unavailable
+from headless.execution.cgroup import CGROUP_PREFIX, find_base
+from headless.execution.claim import Claim, read_claim
+from headless.execution.control import request_cancel
 from headless.execution.files import remove_tree, write_atomically
-from headless.execution.supervisor import EXIT, PLAN, PROGRESS, RESERVE, RESULT, is_claimed
-from headless.execution.warm import WarmStart
+from headless.execution.processes import JOB_ID
+from headless.execution.record import EXIT, RESERVE
+from headless.execution.spool import read_spool
+from headless.execution.supervisor import PLAN, PROGRESS, RESULT
+from headless.execution.sweep import sweep_jobs
+from headless.execution.warm import NoAnswer, WarmStart
 from headless.job import REPORT_FD, Ending, Outcome
 
 if sys.platform == "win32":
@@ -30,29 +40,41 @@ SCRIPT = "script.py"
 WORK = "work"
 RESERVE_SIZE = 16 * 1024  # bytes
 BELLS = 64  # rings that are answered before the event loop does something else
-STREAMS = ("stdout", "stderr")
+STARTERS = 4  # threads that start jobs: one writes files while another waits for an answer
+SWEEP_PATIENCE_S = 1.0  # of a status for the sweep of a lost job; until it is done the job counts as running
+TRANSIENT = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.EIO, errno.EROFS}
+)
+"""What may be better the next time."""
 
 
 class LocalEngine:
     """Implements :class:`~headless.engines.base.Engine`. Use it within a running event loop."""
 
     def __init__(
-        self, folder: str, environment: Mapping[str, str], *, max_output: int, grace_s: float, descriptors: int
+        self,
+        folder: str,
+        environment: Mapping[str, str],
+        *,
+        max_output: int,
+        descriptors: int,
+        cgroups: Literal["auto", "off"] = "auto",
     ) -> None:
         """Args:
         folder: absolute; the jobs' folders are made in it. It must exist.
         environment: of the warm interpreter (not of the jobs).
         max_output: bytes that are kept of each output.
-        grace_s: seconds between TERM and KILL for what a job leaves behind.
-        descriptors: how many descriptors a job may open at a time.
+        descriptors: how many descriptors a job may open at a time, if its own limits do not say.
+        cgroups: whether each job gets a control group of its own, where this process may make some.
         """
         self._folder = folder
         self._max_output = max_output
-        self._grace_s = grace_s
         self._descriptors = descriptors
+        self._cgroup_base = find_base() if cgroups == "auto" else ""
         self._warm = WarmStart(environment)
-        # One thread: the warm start is asked in turn, and the event loop waits for no process and no disk.
-        self._starter = ThreadPoolExecutor(1, "start")
+        self._starter = ThreadPoolExecutor(STARTERS, "start")  # the event loop waits for no process and no disk
+        self._starting: dict[str, asyncio.Lock] = {}
+        self._sweeps: dict[str, asyncio.Task[bool]] = {}
         self._doorbell_path = os.path.join(folder, "doorbell")
         self._doorbell = self._open_doorbell()
         self._changed: Callable[[str], None] = lambda job_id: None
@@ -64,15 +86,17 @@ class LocalEngine:
             await self._in_starter(self._warm.open)
         except OSError as exc:
             raise Unavailable(f"no process can be started: {exc.strerror or exc}") from exc
-        return Health(f"local, warm, in {self._folder}")
+        how = f"control groups in {self._cgroup_base}" if self._cgroup_base else "no control groups"
+        return Health(f"local, warm, {how}, in {self._folder}")
 
     async def submit(self, job: EngineJob) -> str:
         """See :meth:`Engine.submit`."""
         handle = await self.find(job.job_id)
-        try:
-            await self._in_starter(self._start, handle, job)
-        except OSError as exc:
-            raise CannotStart(f"the job could not be started: {exc.strerror or exc}") from exc
+        async with self._starting.setdefault(handle, asyncio.Lock()):
+            try:
+                await self._in_starter(self._start, handle, job)
+            finally:
+                self._starting.pop(handle, None)  # whoever waits for it has it already
         return handle
 
     async def find(self, job_id: str) -> str:
@@ -80,16 +104,40 @@ class LocalEngine:
         return os.path.join(self._folder, job_id)
 
     async def cancel(self, handle: str, reason: str) -> None:
-        """See :meth:`Engine.cancel`."""
-        raise NotImplementedError
+        """See :meth:`Engine.cancel`.
+
+        Raises:
+            Unavailable: the request could not be written.
+        """
+        starting = self._starting.get(handle)
+        if starting is not None:
+            async with starting:  # else its folder might not be there yet
+                pass
+        try:
+            await asyncio.to_thread(_cancel, handle, reason)
+        except OSError as exc:
+            raise Unavailable(f"the job could not be cancelled: {exc.strerror or exc}") from exc
 
     async def status(self, handles: Sequence[str]) -> dict[str, Status]:
-        """See :meth:`Engine.status`."""
-        return {handle: _read_status(handle) for handle in handles}
+        """See :meth:`Engine.status`. What a lost job has left running is ended before it is told to be gone."""
+        found = {handle: _read_status(handle) for handle in handles}
+        gone = [handle for handle, status in found.items() if status.phase is Phase.GONE]
+        for handle in await self._sweep(gone) if gone else ():
+            found[handle] = dataclasses.replace(found[handle], phase=Phase.RUNNING)
+        return found
+
+    async def _sweep(self, gone: Sequence[str]) -> list[str]:
+        """End what is left of these jobs; return those of which it is not known yet that nothing is left."""
+        new = {os.path.basename(handle): _read_cgroup(handle) for handle in gone if handle not in self._sweeps}
+        if new:
+            task = asyncio.create_task(asyncio.to_thread(sweep_jobs, new))
+            self._sweeps.update((handle, task) for handle in gone if handle not in self._sweeps)
+        await asyncio.wait({self._sweeps[handle] for handle in gone}, timeout=SWEEP_PATIENCE_S)
+        return [handle for handle in gone if handle in self._sweeps and not self._sweeps[handle].done()]
 
     async def output(self, handle: str, stream: str, offset: int, size: int) -> Piece:
         """See :meth:`Engine.output`."""
-        return await asyncio.to_thread(_read_output, os.path.join(handle, stream), offset, size)
+        return Piece(*await asyncio.to_thread(read_spool, os.path.join(handle, stream), offset, size))
 
     async def result(self, handle: str) -> tuple[bool, Any]:
         """See :meth:`Engine.result`."""
@@ -102,6 +150,7 @@ class LocalEngine:
     async def release(self, handle: str) -> None:
         """See :meth:`Engine.release`."""
         await asyncio.to_thread(remove_tree, handle)
+        self._sweeps.pop(handle, None)
 
     def subscribe(self, changed: Callable[[str], None]) -> None:
         """See :meth:`Engine.subscribe`."""
@@ -111,6 +160,8 @@ class LocalEngine:
         """See :meth:`Engine.close`. Running jobs go on."""
         asyncio.get_running_loop().remove_reader(self._doorbell)
         self._doorbell.close()
+        if self._sweeps:
+            await asyncio.wait(set(self._sweeps.values()))
         await self._in_starter(self._warm.close)
         self._starter.shutdown()
 
@@ -118,20 +169,31 @@ class LocalEngine:
         await asyncio.get_running_loop().run_in_executor(self._starter, function, *arguments)
 
     def _start(self, handle: str, job: EngineJob) -> None:
-        # Other users' jobs must be able to reach their working folder: the way is open, the files on it are not.
-        os.mkdir(handle, 0o711 if job.user else 0o700)
+        """Have a job begun. A folder that is there already is one that an earlier start has not come further with.
+
+        Raises:
+            CannotStart, Unavailable: as :meth:`submit`.
+        """
         try:
-            self._write_plan(handle, job)
-            self._warm.start(handle)
-        except OSError:
-            if is_claimed(handle):
+            # Other users' jobs must be able to reach their working folder: the way is open, the files on it are not.
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(handle, 0o711 if job.user else 0o700)
+            if read_claim(handle) is Claim.NONE:
+                self._write_plan(handle, job)
+                self._warm.start(handle)
+        except OSError as exc:
+            if _has_begun(handle):
                 return  # only the answer was lost: its supervisor is at work
+            reason = f"the job could not be started: {exc.strerror or exc}"
+            if isinstance(exc, NoAnswer) or exc.errno in TRANSIENT:
+                raise Unavailable(reason) from exc
             remove_tree(handle)
-            raise
+            raise CannotStart(reason) from exc
 
     def _write_plan(self, handle: str, job: EngineJob) -> None:
         work = os.path.join(handle, WORK)
-        os.mkdir(work, 0o700)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(work, 0o700)
         script = job.script
         if script is None:
             script = os.path.join(handle, SCRIPT)
@@ -140,24 +202,31 @@ class LocalEngine:
             os.chown(work, job.user.uid, job.user.gid)
             if job.script is None:
                 os.chown(script, job.user.uid, job.user.gid)
-        plan = {
+        write_atomically(
+            os.path.join(handle, PLAN), json.dumps(self._build_plan(job, script, work)).encode(), durable=False
+        )
+        _take_room(os.path.join(handle, RESERVE))
+
+    def _build_plan(self, job: EngineJob, script: str, work: str) -> dict[str, Any]:
+        return {
             "job_id": job.job_id,
             "name": job.name,
             "script": script,
             "import_folder": os.path.dirname(script) if job.script else "",
             "arguments": list(job.arguments),
-            "environment": {**job.environment, REPORT_FD: "3"},
+            "environment": {**job.environment, REPORT_FD: "3", JOB_ID: job.job_id},
             "python": job.python,
             "work": work,
             "stdin": job.stdin or os.devnull,
             "user": job.user and {"uid": job.user.uid, "gid": job.user.gid, "groups": job.user.groups},
             "spool_limit": self._max_output,
-            "grace_s": self._grace_s,
+            "grace_s": job.grace_s,
+            "max_runtime_s": job.max_runtime_s,
+            "limits": dataclasses.asdict(job.limits),
+            "cgroup": self._cgroup_base and f"{self._cgroup_base}/{CGROUP_PREFIX}{job.job_id}",
             "descriptors": self._descriptors,
             "doorbell": os.path.join("..", "doorbell"),  # relative: a socket's path has at most 107 bytes
         }
-        write_atomically(os.path.join(handle, PLAN), json.dumps(plan).encode(), durable=False)
-        _take_room(os.path.join(handle, RESERVE))
 
     def _open_doorbell(self) -> socket.socket:
         doorbell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -183,19 +252,55 @@ class LocalEngine:
             self._changed(job_id)
 
 
-def _read_status(handle: str) -> Status:
-    # The claim is asked first: a supervisor writes the exit record before it lets go of it.
-    claimed = is_claimed(handle)
+def _has_begun(handle: str) -> bool:
+    """Whether this job has begun.
+
+    Raises:
+        Unavailable: that cannot be known just now.
+    """
     try:
+        return read_claim(handle) is not Claim.NONE
+    except OSError as exc:
+        raise Unavailable(f"the job's folder cannot be read: {exc.strerror or exc}") from exc
+
+
+def _read_status(handle: str) -> Status:
+    try:
+        # The claim is asked first: a supervisor writes the exit record before it lets go of it.
+        claim = read_claim(handle)
+        if claim is Claim.NONE:
+            return Status(phase=Phase.ABSENT)
         with open(os.path.join(handle, EXIT), "rb") as file:
             record = json.load(file)
     except FileNotFoundError:
-        if not claimed:
-            return Status(phase=Phase.GONE)
-        return Status(phase=Phase.RUNNING, progress=_read_progress(handle))
+        phase = Phase.RUNNING if claim is Claim.HELD else Phase.GONE
+        return Status(phase=phase, progress=_read_progress(handle))
+    except OSError:
+        return Status(phase=Phase.UNKNOWN)
     except ValueError:
         record = {}
     return Status(phase=Phase.ENDED, outcome=_parse_outcome(record), progress=_read_progress(handle))
+
+
+def _cancel(handle: str, reason: str) -> None:
+    """Leave a request in the job's folder, unless it has ended or there is none.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    if not os.path.exists(os.path.join(handle, EXIT)):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            request_cancel(handle, reason)
+
+
+def _read_cgroup(handle: str) -> str:
+    """The path of a lost job's control group; empty if it had none."""
+    try:
+        with open(os.path.join(handle, PLAN), "rb") as file:
+            path = json.load(file)["cgroup"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return path if isinstance(path, str) else ""
 
 
 def _parse_outcome(record: dict[str, Any]) -> Outcome:
@@ -225,16 +330,3 @@ def _read_progress(handle: str) -> tuple[float, float] | None:
     except (OSError, ValueError, TypeError, OverflowError, RecursionError):
         return None
     return progress if all(map(math.isfinite, progress)) else None
-
-
-def _read_output(path: str, offset: int, size: int) -> Piece:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return Piece(max(offset, 0), b"")
-    try:
-        if offset < 0:
-            offset = max(0, os.fstat(descriptor).st_size + offset)
-        return Piece(offset, os.pread(descriptor, size, offset))
-    finally:
-        os.close(descriptor)

@@ -1,24 +1,39 @@
-"""Process trees of Linux: adopt what a job leaves behind, list it, signal it, reap it.
+"""Process trees of Linux: adopt what a job leaves behind, list it, name it, mark it.
 
 Only the standard library, and only what a supervisor needs: it runs where nothing else of headless is installed.
 """
 
 import ctypes
+import functools
 import os
-import signal
 import sys
-import time
-from collections.abc import Callable
+from typing import Any
 
 if sys.platform == "win32":
     raise ImportError("jobs run on POSIX systems only: give --service HOST:PORT of a server")
 
-__all__ = ["become_subreaper", "end_descendants", "list_descendants", "name_process"]
+__all__ = [
+    "JOB_ID",
+    "MARK",
+    "become_subreaper",
+    "list_children",
+    "list_descendants",
+    "mark_process",
+    "name_process",
+    "open_libc",
+]
 
 PR_SET_NAME = 15  # linux/prctl.h
 PR_SET_CHILD_SUBREAPER = 36
-LAST_RESORT_S = 30.0  # KILL is not refused; this bounds the wait for a process stuck in the kernel
-STEP_S = 0.02
+JOB_ID = "HEADLESS_JOB_ID"
+MARK = "-" * 63
+"""The value of ``JOB_ID`` that the warm interpreter is started with: room for a job's id."""
+
+
+@functools.cache
+def open_libc() -> Any:
+    """The C library of this process."""
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def become_subreaper() -> None:
@@ -27,85 +42,50 @@ def become_subreaper() -> None:
     Elsewhere than on Linux this does nothing, and only direct children can be found again.
     """
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        open_libc().prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def name_process(name: str) -> None:
     """Set what ``ps -o comm`` and ``top`` show of this process; 15 bytes of it count."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode()[:15], 0, 0, 0)
+        open_libc().prctl(PR_SET_NAME, name.encode()[:15], 0, 0, 0)
 
 
-def list_descendants() -> list[int]:
-    """The process ids of all living descendants of this process, in no order that counts."""
+def mark_process(job_id: str) -> None:
+    """Have ``/proc/PID/environ`` of this process, and of what it forks, name the job, so that it can be found.
+
+    The file shows the memory that held the environment when the program was started, whatever the process has made
+    of its environment since. So that memory is written to, in the room that :data:`MARK` has kept.
+    """
+    getenv = open_libc().getenv
+    getenv.restype = ctypes.c_void_p
+    address = getenv(JOB_ID.encode())
+    if address and ctypes.string_at(address) == MARK.encode():
+        ctypes.memmove(address, job_id.encode()[: len(MARK)].ljust(len(MARK), b"\0"), len(MARK))
+
+
+def list_children() -> list[int]:
+    """The process ids of this process's own children, quickly; none where the kernel does not tell."""
+    try:
+        with open("/proc/thread-self/children", "rb") as file:
+            return [int(word) for word in file.read().split()]
+    except OSError:
+        return []
+
+
+def list_descendants(*ancestors: int) -> list[int]:
+    """The process ids of all living descendants of these processes, or of this one, in no order that counts."""
     parents: dict[int, list[int]] = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             parents.setdefault(_read_parent(int(entry)), []).append(int(entry))
     found: list[int] = []
-    waiting = [os.getpid()]
+    waiting = list(ancestors) or [os.getpid()]
     while waiting:
-        children = parents.get(waiting.pop(), [])
+        children = parents.pop(waiting.pop(), [])
         found += children
         waiting += children
     return found
-
-
-def end_descendants(linger_s: float, grace_s: float, on_wait: Callable[[float], None]) -> int:
-    """End every descendant of this process: wait for ``linger_s``, then TERM, then after ``grace_s`` KILL.
-
-    Reaps what ends. Afterwards no descendant is left (or, after KILL, one that the kernel itself holds on to).
-
-    Args:
-        linger_s: seconds in which they may end by themselves.
-        grace_s: seconds between TERM and KILL.
-        on_wait: called instead of sleeping, with the seconds to wait at most; drains their output.
-
-    Returns:
-        How many had to be signalled.
-    """
-    if _wait_childless(linger_s, on_wait):
-        return 0
-    signalled = _signal_all(signal.SIGTERM)
-    if not _wait_childless(grace_s, on_wait):
-        deadline = time.monotonic() + LAST_RESORT_S
-        while time.monotonic() < deadline:
-            # Again and again: a fork bomb makes new ones between the listing and the signal.
-            _signal_all(signal.SIGKILL)
-            if _wait_childless(0.1, on_wait):
-                break
-    return signalled
-
-
-def _wait_childless(limit_s: float, on_wait: Callable[[float], None]) -> bool:
-    deadline = time.monotonic() + limit_s
-    while _reap():
-        if time.monotonic() >= deadline:
-            return False
-        on_wait(STEP_S)
-    return True
-
-
-def _reap() -> bool:
-    """Reap all children that have ended; tell whether any is left."""
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        return False
-    return True
-
-
-def _signal_all(number: signal.Signals) -> int:
-    count = 0
-    for pid in list_descendants():
-        try:
-            os.kill(pid, number)
-            os.kill(pid, signal.SIGCONT)  # a stopped process does not see TERM
-            count += 1
-        except (ProcessLookupError, PermissionError):
-            continue
-    return count
 
 
 def _read_parent(pid: int) -> int:

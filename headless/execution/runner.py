@@ -25,6 +25,7 @@ REPORT_FD = 3
 PR_SET_DUMPABLE = 4
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 REASON_LIMIT = 500  # characters
+CPU_NOTICE_S = 5  # between SIGXCPU and KILL
 
 
 class Program:
@@ -43,6 +44,7 @@ class Program:
         self.stdin: str = plan["stdin"]
         self.user: Mapping[str, Any] | None = plan["user"]
         self.descriptors: int = plan["descriptors"]
+        self.limits: Mapping[str, int] = plan["limits"]
 
 
 def become_program(program: Program, stdout: int, stderr: int, report: int, supervisor: int) -> None:
@@ -65,8 +67,7 @@ def become_program(program: Program, stdout: int, stderr: int, report: int, supe
     for target, source in enumerate(sources):
         os.dup2(source, target)
     os.closerange(REPORT_FD + 1, 4096)
-    # The server has raised its own limit; select(2) and the like in a job go by the usual one.
-    resource.setrlimit(resource.RLIMIT_NOFILE, (program.descriptors, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    _set_limits(program.limits, program.descriptors)
     _reset_signals()
     if program.user is not None:
         for descriptor in (1, 2):  # else /dev/stdout and /dev/stderr could not be opened by name
@@ -81,6 +82,36 @@ def become_program(program: Program, stdout: int, stderr: int, report: int, supe
     os.environ.clear()
     os.environ.update(program.environment)
     time.tzset()  # the C library of a warm interpreter has looked at TZ already
+
+
+def _set_limits(limits: Mapping[str, int], descriptors: int) -> None:
+    """Set what the job may use, as far as this process's own limits let it; never a core file.
+
+    Raises:
+        OSError: the kernel takes no such value.
+    """
+    _set_limit(resource.RLIMIT_CORE, 0, 0)
+    # The server has raised its own limit; select(2) and the like in a job go by the usual one.
+    _set_limit(resource.RLIMIT_NOFILE, limits["open_files"] or descriptors, limits["open_files"])
+    for number, value, notice in (
+        (resource.RLIMIT_AS, limits["memory"], 0),
+        (resource.RLIMIT_CPU, limits["cpu_s"], CPU_NOTICE_S),
+        (resource.RLIMIT_NPROC, limits["processes"], 0),
+    ):
+        if value:
+            _set_limit(number, value, value + notice)
+    if limits["nice"]:
+        os.nice(limits["nice"])
+
+
+def _set_limit(number: int, soft: int, hard: int) -> None:
+    """Lower one limit. A hard one of 0 stays as it is, unless the soft one is 0 too."""
+    most = resource.getrlimit(number)[1]
+    if soft and (not hard or (most != resource.RLIM_INFINITY and most < hard)):
+        hard = most
+    if hard != resource.RLIM_INFINITY:
+        soft = min(soft, hard)
+    resource.setrlimit(number, (soft, hard))
 
 
 def _reset_signals() -> None:
@@ -156,7 +187,7 @@ def _report_exception(exc: BaseException) -> NoReturn:
     trace = exc.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
-    send_report({"exception": _describe_exception(exc)})
+    _send_exception(_describe_exception(exc))
     sys.excepthook(type(exc), exc.with_traceback(trace), trace)
     if isinstance(exc, KeyboardInterrupt):
         sys.excepthook = lambda *_: None  # it has been printed; the interpreter cleans up and dies of SIGINT
@@ -173,14 +204,23 @@ def _describe_exception(exc: BaseException) -> str:
     return " ".join(f"{type(exc).__name__}: {text}".split())[:REASON_LIMIT]
 
 
-def send_report(message: dict[str, Any]) -> None:
-    """Write a line to the supervisor; never fails the job."""
-    import json
+def _send_exception(text: str) -> None:
+    """Write the line to the supervisor that tells of an exception; never fails the job.
 
+    Without an import, also of a codec: the job may have no descriptor left for it.
+    """
+    escaped = "".join(_escape(ord(character)) for character in text)
     try:
-        os.write(REPORT_FD, json.dumps(message).encode() + b"\n")
+        os.write(REPORT_FD, f'{{"exception": "{escaped}"}}\n'.encode())
     except OSError:
         return
+
+
+def _escape(number: int) -> str:
+    """A character as JSON has it in ASCII, two surrogates where it needs them (RFC 8259, section 7)."""
+    if number < 0x10000:
+        return f"\\u{number:04x}"
+    return f"\\u{0xD7C0 + (number >> 10):04x}\\u{0xDC00 + (number & 0x3FF):04x}"
 
 
 if __name__ == "__main__":

@@ -3,79 +3,76 @@
 A forked interpreter costs 2 ms where a cold one costs 11 to 18. The process has one thread, has imported little, and
 does nothing else; the job that comes of the fork runs at the bottom of the stack and ends as a program ends.
 
-Requests are one datagram each on a ``SOCK_SEQPACKET`` pair: the job's folder. The answer is the supervisor's process
-id, or ``-`` and the reason.
+Requests are one datagram each on a ``SOCK_SEQPACKET`` pair: the job's folder, and with it the end of a pipe for the
+answer. That comes from the supervisor itself once it has its claim; if the supervisor is gone before, the pipe ends.
 """
 
+import errno
 import gc
 import io
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 
 if sys.platform == "win32":
     raise ImportError("jobs run on POSIX systems only: give --service HOST:PORT of a server")
 
-from headless.execution.processes import name_process
+from headless.execution.processes import JOB_ID, MARK, name_process
 from headless.execution.runner import Program, run_program
-from headless.execution.supervisor import supervise
+from headless.execution.supervisor import CLAIMED, send_answer, supervise
 
-__all__ = ["WarmStart", "main"]
+__all__ = ["NoAnswer", "WarmStart", "main"]
 
 MESSAGE_SIZE = 8192  # a folder's name is at most 4096 bytes (PATH_MAX)
-ANSWER_LIMIT_S = 30.0  # for a fork; more means that something holds the interpreter
+ANSWER_LIMIT_S = 30.0  # for a fork and a claim; more means that something holds the interpreter, or the disk
 END_LIMIT_S = 5.0  # in which it must end once its socket is closed
+TRIES = 2  # of one start
+
+
+class NoAnswer(OSError):
+    """Whether the job was claimed, only its folder can tell. It may be started again."""
 
 
 class WarmStart:
-    """The server's handle on its warm interpreter. Started again when it is gone. Not thread-safe."""
+    """The server's handle on its warm interpreter. Started again when it is gone. May be used by several threads."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         """Args:
         environment: of the interpreter; what jobs see is in their own plans.
         """
-        self._environment = environment
+        self._environment = {**environment, JOB_ID: MARK}
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
 
-    def start(self, folder: str) -> int:
-        """Start the supervisor of the job in ``folder`` and return its process id.
+    def start(self, folder: str) -> None:
+        """Start the supervisor of the job in ``folder``; once this returns the job is claimed.
 
         Raises:
-            OSError: no process could be started. The job has not been claimed.
+            NoAnswer: no process could be started, or it is not known what it did.
+            OSError: the supervisor could not claim the job.
         """
-        for is_last in (False, True):
+        reason = ""
+        for _ in range(TRIES):
             try:
-                return self._ask(folder)
-            except (ConnectionError, EOFError, TimeoutError) as exc:
-                self._kill()
-                if is_last:
-                    raise OSError(f"the warm interpreter does not answer: {exc}") from exc
-        raise AssertionError("unreachable")
-
-    def close(self) -> None:
-        """End the warm interpreter; the supervisors that it started go on."""
-        if self._socket is not None:
-            self._socket.close()
-        if self._process is not None:
-            try:
-                self._process.wait(END_LIMIT_S)
-            except subprocess.TimeoutExpired:
-                self._kill()
-        self._socket = self._process = None
-
-    def _kill(self) -> None:
-        """End an interpreter that does not answer, so that it cannot start later what it was asked for."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        if self._socket is not None:
-            self._socket.close()
-        self._socket = self._process = None
+                answer, channel = self._ask(folder)
+            except OSError as exc:
+                raise NoAnswer(exc.errno, exc.strerror or str(exc)) from exc
+            if answer == CLAIMED:
+                return
+            if answer.startswith("-"):
+                code, _, text = answer[1:].partition(" ")
+                raise OSError(int(code), text)
+            # Whatever may still come of this request: a job is claimed once only, so it may be made again.
+            reason = answer or "its answer is missing"
+            self._drop(channel)
+        raise NoAnswer(f"the warm interpreter does not answer: {reason}")
 
     def open(self) -> socket.socket:
         """Start the interpreter, if it is not up; return the socket to it.
@@ -83,30 +80,79 @@ class WarmStart:
         Raises:
             OSError: no process could be started.
         """
+        with self._lock:
+            return self._open()
+
+    def close(self) -> None:
+        """End the warm interpreter; the supervisors that it started go on."""
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+            if self._process is not None:
+                try:
+                    self._process.wait(END_LIMIT_S)
+                except subprocess.TimeoutExpired:
+                    self._kill()
+            self._socket = self._process = None
+
+    def _open(self) -> socket.socket:
         if self._socket is not None:
             return self._socket
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            self._process = subprocess.Popen(  # our own interpreter and our own line
-                [sys.executable, "-I", "-c", "from headless.execution.warm import main; main()"],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                env=dict(self._environment),
-                start_new_session=True,
-            )
+            try:
+                self._process = subprocess.Popen(  # our own interpreter and our own line
+                    [sys.executable, "-I", "-c", "from headless.execution.warm import main; main()"],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    env=self._environment,
+                    start_new_session=True,
+                )
+            except BaseException:
+                ours.close()
+                raise
         ours.settimeout(ANSWER_LIMIT_S)
         self._socket = ours
         return ours
 
-    def _ask(self, folder: str) -> int:
+    def _drop(self, channel: socket.socket) -> None:
+        """Replace an interpreter that has gone or hangs, unless another thread has done so already."""
+        with self._lock:
+            if self._socket is channel:
+                self._kill()
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = self._process = None
+
+    def _ask(self, folder: str) -> tuple[str, socket.socket]:
+        """Send a request; return the answer, or a word on why there is none, and whom was asked.
+
+        Raises:
+            OSError: no process, no pipe.
+        """
         channel = self.open()
-        channel.send(folder.encode())
-        answer = channel.recv(MESSAGE_SIZE).decode()
-        if not answer:
-            raise EOFError("it has ended")
-        if answer.startswith("-"):
-            raise OSError(answer[1:])
-        return int(answer)
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        try:
+            try:
+                socket.send_fds(channel, [folder.encode()], [writer])
+            except (ConnectionError, TimeoutError) as exc:
+                return exc.strerror or str(exc), channel
+            except OSError as exc:
+                if exc.errno != errno.EBADF:
+                    raise
+                return "it is being replaced", channel
+            finally:
+                os.close(writer)
+            if not select.select([reader], [], [], ANSWER_LIMIT_S)[0]:
+                return "timed out", channel
+            return os.read(reader, MESSAGE_SIZE).decode(errors="replace"), channel
+        finally:
+            os.close(reader)
 
 
 def main() -> None:
@@ -151,20 +197,23 @@ def _renew_streams() -> None:
 
 def _serve(channel: socket.socket) -> Program | None:
     """Fork a supervisor for each request until the socket's end; return in the jobs' processes only."""
-    while folder := channel.recv(MESSAGE_SIZE).decode():
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_SIZE, 1)
+        if not message:
+            return None
+        answer = descriptors[0]
         try:
             pid = os.fork()
         except OSError as exc:
-            channel.send(f"-{exc.strerror}".encode())
+            send_answer(answer, f"-{exc.errno} {exc.strerror}")
             continue
         if pid:
-            channel.send(str(pid).encode())
+            os.close(answer)
             continue
         channel.close()
         os.setsid()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        program = supervise(folder)
+        program = supervise(message.decode(), answer)
         if program is None:
             os._exit(0)
         return program
-    return None

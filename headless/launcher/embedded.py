@@ -57,8 +57,13 @@ def embedded_addresses(environment: Environment) -> list[UnixAddress]:
     return usable
 
 
-def ensure_server(environment: Environment) -> UnixAddress:
+def ensure_server(environment: Environment, limit_s: float = math.inf) -> UnixAddress:
     """Have the embedded server running, and return where it listens.
+
+    Args:
+        environment: whose server it is.
+        limit_s: seconds for each of its waits, if that is less than their own limit. A server that was started and is
+            not ready by then still becomes so.
 
     Raises:
         ConnectionFailed: it could not be started; the message names its log.
@@ -70,16 +75,18 @@ def ensure_server(environment: Environment) -> UnixAddress:
     state = embedded_state(environment)
     for folder in {state, *(os.path.dirname(address.path) for address in addresses)}:
         _make_private(folder)
-    lock = _lock(os.path.join(state, "start.lock"), "another launch is starting the embedded server, and does not end")
+    limit_s = min(limit_s, START_LIMIT_S)
+    lock = _lock(
+        os.path.join(state, "start.lock"), "another launch is starting the embedded server, and does not end", limit_s
+    )
     try:
         for address in addresses:
             if _is_listening(address):
                 return address
         # A server that ends listens no more, and still holds its state folder.
-        os.close(
-            _lock(os.path.join(state, STATE_LOCK), "the embedded server is stopping, and waits for its running jobs")
-        )
-        _start_server(server_command(environment), os.path.join(state, "server.log"), environment.home)
+        reason = "the embedded server is stopping, and waits for its running jobs"
+        os.close(_lock(os.path.join(state, STATE_LOCK), reason, limit_s))
+        _start_server(server_command(environment), os.path.join(state, "server.log"), environment.home, limit_s)
         return addresses[0]
     finally:
         os.close(lock)
@@ -96,10 +103,10 @@ def server_command(environment: Environment) -> list[str]:
 
 def wait_for_end(environment: Environment) -> None:
     """Wait until the embedded server, which was told to stop, is gone; its jobs may take as long as they do."""
-    os.close(_lock(os.path.join(embedded_state(environment), STATE_LOCK), "", limit_s=math.inf))
+    os.close(_lock(os.path.join(embedded_state(environment), STATE_LOCK), "", math.inf))
 
 
-def _lock(path: str, reason: str, limit_s: float = START_LIMIT_S) -> int:
+def _lock(path: str, reason: str, limit_s: float) -> int:
     """Take the lock on a file, within so many seconds; it is held until the returned descriptor is closed.
 
     Raises:
@@ -135,7 +142,7 @@ def _is_listening(address: UnixAddress) -> bool:
         return probe.connect_ex(address.path) == 0
 
 
-def _start_server(command: list[str], log: str, home: str) -> None:
+def _start_server(command: list[str], log: str, home: str, limit_s: float) -> None:
     """Start it in a session of its own and wait until it says that it is ready, or ends.
 
     Its environment does not depend on who happens to need it first: a unit's NOTIFY_SOCKET, say, is not for it.
@@ -150,7 +157,7 @@ def _start_server(command: list[str], log: str, home: str) -> None:
             )  # fmt: skip
         os.close(writer)
         writer = -1
-        if _read_line(reader, time.monotonic() + START_LIMIT_S) != READY:
+        if _read_line(reader, time.monotonic() + limit_s) != READY:
             raise ConnectionFailed(f"the embedded server did not start: see {log}")
     finally:
         os.close(reader)

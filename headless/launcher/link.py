@@ -1,7 +1,8 @@
 """The launcher's calls over a connection: one request at a time, each answered or failed."""
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from headless.errors import (
@@ -26,11 +27,12 @@ from headless.protocol.codec import (
     decode_message,
     encode_message,
 )
-from headless.transport.client import Connection
+from headless.transport.client import PINGS_MISSED, Connection
 
 __all__ = ["Link", "read_text"]
 
 KEEP_ALIVE_S = 0.01  # for what has arrived already
+LONGEST_PING_S = 600.0  # no proxy would wait for longer; whoever says more does not say when it is gone
 
 _ERRORS: dict[int, type[HeadlessError]] = {
     cls.exit_code: cls
@@ -39,11 +41,14 @@ _ERRORS: dict[int, type[HeadlessError]] = {
 
 
 class Link:
-    """A session as the launcher sees it.
+    """A session as the launcher sees it; it may be lost and taken up again.
 
     Attributes:
         certificate: the server's, in DER; ``None`` on a unix socket.
         answer_limit_s: seconds in which every request must be answered.
+        deadline: on the monotonic clock, in seconds: no answer is awaited for longer.
+        reopen: takes the session up again on a new connection, done by a deadline of the monotonic clock; ``None``
+            for a link that nobody can open again.
         max_script: the largest script that the server takes, in bytes; ``None`` before the login, or if it says none.
     """
 
@@ -55,6 +60,8 @@ class Link:
         """
         self.certificate = connection.certificate
         self.max_script: int | None = None
+        self.deadline = math.inf
+        self.reopen: Callable[[float], None] | None = None
         self._connection = connection
         self._talk = talk
         self.answer_limit_s = answer_limit_s
@@ -71,10 +78,11 @@ class Link:
         self._last_id += 1
         self._talk.sent(method, params)
         self._connection.send(encode_message(Request(self._last_id, method, dict(params))))
-        deadline = time.monotonic() + self.answer_limit_s
+        sent_at = time.monotonic()
+        deadline = min(sent_at + self.answer_limit_s, self.deadline)
         text = self._connection.receive(deadline)
         if text is None:
-            raise ConnectionFailed(f"the server did not answer {method} within {self.answer_limit_s:g} s")
+            raise ConnectionFailed(f"the server did not answer {method} within {max(deadline - sent_at, 0):.3g} s")
         message = decode_message(text)
         if isinstance(message, ErrorResponse):
             self._talk.received("error", {"code": message.code, "message": message.message})
@@ -109,6 +117,16 @@ class Link:
         """
         if self._connection.receive(time.monotonic() + KEEP_ALIVE_S) is not None:
             raise ProtocolError("the server sent an answer that nobody has asked for")
+
+    def expect_pings(self, interval_s: Any) -> None:
+        """Take what the server says of how often it pings, in seconds; anything but a number changes nothing."""
+        if isinstance(interval_s, int | float) and 0 < interval_s <= LONGEST_PING_S:
+            self._connection.silence_limit_s = PINGS_MISSED * interval_s
+
+    def adopt(self, other: "Link") -> None:
+        """Go on over the connection of another link, which is not used any more. Ours is closed by now."""
+        self.certificate, self.max_script = other.certificate, other.max_script
+        self._connection, self._last_id = other._connection, other._last_id
 
     def close(self) -> None:
         """Say goodbye. Never raises."""

@@ -7,7 +7,7 @@ from typing import Any
 from headless.config import Environment
 from headless.errors import ParameterError, Refused
 from headless.launcher.link import Link, read_text
-from headless.launcher.settings import LaunchSettings
+from headless.launcher.settings import SessionSettings
 from headless.launcher.talk import Talk
 
 __all__ = ["ask_secret", "check_secret", "explain_refusal", "log_in", "os_user"]
@@ -27,7 +27,7 @@ def os_user() -> str:
         raise ParameterError("this process has no OS user name: give --user NAME") from exc
 
 
-def check_secret(settings: LaunchSettings, environment: Environment) -> bytes | None:
+def check_secret(settings: SessionSettings, environment: Environment) -> bytes | None:
     """Read the secret before anything is connected; ``None`` if it is to be made, or none is needed.
 
     Raises:
@@ -43,7 +43,7 @@ def check_secret(settings: LaunchSettings, environment: Environment) -> bytes | 
     return read_secret(settings.secret, environment.credentials)
 
 
-def log_in(link: Link, settings: LaunchSettings, secret: bytes | None, talk: Talk) -> None:
+def log_in(link: Link, settings: SessionSettings, secret: bytes | None, talk: Talk) -> None:
     """Log in over a fresh link.
 
     Raises:
@@ -58,10 +58,11 @@ def log_in(link: Link, settings: LaunchSettings, secret: bytes | None, talk: Tal
         user = read_text(answer, "user")
     limit = answer.get("max_script")
     link.max_script = limit if isinstance(limit, int) else None
+    link.expect_pings(answer.get("ping_s"))
     talk.info(f"logged in as {user} ({settings.auth_type})")
 
 
-def _challenge(link: Link, user: str, secret: bytes, settings: LaunchSettings) -> dict[str, Any]:
+def _challenge(link: Link, user: str, secret: bytes, settings: SessionSettings) -> dict[str, Any]:
     from headless.protocol.codec import encode_bytes
     from headless.protocol.scram import ClientExchange
 
@@ -78,7 +79,7 @@ def _challenge(link: Link, user: str, secret: bytes, settings: LaunchSettings) -
     return answer
 
 
-def ask_secret(link: Link, settings: LaunchSettings) -> bytes:
+def ask_secret(link: Link, settings: SessionSettings) -> bytes:
     """Ask for the password and hash it with the user's salt; the password goes nowhere. Closes the link.
 
     Without a checked chain the server could be anybody, and could guess the password from the proof of a cheap hash:
@@ -98,7 +99,7 @@ def ask_secret(link: Link, settings: LaunchSettings) -> bytes:
     return hash_password(_read_password(f"Password of {user}: "), salt)
 
 
-def explain_refusal(link: Link, settings: LaunchSettings, secret: bytes) -> str:
+def explain_refusal(link: Link, settings: SessionSettings, secret: bytes) -> str:
     """What to do about a refused secret, as far as can be known: whether it was made with the salt of this user."""
     from headless.launcher.secret import salt_of
 

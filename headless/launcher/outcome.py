@@ -9,7 +9,7 @@ from headless.job import Ending, JobState, Outcome
 from headless.launcher.talk import make_printable
 from headless.protocol.codec import decode_bytes
 
-__all__ = ["build_error", "format_tail", "parse_outcome", "read_job_status"]
+__all__ = ["build_error", "describe_outcome", "format_tail", "parse_outcome", "read_job_status"]
 
 TAIL_LINES = 20
 
@@ -49,7 +49,7 @@ def build_error(outcome: Outcome, job: str) -> HeadlessError | None:
             return OutcomeUnknown(f"{job}: its outcome is unknown: {outcome.reason}")
         case JobState.STOPPED:
             return JobStopped(f"{job} was stopped: {outcome.reason}")
-    return JobFailed(f"{job} failed: {_describe(outcome)}")
+    return JobFailed(f"{job} failed: {describe_outcome(outcome)}")
 
 
 def read_job_status(outcome: Outcome) -> int | None:
@@ -73,7 +73,8 @@ def format_tail(tail: Any) -> str:
     return "\n".join(parts)
 
 
-def _describe(outcome: Outcome) -> str:
+def describe_outcome(outcome: Outcome) -> str:
+    """How the job ended, as a clause for people."""
     extra = f" ({outcome.reason})" if outcome.reason else ""
     match outcome.ending:
         case Ending.SIGNAL:

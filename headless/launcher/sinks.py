@@ -4,8 +4,9 @@ import os
 import sys
 
 from headless.errors import ParameterError
+from headless.launcher.settings import WaitSettings
 
-__all__ = ["Sink", "open_sink"]
+__all__ = ["Sink", "open_sinks"]
 
 FLAGS = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
@@ -19,7 +20,7 @@ class Sink:
     """
 
     def __init__(self, path: str | None) -> None:
-        """Use :func:`open_sink`."""
+        """Use :func:`open_sinks`."""
         self.name = "standard output" if path is None else path
         self.error = ""
         self._path = path
@@ -54,12 +55,19 @@ class Sink:
                 self.error = self.error or exc.strerror or str(exc)
 
 
-def open_sink(path: str, option: str) -> Sink:
-    """Check that a file can be written, without changing it; ``-`` is standard output.
+def open_sinks(settings: WaitSettings) -> list[Sink | None]:
+    """For output and result: check that they can be written, without changing them; ``-`` is standard output.
 
     Raises:
-        ParameterError: it cannot be written, or standard output is closed.
+        ParameterError: one cannot be written, or both are the same.
     """
+    if settings.output is not None and settings.output == settings.result:
+        raise ParameterError(f"--output and --result cannot both go to {settings.output}")
+    wanted = [(settings.output, "--output"), (settings.result, "--result")]
+    return [None if path is None else _open_sink(path, option) for path, option in wanted]
+
+
+def _open_sink(path: str, option: str) -> Sink:
     try:
         if path == "-":
             if sys.stdout is None:  # started with it closed

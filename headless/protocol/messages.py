@@ -96,7 +96,7 @@ class JobUpload:
 class JobStart:
     """Start a job; ``source`` is base 64. Sent twice with the same id, it starts once.
 
-    The times are seconds; -1 leaves them to the module and the server (``JobSpec``).
+    The times are seconds; -1, and an empty ``overlap``, leave it to the module and the server (``JobSpec``).
     """
 
     job_id: str
@@ -106,7 +106,7 @@ class JobStart:
     source: str = ""
     arguments: tuple[str, ...] = ()
     stdin: bool = False
-    overlap: str = "allow"
+    overlap: str = ""
     wait_for: float = -1.0
     start_within: float = -1.0
     max_runtime: float = -1.0
@@ -198,8 +198,15 @@ PARAMETERS: dict[str, type[Parameters]] = {
     "server.stop": Nothing,
 }
 
-_PATTERNS = {"job_id": JOB_ID, "new_id": JOB_ID, "kind": KIND, "overlap": OVERLAP}
-_OPTIONAL_PATTERNS = {"user": USER, "module": NAME, "name": NAME, "state": STATE, "before": JOB_ID}
+_PATTERNS = {"job_id": JOB_ID, "new_id": JOB_ID, "kind": KIND}
+_OPTIONAL_PATTERNS = {
+    "user": USER,
+    "module": NAME,
+    "name": NAME,
+    "state": STATE,
+    "before": JOB_ID,
+    "overlap": OVERLAP,
+}
 _LOWEST = {"stdout": -1, "stderr": -1}  # of the whole numbers that may be negative
 MAX_SECONDS = 1e10
 

@@ -9,7 +9,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable
 
-from headless.errors import ProtocolError
+from headless.errors import ProtocolError, Unavailable
 
 __all__ = ["ClientConnection"]
 
@@ -81,6 +81,7 @@ class ClientConnection:
 
         Raises:
             ProtocolError: it refused the handshake or broke a rule of the RFC. The connection is of no more use.
+            Unavailable: a proxy answered that the server behind it is away.
         """
         self._input += data
         if not self.is_open and not self.is_closed:
@@ -115,7 +116,7 @@ class ClientConnection:
                 " install the same version of headless on both sides"
             )
         if code in ("502", "503", "504"):
-            raise ProtocolError(f"the server is not ready, it answered {status[:60]!r}: try again later")
+            raise Unavailable(f"the server is not ready, it answered {status[:60]!r}: try again later")
         if (version, code) != ("HTTP/1.1", "101"):
             raise ProtocolError(f"{NOT_OURS}: it answered {status[:60]!r}")
         if headers.get("upgrade", "").lower() != "websocket" or "upgrade" not in headers.get("connection", "").lower():

@@ -1,328 +1,353 @@
-"""What may run, what does, and who is told of it: admission, start, and the live view of every job."""
+"""The life of all jobs: accepted, waiting, handed to the engine, followed to the end; whatever dies in between."""
 
 import asyncio
-import dataclasses
 import logging
-import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 
-from headless.engines.base import CannotStart, Engine, EngineJob, OsUser, Phase, Status
+from headless.engines.base import CannotStart, Engine, Phase, Status
 from headless.errors import HeadlessError, ParameterError, Refused, Unavailable
-from headless.job import Ending, JobKind, JobSpec, JobState, Outcome
-from headless.protocol.codec import decode_bytes
-from headless.protocol.messages import JobStart, JobUpload
-from headless.server.journal import Journal, Record
+from headless.job import Ending, JobState, Outcome, Overlap
+from headless.protocol.messages import JobStart
+from headless.server import ledger
+from headless.server.admission import Admission
+from headless.server.chronicle import Chronicle
+from headless.server.line import Line
+from headless.server.live import LiveJob
 from headless.server.login import Account
-from headless.server.modules import Modules
+from headless.server.queue import Queue
+from headless.server.records import Clock, Record, read_clock
 from headless.server.settings import ServerSettings
-from headless.server.surroundings import build_environment, find_closed_folder, find_os_user
 from headless.server.uploads import Uploads
 
 if sys.platform == "win32":
     raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
 
-__all__ = ["Jobs", "LiveJob"]
+__all__ = ["Jobs"]
 
 SWEEP_S = 1.0  # a doorbell may be missed; a killed supervisor rings none
+RETRY_S = 1.0  # between two tries at a journal or an engine that is away
 SETTLE_LIMIT_S = 10.0  # what has not been done by then, the next server does
-LOST_AFTER_S = 5.0  # from the start on: until then its supervisor may not have claimed it yet
+POWER_CUT = "the machine went down while it ran"
 
 log = logging.getLogger("headless.jobs")
 
 
-class LiveJob:
-    """A job as the sessions see it.
-
-    Attributes:
-        record: as accepted; the source is let go of once the job is started.
-        handle: the engine's; empty before the start.
-        state: where it is.
-        outcome: set with the final state.
-        progress: what it last told, done and total.
-        is_told: whether the log has its end.
-        is_rung: whether a look at it is due already.
-    """
-
-    def __init__(self, record: Record) -> None:
-        self.record = record
-        self.handle = ""
-        self.state = JobState.ACCEPTED
-        self.outcome: Outcome | None = None
-        self.progress: tuple[float, float] | None = None
-        self.is_told = False
-        self.is_rung = False
-        self.started_at = time.monotonic()
-        self.accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._watchers: set[asyncio.Event] = set()
-
-    @property
-    def job_id(self) -> str:
-        """The job's id."""
-        return self.record.spec.job_id
-
-    @property
-    def ended_at(self) -> float:
-        """Seconds since 1970 when it ended, as near as is known; decides nothing but how long it is kept."""
-        return self.record.accepted_at + (self.outcome.duration_s if self.outcome else 0.0)
-
-    def watch(self) -> asyncio.Event:
-        """An event that is set whenever there is something new; :meth:`unwatch` it."""
-        event = asyncio.Event()
-        event.set()
-        self._watchers.add(event)
-        return event
-
-    def unwatch(self, event: asyncio.Event) -> None:
-        """End what :meth:`watch` began."""
-        self._watchers.discard(event)
-
-    def wake(self) -> None:
-        """Tell all watchers."""
-        for event in self._watchers:
-            event.set()
-
-
 class Jobs:
-    """All jobs of a server."""
+    """All jobs of a server that have not ended, and the way to those that have."""
 
     def __init__(
-        self, settings: ServerSettings, modules: Modules, journal: Journal, engine: Engine, uploads: Uploads
+        self,
+        settings: ServerSettings,
+        admission: Admission,
+        chronicle: Chronicle,
+        engine: Engine,
+        uploads: Uploads,
     ) -> None:
         self.engine = engine
-        self.modules = modules
+        self.journal = chronicle.journal
+        self.chronicle = chronicle
         self.is_draining = False
-        self._settings = settings
-        self._journal = journal
-        self._uploads = uploads
-        self._jobs: dict[str, LiveJob] = {}
+        self.admission = admission
+        self._max_waiting = settings.max_waiting
+        self.uploads = uploads
+        self._line = Line(settings.max_running, admission.find_max_running)
+        self._queue = Queue(self._line, self._expire)
         self._live: dict[str, LiveJob] = {}
+        self._accepting: dict[str, asyncio.Task[LiveJob]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         engine.subscribe(self._handle_bell)
 
     @property
-    def max_script(self) -> int:
-        """Largest script or code, in bytes."""
-        return self._settings.max_script
+    def running(self) -> int:
+        """How many jobs have begun and not ended."""
+        return self._line.running
 
     @property
-    def running(self) -> int:
-        """How many jobs have not ended."""
-        return len(self._live)
-
-    def check(self, account: Account, kind: JobKind, module: str) -> str:
-        """Whether the account may run such a job; return the module's path, empty for a script or code.
-
-        Raises:
-            Refused: it may not, or there is nobody to run it as.
-            ParameterError: there is no such module.
-        """
-        user, is_owner = account.user, account.is_owner
-        path = ""
-        if kind is JobKind.MODULE:
-            if not (is_owner or user.may_run_module(module)):
-                raise Refused(
-                    f"{user.name} may not run module {module!r}: headless user allow {user.name} --module {module}"
-                )
-            path = self.modules.find(module, lambda name: is_owner or user.may_run_module(name))
-        elif not (is_owner or (user.scripts if kind is JobKind.SCRIPT else user.code)):
-            what = "scripts" if kind is JobKind.SCRIPT else "code"
-            raise Refused(f"{user.name} may not run {what} of its own: headless user allow {user.name} --{kind}")
-        os_user = find_os_user(account, os.geteuid())
-        if os_user is not None and os_user.uid and (closed := find_closed_folder(self._settings.state)):
-            raise Refused(
-                f"other OS users' jobs cannot reach their folders in {self._settings.state}: chmod o+x {closed}"
-            )
-        return path
+    def waiting(self) -> int:
+        """How many jobs wait for another run of their name, or for their turn."""
+        return len(self._queue)
 
     async def start(self, account: Account, message: JobStart, origin: str) -> LiveJob:
-        """Accept a job, and start it. The job is on disk when this returns. A second call with its id does nothing.
+        """Accept a job; it starts when its turn comes. Once this returns the job is on disk.
+
+        A second call with its id, also after its end and by another server, changes nothing and finds the same job.
 
         Args:
             account: who asks.
             message: what for.
-            origin: from where, for the log.
+            origin: from where, for the history.
 
         Raises:
             Unavailable: the server takes no more jobs, or could not write: nothing was started.
-            Refused: as :meth:`check`.
-            ParameterError: as :meth:`check`, or the source is too large.
+            Skipped: another run of its name is in the way.
+            Refused: it is not allowed, or it is another user's id or job.
+            ParameterError: there is no such module, or the source is too large.
         """
-        known = self._jobs.get(message.job_id)
-        if known is not None:
-            if known.record.user != account.user.name:
-                raise Refused(f"job {message.job_id} is another user's")
-            await asyncio.shield(known.accepted)
-            return known
-        if self.is_draining:
-            raise Unavailable("the server is stopping and takes no more jobs")
-        kind = JobKind(message.kind)
-        path = self.check(account, kind, message.module)
-        spec = self._build_spec(message, kind)
-        user = find_os_user(account, os.geteuid())
-        job = LiveJob(Record(spec, account.user.name, user.name if user else "", time.time()))
-        self._jobs[job.job_id] = self._live[job.job_id] = job
-        try:
-            stdin = await self._accept(job)
-        except BaseException as exc:
-            del self._jobs[job.job_id], self._live[job.job_id]
-            job.accepted.set_exception(exc if isinstance(exc, HeadlessError) else Unavailable("the server has a bug"))
-            job.accepted.exception()  # it is raised here; nobody else has to look at it
-            raise
-        job.accepted.set_result(None)
-        log.info("accept job=%s name=%s kind=%s user=%s %s", job.job_id, spec.name, kind, account.user.name, origin)
-        self._spawn(self._submit(job, self._build_engine_job(job.record, path, user, stdin)))
+        task = self._accepting.get(message.job_id)
+        if task is None:
+            # A task of its own: the session may go before the answer has come, the job must not get lost then.
+            task = asyncio.get_running_loop().create_task(self._accept_once(account, message, origin))
+            self._accepting[message.job_id] = task
+        job = await asyncio.shield(task)
+        if job.record.user != account.user.name:
+            raise Refused(f"job {message.job_id} is another user's")
         return job
 
-    def _build_engine_job(self, record: Record, path: str, user: OsUser | None, stdin: str | None) -> EngineJob:
-        spec = record.spec
-        identity = {
-            "HEADLESS_JOB_ID": spec.job_id,
-            "HEADLESS_JOB_NAME": spec.name,
-            "HEADLESS_JOB_USER": record.user,
-        }
-        return EngineJob(
-            job_id=spec.job_id,
-            name=spec.name,
-            script=path or None,
-            source=spec.source,
-            arguments=spec.arguments,
-            environment=build_environment(user, os.geteuid(), self._settings.environment, identity),
-            stdin=stdin,
-            user=user,
-            python=self._settings.python,
-        )
-
-    async def _accept(self, job: LiveJob) -> str | None:
-        """Have a job on disk, its input first; return the input's path."""
-        spec = job.record.spec
+    async def _accept_once(self, account: Account, message: JobStart, origin: str) -> LiveJob:
         try:
-            stdin = await self._uploads.take(job.record.user, spec.job_id) if spec.stdin else None
-            await asyncio.to_thread(self._journal.accept, job.record)
+            return self._live.get(message.job_id) or await self._accept(account, message, origin)
+        except HeadlessError:
+            # What is refused now may have been accepted before, and only the answer was lost.
+            before = await self.journal.read(partial(ledger.find, job_id=message.job_id))
+            if before is None:
+                raise
+            return await self._view(before)
+        finally:
+            del self._accepting[message.job_id]
+
+    async def _accept(self, account: Account, message: JobStart, origin: str) -> LiveJob:
+        if self.is_draining:
+            raise Unavailable("the server is stopping and takes no more jobs")
+        if len(self._queue) >= self._max_waiting:
+            raise Unavailable(f"the server is full: {self._max_waiting} jobs are waiting (max_waiting)")
+        record = await self.admission.admit(account, message, origin)
+        user = record.user
+        if record.spec.stdin:
+            await self._sync_input(record)
+        has_slot = self._line.reserve(user)
+        try:
+            decision = await self.chronicle.accept(record, has_slot=has_slot, sees_all=account.is_owner)
+        except BaseException:
+            if has_slot:
+                self._line.leave(user)
+            raise
+        if not decision.is_new:
+            if has_slot:
+                self._line.leave(user)
+            return await self._view(decision.record)
+        job = LiveJob(decision.record)
+        self._live[job.job_id] = job
+        if decision.record.state is JobState.RUNNING:
+            self._spawn(self._submit(job, decision.record))
+        else:
+            if has_slot:
+                self._line.leave(user)
+            self._wait_turn(job, decision.in_the_way, 0.0)
+            self._dispatch()  # the place that it had taken may be somebody else's now
+        return job
+
+    async def _sync_input(self, record: Record) -> None:
+        try:
+            await self.uploads.sync(record.user, record.job_id)
         except OSError as exc:
-            if spec.stdin:
-                self._uploads.remove(spec.job_id)
-            log.error("not-accepted job=%s user=%s reason=%r", spec.job_id, job.record.user, str(exc))
+            log.error("not-accepted job=%s user=%s reason=%r", record.job_id, record.user, str(exc))
             raise Unavailable(f"the server cannot accept jobs: {exc.strerror}") from exc
-        return stdin
 
-    def check_owner(self, account: Account) -> None:
-        """Let nobody through but the OS user who runs the server, on its own unix socket.
+    def _wait_turn(self, job: LiveJob, in_the_way: Iterable[str], waited_s: float) -> None:
+        """Put a waiting job where it waits: behind others of its name, or in the line for a place."""
+        self._queue.join(job, [other for other in in_the_way if other in self._live], waited_s)
+        self.chronicle.wait(job)
+        if job.record.spec.overlap is Overlap.REPLACE:
+            for other in [self._live[job_id] for job_id in job.blockers]:
+                other.cancel = other.cancel or ledger.describe_replacement(job.record)
+                self._spawn(self._guard(other, self._enforce_cancel))
 
-        Raises:
-            Refused: it is somebody else.
-        """
-        if not account.is_owner:
-            raise Refused("only the OS user who runs the server may do this, over its unix socket")
+    def _dispatch(self) -> None:
+        """Start whoever's turn it is."""
+        while not self.is_draining and (job := self._queue.take()) is not None:
+            self._spawn(self._begin(job))
 
-    async def upload(self, account: Account, message: JobUpload, data: bytes) -> int:
-        """Take a piece of a job's input; return how many bytes of it are there.
-
-        Raises:
-            ParameterError: too large, a gap before it, another user's job, or one that is started already.
-            Refused: the account may run nothing that could read it.
-            Unavailable: it could not be written: nothing was started.
-        """
-        user = account.user
-        if not (account.is_owner or user.modules or user.scripts or user.code):
-            raise Refused(f"{user.name} may run nothing: headless user allow {user.name} ...")
-        if message.job_id in self._jobs:
-            raise ParameterError(f"job {message.job_id} takes no more input")
+    async def _begin(self, job: LiveJob) -> None:
+        """Hand a job to the engine that has waited; the journal knows it before."""
         try:
-            return await self._uploads.write(account.user.name, message.job_id, message.offset, data)
-        except OSError as exc:
-            raise Unavailable(f"the server cannot keep the input: {exc.strerror}") from exc
+            record = await self.chronicle.begin(job)
+        except Unavailable:
+            await asyncio.sleep(RETRY_S)
+            self._queue.put_back(job)
+            if job.cancel:
+                await self._enforce_cancel(job)
+            self._dispatch()
+            return
+        job.keep_waiting()
+        job.record = record.without_source()
+        await self._submit(job, record)
 
-    def discard_uploads(self, account: Account, job_ids: set[str]) -> None:
-        """Remove inputs of a session that has ended before it started their jobs."""
-        self._uploads.discard(account.user.name, job_ids)
+    async def _submit(self, job: LiveJob, record: Record) -> None:
+        """Hand a job to the engine; the journal says already that it may have begun."""
+        if job.cancel:
+            self._end(job, Outcome(ending=Ending.CANCELLED, reason=job.cancel))
+            return
+        stdin = self.uploads.locate(record.user, job.job_id) if record.spec.stdin else None
+        try:
+            engine_job = self.admission.build_engine_job(record, stdin)
+            job.handle = await self._insist(lambda: self.engine.submit(engine_job))
+        except (CannotStart, Refused, ParameterError) as exc:
+            self._end(job, Outcome(ending=Ending.NOT_STARTED, reason=str(exc)))
+            return
+        except Exception as exc:
+            log.exception("bug job=%s", job.job_id)
+            job.handle = await self.engine.find(job.job_id)
+            if (await self._ask(job)).phase is Phase.ABSENT:
+                self._end(job, Outcome(ending=Ending.NOT_STARTED, reason=f"a bug in the server: {exc!r}"))
+                return
+        job.state = JobState.RUNNING
+        self.chronicle.start(job)
+        job.wake()
+        if job.cancel:
+            await self._enforce_cancel(job)
+        await self._refresh(job)
 
-    def find(self, account: Account, job_id: str) -> LiveJob:
-        """A job of this account.
+    async def _insist(self, function: Callable[[], Awaitable[str]]) -> str:
+        """Try until the engine can be reached: what was accepted waits for it."""
+        while True:
+            try:
+                return await function()
+            except Unavailable as exc:
+                log.error("engine-unavailable reason=%r", str(exc))
+                await asyncio.sleep(RETRY_S)
+
+    def __contains__(self, job_id: object) -> bool:
+        """Whether a job of this id lives, or is just being accepted."""
+        return job_id in self._live or job_id in self._accepting
+
+    async def find(self, account: Account, job_id: str) -> LiveJob:
+        """A job of this account, live or ended.
 
         Raises:
             ParameterError: there is none of this id, or it is another user's.
         """
-        job = self._jobs.get(job_id)
+        if (task := self._accepting.get(job_id)) is not None:
+            await asyncio.wait([task])
+        job = self._live.get(job_id)
+        if job is None:
+            record = await self.journal.read(partial(ledger.find, job_id=job_id))
+            job = None if record is None else await self._view(record)
         if job is None or not (account.is_owner or job.record.user == account.user.name):
             raise ParameterError(f"unknown job {job_id}")
         return job
 
+    def find_live(self, job_id: str) -> LiveJob | None:
+        """A job that has not ended, whosever it is."""
+        return self._live.get(job_id)
+
+    async def _view(self, record: Record) -> LiveJob:
+        return self._live.get(record.job_id) or LiveJob(record, await self.engine.find(record.job_id))
+
+    async def cancel(self, account: Account, job_id: str) -> LiveJob:
+        """Ask for a job's end. One that has ended is left alone; the end of one that runs is seen later.
+
+        Raises:
+            ParameterError: unknown, or another user's.
+            Unavailable: the wish could not be written down.
+        """
+        job = await self.find(account, job_id)
+        if job.state.is_final:
+            return job
+        await self.chronicle.cancel(job, account.user.name)
+        await self._enforce_cancel(job)
+        return job
+
+    async def _enforce_cancel(self, job: LiveJob) -> None:
+        if job.state is JobState.WAITING:
+            await self._end_waiting(job, outcome=Outcome(ending=Ending.CANCELLED, reason=job.cancel))
+        elif job.state is JobState.RUNNING:
+            await self.engine.cancel(job.handle, job.cancel)
+        # In between, the submit that is under way looks at it.
+
+    def _expire(self, job: LiveJob) -> None:
+        behind = f", behind job {min(job.blockers)}" if job.blockers else ""
+        outcome = Outcome(ending=Ending.EXPIRED, reason=f"its turn did not come in time{behind}")
+        self._spawn(self._guard(job, partial(self._end_waiting, outcome=outcome)))
+
+    async def _end_waiting(self, job: LiveJob, outcome: Outcome) -> None:
+        """End a job that has not begun; it is over only when the journal says so, lest the next server start it."""
+        if not self._queue.withdraw(job):
+            return
+        ended_at = time.time()
+        while not await self.chronicle.end(job, outcome, ended_at):
+            await asyncio.sleep(RETRY_S)
+        job.end(outcome, ended_at)
+        self._leave(job)
+
+    def _end(self, job: LiveJob, outcome: Outcome) -> None:
+        """Take the outcome of a job that was handed to the engine: its files say the same to the next server."""
+        job.end(outcome, time.time())
+        self._line.leave(job.record.user)
+        self._spawn(self._record_end(job, outcome))
+
+    async def _record_end(self, job: LiveJob, outcome: Outcome) -> None:
+        while not await self.chronicle.end(job, outcome, job.record.ended_at or time.time()):
+            await asyncio.sleep(RETRY_S)
+        self._leave(job)
+
+    def _leave(self, job: LiveJob) -> None:
+        """Nothing of a job is live any more: those behind it move up."""
+        self._live.pop(job.job_id, None)
+        if job.record.spec.stdin:
+            self._spawn(asyncio.to_thread(self.uploads.remove, job.record.user, job.job_id))
+        self._queue.release(job)
+        self._dispatch()
+
     async def recover(self) -> None:
-        """Take up what an earlier server left: running jobs are followed again, old ones are forgotten."""
-        horizon = time.time() - self._settings.keep_days * 86400
-        for record in self._journal.load():
-            job = LiveJob(_without_source(record))
-            job.accepted.set_result(None)
-            job.is_told = self._journal.is_told(job.job_id)
-            job.started_at -= LOST_AFTER_S
-            self._jobs[job.job_id] = self._live[job.job_id] = job
+        """Take up what an earlier server left: what runs is followed, what waits, waits; what has ended is told."""
+        clock = read_clock()
+        jobs = [(record, LiveJob(record)) for record in await self.journal.read(ledger.load_live)]
+        self._live |= {job.job_id: job for _, job in jobs}
+        await self._recover_begun([pair for pair in jobs if pair[0].state is JobState.RUNNING], clock)
+        before: dict[str, list[str]] = {}
+        for record, job in jobs:
+            others = before.setdefault(record.spec.name, [])
+            if record.state is JobState.WAITING:
+                is_alone = record.spec.overlap in (Overlap.ALLOW, Overlap.SKIP)
+                self._wait_turn(job, () if is_alone else others, record.waited_s(clock))
+                if job.cancel:
+                    await self._guard(job, self._enforce_cancel)
+            others.append(record.job_id)
+        self._dispatch()
+
+    async def _recover_begun(self, jobs: list[tuple[Record, LiveJob]], clock: Clock) -> None:
+        """Find out what became of jobs that were handed to the engine, or were about to be."""
+        for record, job in jobs:
+            self._line.occupy(record.user)
             job.handle = await self.engine.find(job.job_id)
-            job.state = JobState.RUNNING
-            await self._guard(job, self._refresh)
-            if job.state.is_final and job.ended_at < horizon:
-                await self._guard(job, self._forget)
-        self._uploads.remove_all_but(self._live)
+        found = await self.engine.status([job.handle for _, job in jobs])
+        for record, job in jobs:
+            status = found[job.handle]
+            if status.phase is not Phase.ABSENT:
+                job.state = JobState.RUNNING
+                if job.cancel:
+                    await self._guard(job, self._enforce_cancel)
+                self._take_status(job, status)
+            elif record.boot_id == clock.boot_id:
+                # Nothing of it was begun, and nothing will be but by this: the claim sees to that.
+                self._spawn(self._submit(job, record))
+            else:
+                # A power cut takes the newest files with it: whether it had begun, nobody knows.
+                self._end(job, Outcome(ending=Ending.LOST, reason=POWER_CUT))
 
     async def settle(self) -> None:
-        """Finish what has been begun for single jobs; at the server's end."""
+        """Wait for what is being done, but not for jobs; to be called when no session is left."""
         deadline = time.monotonic() + SETTLE_LIMIT_S
         while self._tasks and (left_s := deadline - time.monotonic()) > 0:
             await asyncio.wait(self._tasks, timeout=left_s)
 
     async def sweep(self) -> None:
-        """Look at all live jobs every second, and forget old ones every hour. Runs until it is cancelled."""
-        next_cleaning = time.monotonic() + 3600
+        """Look at all running jobs every second, until it is cancelled."""
         while True:
             await asyncio.sleep(SWEEP_S)
-            for job in list(self._live.values()):
-                await self._guard(job, self._refresh)
-            if time.monotonic() > next_cleaning:
-                next_cleaning += 3600
-                horizon = time.time() - self._settings.keep_days * 86400
-                for job in [job for job in self._jobs.values() if job.state.is_final]:
-                    if job.ended_at < horizon:
-                        await self._guard(job, self._forget)
-
-    async def _guard(self, job: LiveJob, function: Callable[[LiveJob], Awaitable[None]]) -> None:
-        """What goes wrong with one job must not touch the others."""
-        try:
-            await function(job)
-        except Exception:
-            log.exception("bug job=%s", job.job_id)
-
-    def _build_spec(self, message: JobStart, kind: JobKind) -> JobSpec:
-        source = decode_bytes(message.source)
-        if len(source) > self._settings.max_script:
-            raise ParameterError(
-                f"the {kind} has {len(source)} bytes, the server takes at most {self._settings.max_script} (max_script)"
-            )
-        return JobSpec(
-            job_id=message.job_id,
-            kind=kind,
-            name=message.name or message.module or str(kind),
-            module=message.module,
-            source=source,
-            arguments=message.arguments,
-            stdin=message.stdin,
-        )
-
-    async def _submit(self, job: LiveJob, engine_job: EngineJob) -> None:
-        try:
-            job.handle = await self.engine.submit(engine_job)
-        except CannotStart as exc:
-            self._end(job, Outcome(ending=Ending.NOT_STARTED, reason=str(exc)))
-            return
-        except Exception:
-            # Whether it runs, only its supervisor's files can tell: the sweep looks at them.
-            log.exception("bug job=%s", job.job_id)
-            job.handle = await self.engine.find(job.job_id)
-        job.started_at = time.monotonic()
-        job.state = JobState.RUNNING
-        job.record = _without_source(job.record)
-        log.info("start job=%s name=%s user=%s", job.job_id, job.record.spec.name, job.record.user)
-        await self._refresh(job)
+            jobs = {job.handle: job for job in self._live.values() if job.state is JobState.RUNNING}
+            if not jobs:
+                continue
+            try:
+                found = await self.engine.status(list(jobs))
+            except Exception:
+                log.exception("bug in the engine")
+                continue
+            for handle, status in found.items():
+                self._take_status(jobs[handle], status)
 
     def _handle_bell(self, job_id: str) -> None:
         job = self._live.get(job_id)
@@ -335,50 +360,31 @@ class Jobs:
         await self._refresh(job)
 
     async def _refresh(self, job: LiveJob) -> None:
-        """Ask the engine, and tell the watchers."""
+        if job.state is JobState.RUNNING:
+            self._take_status(job, await self._ask(job))
+
+    async def _ask(self, job: LiveJob) -> Status:
+        return (await self.engine.status([job.handle]))[job.handle]
+
+    def _take_status(self, job: LiveJob, status: Status) -> None:
+        """Act on what the engine says, and tell the watchers."""
         if job.state is not JobState.RUNNING:
-            return
-        status: Status = (await self.engine.status([job.handle]))[job.handle]
-        if job.state is not JobState.RUNNING:
-            return  # another refresh was faster
+            return  # another look was faster
         job.progress = status.progress or job.progress
         if status.outcome is not None:
             self._end(job, status.outcome)
-        elif status.phase is Phase.GONE and time.monotonic() - job.started_at > LOST_AFTER_S:
+        elif status.phase is Phase.GONE:
             self._end(job, Outcome(ending=Ending.LOST, reason="its supervisor is gone and left no outcome"))
         job.wake()
 
-    def _end(self, job: LiveJob, outcome: Outcome) -> None:
-        job.outcome, job.state = outcome, outcome.state
-        self._live.pop(job.job_id, None)
-        if not job.is_told:
-            job.is_told = True
-            code = "" if outcome.code is None else outcome.code
-            log.info(
-                "end job=%s name=%s user=%s state=%s ending=%s code=%s duration_s=%.3f reason=%r",
-                job.job_id, job.record.spec.name, job.record.user, job.state, outcome.ending, code,
-                outcome.duration_s, outcome.reason,
-            )  # fmt: skip
-            self._spawn(self._guard(job, self._tidy))
-        job.wake()
-
-    async def _tidy(self, job: LiveJob) -> None:
-        """After the end: the input may go, and no later server tells of it again."""
-        await asyncio.to_thread(self._uploads.remove, job.job_id)
-        await asyncio.to_thread(self._journal.mark_told, job.job_id)
-
-    async def _forget(self, job: LiveJob) -> None:
-        await self.engine.release(job.handle)
-        self._uploads.remove(job.job_id)
-        self._journal.remove(job.job_id)
-        del self._jobs[job.job_id]
+    async def _guard(self, job: LiveJob, function: Callable[[LiveJob], Awaitable[None]]) -> None:
+        """What goes wrong with one job must not touch the others."""
+        try:
+            await function(job)
+        except Exception:
+            log.exception("bug job=%s", job.job_id)
 
     def _spawn(self, coroutine: "asyncio._CoroutineLike[None]") -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _without_source(record: Record) -> Record:
-    """It is on disk; in memory, two weeks of scripts would only cost."""
-    return dataclasses.replace(record, spec=dataclasses.replace(record.spec, source=b"", arguments=()))

@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from headless.errors import ParameterError, Unavailable
-from headless.server.schema import upgrade_schema
+from headless.server.schema import VERSION, upgrade_schema
 
 __all__ = ["FILE", "Journal", "check_url"]
 
@@ -51,7 +51,7 @@ class Journal:
         self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(READERS, "journal-read")
         self._writer = threading.Thread(target=self._run_writer, name="journal-write", daemon=True)
-        self._lock: Connection | None = None
+        self._connection: Connection | None = None  # the writer's; on PostgreSQL it holds the lock
 
     @classmethod
     def open(cls, url: str, state: str) -> "Journal":
@@ -74,10 +74,10 @@ class Journal:
         try:
             journal._prepare()
         except ParameterError as exc:
-            journal._engine.dispose()
+            journal._release()
             raise ParameterError(f"journal {shown}: {exc}") from exc
         except SQLAlchemyError as exc:
-            journal._engine.dispose()
+            journal._release()
             raise ParameterError(f"journal {shown} is of no use: {_explain(exc)}") from exc
         journal._writer.start()
         return journal
@@ -109,21 +109,38 @@ class Journal:
         self._work.put(None)
         await asyncio.to_thread(self._writer.join)
         self._readers.shutdown()
-        if self._lock is not None:
-            self._lock.close()
-        self._engine.dispose()
+        self._release()
 
     def _prepare(self) -> None:
-        with self._engine.begin() as connection:
+        if self._engine.dialect.name == "sqlite" and not os.path.lexists(self._path):
+            os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        connection = self._connect()
+        with connection.begin():
             before = upgrade_schema(connection)
-        if before:
-            log.debug("journal version=%d", before)
-        if self._engine.dialect.name == "postgresql":
-            self._lock = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            if not self._lock.execute(sqlalchemy.text(f"select pg_try_advisory_lock({ADVISORY_LOCK})")).scalar_one():
-                raise ParameterError("it is in use by another server")
-        else:
-            os.chmod(self._path, 0o600)
+        if before not in (0, VERSION):
+            log.info("journal-migrated from=%d to=%d", before, VERSION)
+
+    def _connect(self) -> Connection:
+        """The writer's connection, made anew after a failure; nobody else writes while it lives.
+
+        Raises:
+            ParameterError: another server writes this journal.
+            SQLAlchemyError: the database cannot be reached.
+        """
+        if self._connection is None:
+            self._connection = self._engine.connect()
+            if self._engine.dialect.name == "postgresql":
+                with self._connection.begin():
+                    ask = sqlalchemy.text(f"select pg_try_advisory_lock({ADVISORY_LOCK})")
+                    if not self._connection.execute(ask).scalar_one():
+                        raise ParameterError("it is in use by another server")
+        return self._connection
+
+    def _release(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+        self._engine.dispose()
 
     def _read(self, function: Callable[[Connection], Result]) -> Result:
         try:
@@ -135,7 +152,7 @@ class Journal:
     def _run_writer(self) -> None:
         work = self._work.get()
         while work is not None:
-            batch = []
+            batch: list[_Work] = []
             while work is not None and len(batch) < BATCH:
                 batch.append(work)
                 if self._work.empty():
@@ -150,10 +167,12 @@ class Journal:
         """Run all in one transaction; the result, or the exception, of each."""
         results: list[Any] = []
         try:
-            with self._engine.begin() as connection:
+            connection = self._connect()
+            with connection.begin():
                 for function in functions:
                     results.append(_run_savepoint(connection, function))
-        except SQLAlchemyError as exc:
+        except (SQLAlchemyError, ParameterError) as exc:
+            self._release()
             reason = _explain(exc)
             log.error("journal-write-failed reason=%r", reason)
             return [Unavailable(f"the server cannot write its journal: {reason}") for _ in functions]
@@ -242,7 +261,7 @@ def _check_file_system(state: str) -> None:
         )
 
 
-def _explain(error: SQLAlchemyError) -> str:
+def _explain(error: Exception) -> str:
     """The driver's own words, on one line."""
     original = error.orig if isinstance(error, DBAPIError) else error
     text = " ".join(str(original).split()) or type(original).__name__

@@ -25,8 +25,6 @@ __all__ = ["VERSION", "jobs", "names", "notices", "upgrade_schema"]
 
 metadata = MetaData()
 _Key = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows by itself in an INTEGER only
-LIVE = ("waiting", "running")
-
 version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
 
 jobs = Table(
@@ -62,9 +60,7 @@ jobs = Table(
     Column("duration_s", Float),
     Column("dropped", Text, nullable=False),  # JSON, bytes by stream
 )
-Index(
-    "jobs_live", jobs.c.name, sqlite_where=jobs.c.state.in_(LIVE), postgresql_where=jobs.c.state.in_(LIVE)
-)  # what overlap is decided by; as small as the number of jobs that are alive
+Index("jobs_state", jobs.c.state, jobs.c.name)  # what overlap is decided by
 Index("jobs_name", jobs.c.name, jobs.c.seq)
 Index("jobs_user", jobs.c.user, jobs.c.seq)
 Index("jobs_ended", jobs.c.ended_at)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import math
 import os
 import resource
 import secrets
@@ -15,10 +16,14 @@ from typing import Any
 
 import headless
 from headless.engines.local import LocalEngine
-from headless.errors import ParameterError
+from headless.errors import ParameterError, Unavailable
 from headless.execution.files import write_atomically
 from headless.protocol.binding import compute_end_point, format_fingerprint
+from headless.server.admission import Admission
+from headless.server.audit import AuditAction, AuditLog
 from headless.server.certificate import ensure_certificate, read_leaf, read_subjects
+from headless.server.chronicle import Chronicle
+from headless.server.history import forget_old
 from headless.server.hooks.actions import HOOKS, ActionKind
 from headless.server.jobs import Jobs
 from headless.server.journal import Journal
@@ -27,6 +32,7 @@ from headless.server.modules import Modules
 from headless.server.notify import FIRST_FD, Notifier
 from headless.server.sessions import ServerSession
 from headless.server.settings import ServerSettings, parse_listen
+from headless.server.state import lock_state, prepare_state
 from headless.server.throttle import Throttle
 from headless.server.uploads import Uploads
 from headless.server.users import UserStore
@@ -46,68 +52,14 @@ from headless.transport.tls import build_server_context
 if sys.platform == "win32":
     raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
 
-import fcntl
 import socket
 import ssl
 
-__all__ = ["Service", "lock_state", "prepare_state", "run_service"]
+__all__ = ["Service", "run_service"]
 
-FOLDERS = ("journal", "jobs", "uploads")
 TELL_LIMIT_S = 10.0  # in which sessions must take the news of their jobs when the server ends
 
 log = logging.getLogger("headless.server")
-
-
-def prepare_state(state: str) -> None:
-    """Make the state folder and what belongs in it.
-
-    Raises:
-        ParameterError: it cannot be made or written.
-    """
-    # As root, jobs of other users must be able to reach their working folders: the way is open, the files are not.
-    mode = 0o711 if os.geteuid() == 0 else 0o700
-    try:
-        os.makedirs(os.path.dirname(state), exist_ok=True)
-        _make_folder(state, mode)
-        _check_state(state)
-        for name in FOLDERS:
-            _make_folder(os.path.join(state, name), mode)
-    except OSError as exc:
-        raise ParameterError(f"state folder {state} is of no use: {exc.strerror}") from exc
-
-
-def _make_folder(path: str, mode: int) -> None:
-    if not os.path.isdir(path):
-        os.mkdir(path, 0o700)
-        os.chmod(path, mode)  # whatever the umask is
-
-
-def _check_state(state: str) -> None:
-    """Refuse a folder that is not ours alone, before anything is written to it."""
-    status = os.stat(state)
-    if status.st_uid != os.geteuid():
-        raise ParameterError(
-            f"state folder {state} belongs to user {status.st_uid}: run this as that user or choose another folder"
-        )
-    if status.st_mode & 0o022:
-        raise ParameterError(f"state folder {state} can be written by others: chmod go-w {state}")
-    if not os.access(state, os.W_OK | os.X_OK):
-        raise ParameterError(f"state folder {state} cannot be written")
-
-
-def lock_state(state: str) -> int:
-    """Take the state folder for this process, as long as the returned descriptor is open.
-
-    Raises:
-        ParameterError: another server has it.
-    """
-    lock = os.open(os.path.join(state, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        os.close(lock)
-        raise ParameterError(f"state folder {state} is in use by another server") from exc
-    return lock
 
 
 class Service:
@@ -134,12 +86,14 @@ class Service:
             os.path.join(state, "jobs"),
             {"PATH": os.defpath, "LANG": "C.UTF-8"},
             max_output=settings.max_output,
-            grace_s=settings.grace,
             descriptors=job_descriptors,
         )
-        uploads = Uploads(os.path.join(state, "uploads"), settings.max_stdin)
-        journal = Journal(os.path.join(state, "journal"))
-        self._jobs = Jobs(settings, Modules(folders), journal, self._engine, uploads)
+        self._uploads = Uploads(os.path.join(state, "uploads"), settings.max_stdin)
+        self._journal = Journal.open(settings.journal, state)
+        self._admission = Admission(settings, Modules(folders), self._users)
+        self._audit = AuditLog(state)
+        chronicle = Chronicle(self._journal, self._audit)
+        self._jobs = Jobs(settings, self._admission, chronicle, self._engine, self._uploads)
         self._door = Door(self._users, _read_mock_key(state), Throttle(time.monotonic))
         self._binding: bytes | None = None
 
@@ -161,12 +115,15 @@ class Service:
             servers = await self._start(descriptors, unix_sockets)
             sweep = loop.create_task(self._jobs.sweep())
             idle = loop.create_task(self._watch_idle())
+            tidy = loop.create_task(self._tidy())
             for address in self._addresses:
                 log.info("listening address=%s", address)
+            self._audit.record(AuditAction.SERVER_START, version=headless.__version__, pid=os.getpid())
             self._notifier.ready(f"listening on {', '.join(self._addresses)}")
             await self._stop.wait()
             self._jobs.is_draining = True
             idle.cancel()
+            tidy.cancel()
             for server in servers:
                 close_quietly(server)
             # Their names go before the jobs have ended: whoever starts another server there meanwhile keeps his.
@@ -177,6 +134,9 @@ class Service:
             await wait_closed(server)
         await self._jobs.settle()
         await self._engine.close()
+        await self._journal.close()
+        self._audit.record(AuditAction.SERVER_STOP, pid=os.getpid(), running=self._jobs.running)
+        await self._audit.close()
         log.info("stopped")
 
     async def _start(self, descriptors: int, unix_sockets: contextlib.ExitStack) -> list[Server]:
@@ -185,7 +145,10 @@ class Service:
         self._addresses = [listener.name for listener in listeners]
         await self._engine.check()
         await self._jobs.recover()
-        return [await listen(listener, self._handle, self._settings.login_timeout) for listener in listeners]
+        return [await self._listen(listener) for listener in listeners]
+
+    async def _listen(self, listener: Listener) -> Server:
+        return await listen(listener, self._handle, self._settings.login_timeout, self._settings.ping_interval)
 
     async def _drain(self) -> None:
         """Wait until all jobs have ended and all sessions know; a second signal ends the waiting, not the jobs."""
@@ -193,7 +156,9 @@ class Service:
         stop: asyncio.Future[Any] = asyncio.ensure_future(self._stop.wait())
         log.info("draining running=%d", self._jobs.running)
         self._notifier.stopping(f"waiting for {self._jobs.running} running jobs")
-        while self._jobs.running and not stop.done():
+        limit = self._settings.drain
+        until = time.monotonic() + (math.inf if limit < 0 else limit)
+        while self._jobs.running and not stop.done() and time.monotonic() < until:
             await asyncio.wait([stop], timeout=0.1)
         if self._jobs.running:
             log.warning("leaving running=%d: the jobs go on, the next server finds them", self._jobs.running)
@@ -225,6 +190,8 @@ class Service:
                 self._jobs,
                 self._control,
                 lambda: self._strangers.pop(channel, None),
+                self._settings.ping_interval,
+                self._audit,
             )
             self._sessions[session] = channel
             # A message holds a script in base 64, its arguments, and little else.
@@ -256,6 +223,7 @@ class Service:
             "uptime_s": round(time.monotonic() - self._started, 3),
             "sessions": len(self._sessions),
             "running": self._jobs.running,
+            "waiting": self._jobs.waiting,
             "listen": self._addresses,
             "state": self._settings.state,
         }
@@ -270,15 +238,27 @@ class Service:
         except (ParameterError, OSError) as exc:
             log.error("reload-failed reason=%r: the users from before still hold", str(exc))
         else:
-            log.info("reload users=%d modules=%d", count, len(self._jobs.modules.list_names()))
+            log.info("reload users=%d modules=%d", count, len(self._admission.modules.list_names()))
         self._notifier.ready("reloaded")
+
+    async def _tidy(self) -> None:
+        """Forget what is old, once an hour."""
+        while True:
+            try:
+                await forget_old(self._engine, self._journal, self._settings.keep_days, self._settings.keep_jobs)
+                self._uploads.remove_old(self._jobs)
+            except Unavailable as exc:
+                log.error("not-tidied reason=%r", str(exc))
+            except Exception:
+                log.exception("bug")
+            await asyncio.sleep(3600)
 
     async def _watch_idle(self) -> None:
         """For an embedded server: end after some time without session and job."""
         limit = self._settings.idle_exit
         while limit:
             await asyncio.sleep(min(limit, 5.0) / 2)
-            if self._sessions or self._jobs.running:
+            if self._sessions or self._jobs.running or self._jobs.waiting:
                 self._idle_since = time.monotonic()
             elif time.monotonic() - self._idle_since >= limit:
                 log.info("idle: nothing to do for %g s", limit)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import headless
-from headless.errors import ConnectionFailed, HeadlessError, ParameterError, ProtocolError, Refused
+from headless.errors import ConnectionFailed, HeadlessError, ParameterError, ProtocolError, Refused, Unavailable
 from headless.job import JobKind
 from headless.protocol.codec import (
     INTERNAL_ERROR,
@@ -22,6 +22,10 @@ from headless.protocol.codec import (
 )
 from headless.protocol.messages import (
     JobCheck,
+    JobList,
+    JobNamed,
+    JobPrune,
+    JobRerun,
     JobStart,
     JobUpload,
     JobWatch,
@@ -33,7 +37,10 @@ from headless.protocol.messages import (
     parse_parameters,
 )
 from headless.protocol.session import LOGIN_METHODS, Session, SessionState
-from headless.server.jobs import Jobs, LiveJob
+from headless.server.audit import AuditAction, AuditLog
+from headless.server.history import History
+from headless.server.jobs import Jobs
+from headless.server.live import LiveJob
 from headless.server.login import Account, Door, Login, Peer
 from headless.server.watch import follow_job
 from headless.transport.server import Channel
@@ -61,6 +68,8 @@ class ServerSession:
         jobs: Jobs,
         control: Callable[[str], Any],
         on_login: Callable[[], object],
+        ping_s: float,
+        audit: AuditLog,
     ) -> None:
         """Args:
         channel: the connection.
@@ -69,18 +78,23 @@ class ServerSession:
         jobs: of this server.
         control: ``control("status")`` and ``control("stop")``, for the owner.
         on_login: called once somebody is logged in.
+        ping_s: how often the channel is pinged, in seconds.
+        audit: is told who comes in, and who does not.
         """
         self.session_id = secrets.token_hex(4)
         self.account: Account | None = None
         self._channel = channel
         self._peer = peer
         self._jobs = jobs
+        self._history = History(jobs)
+        self._ping_s = ping_s
+        self._audit = audit
         self._control = control
         self._on_login = on_login
         self._session = Session()
         self._door = door
         self._login = Login(door, peer)
-        self._uploads: set[str] = set()
+        self._upload = ""
         self._max_message = 0
         self._found: LiveJob | None = None
         self._watches: set[asyncio.Task[None]] = set()
@@ -104,8 +118,6 @@ class ServerSession:
         finally:
             for task in self._watches:
                 task.cancel()
-            if self.account is not None:
-                self._jobs.discard_uploads(self.account, self._uploads)
 
     async def finish_watches(self) -> None:
         """Wait until this session has been told of all jobs that it follows."""
@@ -148,6 +160,9 @@ class ServerSession:
 
     async def _answer_error(self, request: Request | None, exc: HeadlessError) -> None:
         if request is not None and request.method in LOGIN_METHODS:
+            self._audit.record(
+                AuditAction.REFUSED_LOGIN, user=self._login.attempted, origin=self._peer.source, reason=str(exc)
+            )
             log.warning(
                 "refused session=%s from=%s user=%r method=%s reason=%r",
                 self.session_id, self._peer.source, self._login.attempted, request.method, str(exc),
@@ -171,7 +186,8 @@ class ServerSession:
         return {
             "server": f"headless/{headless.__version__}",
             "python": platform.python_version(),
-            "max_script": self._jobs.max_script,
+            "max_script": self._jobs.admission.max_script,
+            "ping_s": self._ping_s,
         }
 
     def _enter(self, account: Account) -> None:
@@ -179,6 +195,7 @@ class ServerSession:
         # Before the answer goes out: a launcher's next message may be there before we look again.
         self._channel.allow_messages(self._max_message)
         self._on_login()
+        self._audit.record(AuditAction.LOGIN, user=account.user.name, auth=account.auth, origin=self._peer.source)
         log.info(
             "login session=%s user=%s auth=%s from=%s owner=%s",
             self.session_id, account.user.name, account.auth, self._peer.source, str(account.is_owner).lower(),
@@ -217,33 +234,56 @@ class ServerSession:
         return {**result, **self._describe_server()}
 
     async def _job_check(self, message: JobCheck) -> dict[str, Any]:
-        self._jobs.check(self._who, JobKind(message.kind), message.module)
+        self._jobs.admission.check(self._who, JobKind(message.kind), message.module)
         return {"allowed": True}
 
     async def _job_upload(self, message: JobUpload) -> dict[str, Any]:
-        if self._uploads - {message.job_id}:
+        account = self._who
+        self._jobs.admission.check_any(account)
+        if message.job_id in self._jobs:
+            raise ParameterError(f"job {message.job_id} takes no more input")
+        if self._upload not in ("", message.job_id):
             raise ParameterError("start the job of the input before this one first")  # else max_stdin limits nothing
-        self._uploads.add(message.job_id)
-        return {"size": await self._jobs.upload(self._who, message, decode_bytes(message.data))}
+        self._upload = message.job_id
+        data = decode_bytes(message.data)
+        try:
+            return {"size": await self._jobs.uploads.write(account.user.name, message.job_id, message.offset, data)}
+        except OSError as exc:
+            raise Unavailable(f"the server cannot keep the input: {exc.strerror}") from exc
 
     async def _job_start(self, message: JobStart) -> dict[str, Any]:
-        origin = f"session={self.session_id} from={self._peer.source}"
-        job = await self._jobs.start(self._who, message, origin)
-        self._uploads.discard(message.job_id)
-        return {"job_id": job.job_id, "state": job.state}
+        job = await self._jobs.start(self._who, message, self._peer.source)
+        self._upload = ""
+        return _name_job(job)
 
     async def _job_watch(self, message: JobWatch) -> dict[str, Any]:
-        job = self._jobs.find(self._who, message.job_id)
+        job = await self._jobs.find(self._who, message.job_id)
         if len(self._watches) >= MAX_WATCHES:
             raise ParameterError(f"a session follows at most {MAX_WATCHES} jobs at a time")
         self._found = job
-        return {"job_id": job.job_id, "state": job.state}
+        return _name_job(job)
+
+    async def _job_list(self, message: JobList) -> dict[str, Any]:
+        return await self._history.list(self._who, message)
+
+    async def _job_show(self, message: JobNamed) -> dict[str, Any]:
+        return await self._history.show(self._who, message.job_id)
+
+    async def _job_cancel(self, message: JobNamed) -> dict[str, Any]:
+        return _name_job(await self._jobs.cancel(self._who, message.job_id))
+
+    async def _job_rerun(self, message: JobRerun) -> dict[str, Any]:
+        return _name_job(await self._history.rerun(self._who, message, self._peer.source))
+
+    async def _job_prune(self, message: JobPrune) -> dict[str, Any]:
+        return {"removed": await self._history.prune(self._who, message)}
 
     async def _server_status(self, _: Parameters) -> Any:
         return self._control("status") if self._who.is_owner else self._describe_server()
 
     async def _server_stop(self, _: Parameters) -> Any:
-        self._jobs.check_owner(self._who)
+        if not self._who.is_owner:
+            raise Refused("only the OS user who runs the server may do this, over its unix socket")
         return self._control("stop")
 
     def _watch(self, job: LiveJob, message: JobWatch) -> None:
@@ -273,9 +313,18 @@ class ServerSession:
         "job.upload": _job_upload,
         "job.start": _job_start,
         "job.watch": _job_watch,
+        "job.list": _job_list,
+        "job.show": _job_show,
+        "job.cancel": _job_cancel,
+        "job.rerun": _job_rerun,
+        "job.prune": _job_prune,
         "server.status": _server_status,
         "server.stop": _server_stop,
     }
+
+
+def _name_job(job: LiveJob) -> dict[str, Any]:
+    return {"job_id": job.job_id, "state": job.state}
 
 
 def _read_id(request: Request | None) -> int | None:

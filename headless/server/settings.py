@@ -11,6 +11,7 @@ from typing import Any
 
 from headless.errors import ParameterError
 from headless.server.hooks.actions import HOOKS, Action, Hooks, parse_actions
+from headless.server.limits import parse_limits
 from headless.transport.address import Address, TcpAddress, UnixAddress, parse_address
 
 __all__ = ["ServerSettings", "build_settings", "parse_listen", "parse_metrics_listen", "parse_settings"]
@@ -49,7 +50,17 @@ class ServerSettings:
     max_logins: int = _setting(1000, "most connections at a time that have not logged in yet", "COUNT")
     login_timeout: float = _setting(10.0, "seconds in which a connection must log in", "SECONDS")
     grace: float = _setting(10.0, "seconds between TERM and KILL for what a job leaves behind", "SECONDS")
+    drain: float = _setting(
+        -1.0, "seconds for which a stopping server waits for running jobs; -1: all it takes", "SECONDS"
+    )
+    max_running: int = _setting(100, "most jobs that run at a time; the others wait", "COUNT")
+    max_running_per_user: int = _setting(0, "most jobs of one user that run at a time; 0: no such limit", "COUNT")
+    max_waiting: int = _setting(10_000, "most jobs that wait; above it, launchers are told to come back", "COUNT")
+    ping_interval: float = _setting(20.0, "seconds between pings, which keep sessions alive through proxies", "SECONDS")
+    journal: str = _setting("", "database of the jobs, postgresql://...; left out: a file in the state folder", "URL")
+    cgroups: bool = _setting(True, "give each job a cgroup (v2) of its own, where this server may make one")
     keep_days: float = _setting(14.0, "days for which an ended job is kept", "DAYS")
+    keep_jobs: int = _setting(100_000, "most ended jobs that are kept", "COUNT")
     idle_exit: float = _setting(0.0, "end after so many seconds without session and job; 0: never", "SECONDS")
     on_failure: tuple[Action, ...] = _hook("a job has failed, or has ended well again")
     on_success: tuple[Action, ...] = _hook("a job has ended well")
@@ -59,6 +70,10 @@ class ServerSettings:
     sendmail: str = _setting("/usr/sbin/sendmail", "program that takes the mail of hooks, sendmail(8)", "PROGRAM")
     metrics_file: str = _setting("", "file to write metrics to, as Prometheus reads them", "FILE")
     metrics_listen: str = _setting("", "where to serve /metrics, plain HTTP: 127.0.0.1:9100, say", "HOST:PORT")
+    limits: Mapping[str, Any] = field(
+        default_factory=dict,
+        metadata={"help": "limit for all jobs, like memory=2G; in the file, a table", "metavar": "NAME=VALUE"},
+    )
     environment: Mapping[str, str] = field(
         default_factory=dict, metadata={"help": "variable for all jobs; in the file, a table", "metavar": "NAME=VALUE"}
     )
@@ -106,10 +121,18 @@ def build_settings(values: Mapping[str, Any]) -> ServerSettings:
     for name, value in vars(settings).items():
         if isinstance(value, float) and not math.isfinite(value):
             raise ParameterError(f"setting {name!r} must be a finite number")
-    for name in ("max_script", "max_stdin", "max_output", "max_logins", "login_timeout"):
+    for name in (
+        "max_script",
+        "max_stdin",
+        "max_output",
+        "max_logins",
+        "login_timeout",
+        "max_running",
+        "ping_interval",
+    ):
         if getattr(settings, name) <= 0:
             raise ParameterError(f"setting {name!r} must be greater than 0")
-    for name in ("grace", "keep_days", "idle_exit"):
+    for name in ("grace", "keep_days", "keep_jobs", "max_running_per_user", "max_waiting", "idle_exit"):
         if getattr(settings, name) < 0:
             raise ParameterError(f"setting {name!r} must not be negative")
     if bool(settings.certificate) != bool(settings.key):
@@ -124,6 +147,8 @@ def build_settings(values: Mapping[str, Any]) -> ServerSettings:
     if settings.metrics_listen:
         parse_metrics_listen(settings.metrics_listen)
     return replace(settings, **{name: _resolve(os.getcwd(), getattr(settings, name)) for name in PATHS})
+    limits = parse_limits(settings.limits, "setting 'limits'")
+    return replace(settings, limits=limits, **{name: _resolve(os.getcwd(), getattr(settings, name)) for name in PATHS})
 
 
 def parse_listen(text: str) -> Address:
@@ -193,7 +218,8 @@ def _check_type(origin: str, name: str, value: Any) -> Any:
             raise ParameterError(f"{origin}: setting {name!r} must be a list of texts")
         return tuple(items)
     if default is MISSING:
-        if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        kinds = str if name == "environment" else str | int | float
+        if not isinstance(value, dict) or not all(isinstance(item, kinds) for item in value.values()):
             raise ParameterError(f"{origin}: setting {name!r} must be a table of texts")
         return value
     if isinstance(default, float) and type(value) is int:

@@ -13,7 +13,7 @@ from headless.server.login import Account
 if sys.platform == "win32":
     raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
 
-__all__ = ["build_environment", "find_closed_folder", "find_os_user"]
+__all__ = ["build_environment", "find_closed_folder", "find_os_user", "read_os_user"]
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
 ROOT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -42,8 +42,13 @@ def find_os_user(account: Account, server_uid: int) -> OsUser | None:
         ) from exc
     if entry.pw_uid == 0 and not user.run_as:  # never by a name alone
         raise Refused(f"jobs of {user.name} would run as root: headless user allow {user.name} --run-as root says so")
-    groups = tuple(os.getgrouplist(name, entry.pw_gid))
-    return OsUser(name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir)
+    return read_os_user(entry)
+
+
+def read_os_user(entry: pwd.struct_passwd) -> OsUser:
+    """An OS user with its groups."""
+    groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
+    return OsUser(entry.pw_name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir)
 
 
 def find_closed_folder(path: str) -> str | None:

@@ -1,9 +1,13 @@
-"""Inputs that launchers hand over before they start a job: on disk before the job is accepted."""
+"""Inputs that launchers hand over before they start a job: on disk before the job is accepted.
+
+An input outlives the session that brought it: a launcher that lost its connection goes on where it was, also when the
+server was killed in between.
+"""
 
 import asyncio
-import contextlib
 import os
 import sys
+import time
 from collections.abc import Container
 
 from headless.errors import ParameterError
@@ -14,9 +18,11 @@ if sys.platform == "win32":
 
 __all__ = ["Uploads"]
 
+KEEP_S = 3600.0  # for which an input waits for the start of its job
+
 
 class Uploads:
-    """The folder of inputs, a file each, named by the job's id; the first piece says whose it is."""
+    """The folder of inputs: a folder for each user, a file in it for each job, named by its id."""
 
     def __init__(self, folder: str, max_size: int) -> None:
         """Args:
@@ -25,67 +31,70 @@ class Uploads:
         """
         self._folder = folder
         self._max_size = max_size
-        self._owners: dict[str, str] = {}
 
     async def write(self, user: str, job_id: str, offset: int, data: bytes) -> int:
         """Write a piece; return how many bytes are there now.
 
         Raises:
-            ParameterError: too large, a gap before it, or another user's.
+            ParameterError: too large, or a gap before it.
             OSError: the disk is full.
         """
-        if self._owners.setdefault(job_id, user) != user:
-            raise ParameterError(f"job {job_id} is another user's")
         if offset + len(data) > self._max_size:
             raise ParameterError(
                 f"the input is larger than the {self._max_size} bytes that this server takes (max_stdin)"
             )
-        return await asyncio.to_thread(_write_piece, self._path(job_id), offset, data)
+        return await asyncio.to_thread(_write_piece, self.locate(user, job_id), offset, data)
 
-    async def take(self, user: str, job_id: str) -> str:
-        """Make an input durable and return its path.
+    async def sync(self, user: str, job_id: str) -> None:
+        """Make an input durable.
 
         Raises:
             ParameterError: nothing was uploaded for this job by this user.
+            OSError: the disk is full.
         """
-        if self._owners.get(job_id) != user:
-            raise ParameterError(f"no input was uploaded for job {job_id}")
-        del self._owners[job_id]
-        await asyncio.to_thread(self._sync, self._path(job_id))
-        return self._path(job_id)
+        await asyncio.to_thread(_sync, self.locate(user, job_id), job_id)
 
-    def remove(self, job_id: str) -> None:
+    def locate(self, user: str, job_id: str) -> str:
+        """Where an input is."""
+        # A name alone, for a user may be called ".." or like a job.
+        return os.path.join(self._folder, f"@{user}", job_id)
+
+    def remove(self, user: str, job_id: str) -> None:
         """Remove a job's input, if it has one."""
-        self._owners.pop(job_id, None)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path(job_id))
-
-    def remove_all_but(self, job_ids: Container[str]) -> None:
-        """Remove what an earlier server has left: inputs of jobs that were never accepted, or that have ended."""
-        for name in os.listdir(self._folder):
-            if name not in job_ids:
-                self.remove(name)
-
-    def discard(self, user: str, job_ids: set[str]) -> None:
-        """Remove inputs of a user whose session has ended before their job was started."""
-        for job_id in job_ids:
-            if self._owners.get(job_id) == user:
-                del self._owners[job_id]
-                self.remove(job_id)
-
-    def _sync(self, path: str) -> None:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        sync_folder(self._folder)
+            os.unlink(self.locate(user, job_id))
+        except FileNotFoundError:
+            return
 
-    def _path(self, job_id: str) -> str:
-        return os.path.join(self._folder, job_id)
+    def remove_old(self, live: Container[str]) -> None:
+        """Remove the inputs of jobs that have not been started in time, or have ended."""
+        horizon = time.time() - KEEP_S
+        for folder in os.scandir(self._folder):
+            if not folder.is_dir(follow_symlinks=False):
+                continue
+            for entry in os.scandir(folder):
+                if entry.name not in live and entry.stat(follow_symlinks=False).st_mtime < horizon:
+                    os.unlink(entry)
+
+
+def _sync(path: str, job_id: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError as exc:
+        raise ParameterError(f"no input was uploaded for job {job_id}") from exc
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    folder = os.path.dirname(path)
+    sync_folder(folder)
+    sync_folder(os.path.dirname(folder))
 
 
 def _write_piece(path: str, offset: int, data: bytes) -> int:
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        os.makedirs(folder, 0o711, exist_ok=True)  # jobs of other users open it by their own right, or not at all
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         size = os.fstat(descriptor).st_size

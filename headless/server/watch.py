@@ -9,16 +9,15 @@ from headless.errors import ProtocolError
 from headless.job import JobState
 from headless.protocol.codec import Notification, decode_message, encode_bytes, encode_message
 from headless.protocol.messages import JobWatch
-from headless.server.jobs import LiveJob
+from headless.server.history import STREAMS, read_tails
+from headless.server.live import LiveJob
 
 if sys.platform == "win32":
     raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
 
 __all__ = ["follow_job"]
 
-STREAMS = ("stdout", "stderr")
 PIECE = 64 * 1024  # bytes of output in one message
-TAIL = 4 * 1024  # bytes of each output that go with the news of a failure
 
 
 async def follow_job(engine: Engine, job: LiveJob, request: JobWatch) -> AsyncIterator[Notification]:
@@ -73,8 +72,7 @@ async def _build_end(engine: Engine, job: LiveJob) -> dict[str, Any]:
     if not job.handle:
         return body
     if job.state is not JobState.ENDED:
-        tails = {stream: await engine.output(job.handle, stream, -TAIL, TAIL) for stream in STREAMS}
-        body["tail"] = {stream: encode_bytes(piece.data) for stream, piece in tails.items()}
+        body["tail"] = await read_tails(engine, job.handle)
     has_result, value = await engine.result(job.handle)
     if has_result and _is_sendable(value):
         body["result"] = value

@@ -10,7 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from headless.errors import ConnectionFailed, ParameterError, ProtocolError, Refused, Unavailable
+from headless.errors import ConnectionFailed, ParameterError, ProtocolError, Refused, Unavailable, Untrusted
 from headless.protocol.session import SUBPROTOCOL
 from headless.protocol.websocket import ClientConnection
 from headless.transport.address import Address, TcpAddress, UnixAddress
@@ -18,13 +18,18 @@ from headless.transport.address import Address, TcpAddress, UnixAddress
 if TYPE_CHECKING:
     from headless.transport.tls import ClientTls
 
-__all__ = ["MAX_MESSAGE", "SILENCE_LIMIT_S", "Connection", "connect"]
+__all__ = ["MAX_MESSAGE", "PINGS_MISSED", "SILENCE_LIMIT_S", "Connection", "connect"]
 
 MAX_MESSAGE = 4 << 20
 """Largest message of a server, in bytes: a result of 1 MiB, written with six characters a byte, fits in twice."""
 
-SILENCE_LIMIT_S = 60.0
-"""The server pings every 20 s; after this long without a byte the connection counts as lost."""
+PINGS_MISSED = 3
+"""After so many of the server's pings that did not come, the connection counts as lost."""
+
+SILENCE_LIMIT_S = PINGS_MISSED * 20.0
+"""That time, in seconds, for a server that does not say how often it pings."""
+
+LAST_LOOK_S = 0.001  # whoever was stopped for long may find that all the news has come meanwhile
 
 GOODBYE_LIMIT_S = 1.0
 RECEIVE_SIZE = 256 * 1024
@@ -35,13 +40,16 @@ class Connection:
 
     Attributes:
         certificate: the server's, in DER; ``None`` on a unix socket.
+        silence_limit_s: after this long without a byte of the server the connection counts as lost.
     """
 
     def __init__(self, channel: socket.socket, certificate: bytes | None, websocket: ClientConnection) -> None:
         """Use :func:`connect`."""
         self.certificate = certificate
+        self.silence_limit_s = SILENCE_LIMIT_S
         self._channel = channel
         self._websocket = websocket
+        self._heard_at = time.monotonic()
 
     def send(self, text: str) -> None:
         """Send one message.
@@ -53,7 +61,7 @@ class Connection:
         if self._websocket.is_closed:
             raise Unavailable(self._describe_close())
         self._websocket.send_text(text)
-        self._flush(SILENCE_LIMIT_S)
+        self._flush(self.silence_limit_s)
 
     def receive(self, deadline: float | None) -> str | None:
         """Wait for the next message.
@@ -67,19 +75,16 @@ class Connection:
         Raises:
             ConnectionFailed: the connection is lost, was closed, or was silent for too long.
         """
-        silent_since = time.monotonic()
         while (message := self._websocket.next_message()) is None:
             if self._websocket.is_closed:
                 raise ConnectionFailed(self._describe_close())
             now = time.monotonic()
-            limit = silent_since + SILENCE_LIMIT_S
+            limit = self._heard_at + self.silence_limit_s
             if deadline is not None and deadline <= now:
                 return None
-            if limit <= now:
-                raise ConnectionFailed(f"the server was silent for {SILENCE_LIMIT_S:.0f} s")
             until = limit if deadline is None else min(limit, deadline)
-            if self._pump(until - now):
-                silent_since = time.monotonic()
+            if not self._pump(max(until - now, LAST_LOOK_S)) and limit <= now:
+                raise ConnectionFailed(f"the server was silent for {self.silence_limit_s:.3g} s")
         return message
 
     def close(self) -> None:
@@ -102,10 +107,11 @@ class Connection:
             raise self._lost(f"connection lost: {_reason(exc)}") from exc
         if not data:
             raise self._lost("the server closed the connection")
+        self._heard_at = time.monotonic()
         self._websocket.receive_data(data)
         # What it has said counts, even if it is gone before our pong or close: that will show soon enough.
         with contextlib.suppress(ConnectionFailed):
-            self._flush(SILENCE_LIMIT_S)
+            self._flush(self.silence_limit_s)
         return True
 
     def _flush(self, limit_s: float) -> None:
@@ -137,7 +143,9 @@ def connect(address: Address, tls: "ClientTls | None", limit_s: float, *, own: b
         The connection. The server may have closed it at once: then the first use of it says why.
 
     Raises:
-        ConnectionFailed: no such host, nothing listens there, no TLS, no headless server, or too late.
+        ConnectionFailed: no such host, nothing listens there, or too late.
+        ProtocolError: what is there speaks no TLS, or is no headless server.
+        Untrusted: its certificate is of no authority that is known, or the socket is another user's.
         Refused: the server does not take the client certificate.
         ParameterError: the files that ``tls`` names are of no use.
     """
@@ -156,12 +164,10 @@ def connect(address: Address, tls: "ClientTls | None", limit_s: float, *, own: b
         connection._flush(_remaining(deadline))
         while not (websocket.is_open or websocket.is_closed):
             connection._pump(_remaining(deadline))
-    except ProtocolError as exc:
-        channel.close()
-        raise ProtocolError(f"{address}: {exc}") from exc
     except ConnectionFailed as exc:
         channel.close()
-        raise ConnectionFailed(f"{address}: {exc}") from exc
+        kind = next(cls for cls in (ProtocolError, Untrusted, ConnectionFailed) if isinstance(exc, cls))
+        raise kind(f"{address}: {exc}") from exc
     except BaseException:
         channel.close()
         raise
@@ -174,7 +180,7 @@ def _check_owner(channel: socket.socket) -> None:
         credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         uid = int.from_bytes(credentials[4:8], sys.byteorder)
         if uid != os.geteuid():
-            raise ConnectionFailed(f"the process that listens there is another user's (uid {uid}): it is not spoken to")
+            raise Untrusted(f"the process that listens there is another user's (uid {uid}): it is not spoken to")
 
 
 def _remaining(deadline: float) -> float:
@@ -244,19 +250,19 @@ def _start_tls(channel: socket.socket, address: Address, tls: "ClientTls") -> tu
         host = None if isinstance(address, UnixAddress) else address.host
         secured = context.wrap_socket(channel, server_hostname=host)
     except ssl.SSLCertVerificationError as exc:
-        raise ConnectionFailed(f"the server's certificate is not trusted: {exc.verify_message}") from exc
+        raise Untrusted(f"the server's certificate is not trusted: {exc.verify_message}") from exc
     except TimeoutError as exc:
         raise ConnectionFailed("no TLS answer in time: is this a headless server?") from exc
     except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError) as exc:
         raise ConnectionFailed("the server closed the connection during the TLS handshake: see its log") from exc
     except ssl.SSLError as exc:
-        raise ConnectionFailed(f"no TLS there ({_reason(exc)}): is this the TLS port of a headless server?") from exc
+        raise ProtocolError(f"no TLS there ({_reason(exc)}): is this the TLS port of a headless server?") from exc
     except OSError as exc:
         raise ConnectionFailed(f"connection lost during the TLS handshake: {_reason(exc)}") from exc
     certificate = secured.getpeercert(binary_form=True)
     if certificate is None:
         secured.close()
-        raise ConnectionFailed("the server has shown no certificate")
+        raise ProtocolError("the server has shown no certificate")
     return secured, certificate
 
 

@@ -30,7 +30,6 @@ __all__ = ["Channel", "Listener", "Server", "adopt_socket", "close_quietly", "li
 
 BACKLOG = 4096  # a thousand launchers at midnight; the kernel cuts it to net.core.somaxconn
 MAX_BEFORE_LOGIN = 16 * 1024  # bytes of a message
-PING_INTERVAL_S = 20.0  # below the idle limits of proxies (nginx: 60 s)
 # A dead peer is the kernel's to find out: a launcher whose own reader is slow cannot answer pings, and is well.
 KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}  # s, s, count (tcp(7))
 TLS_HANDSHAKE_S = 10.0
@@ -186,7 +185,9 @@ def _keep_alive(channel: socket.socket) -> None:
             channel.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-async def listen(listener: Listener, handle: Callable[[Channel], Awaitable[None]], open_timeout_s: float) -> Server:
+async def listen(
+    listener: Listener, handle: Callable[[Channel], Awaitable[None]], open_timeout_s: float, ping_s: float
+) -> Server:
     """Accept websocket connections and have each handled by ``handle``, until the returned server is closed.
 
     Browsers are refused: whatever sends an ``Origin`` is none of our launchers.
@@ -210,7 +211,7 @@ async def listen(listener: Listener, handle: Callable[[Channel], Awaitable[None]
         process_response=_name_protocol,
         max_size=MAX_BEFORE_LOGIN,
         open_timeout=open_timeout_s,
-        ping_interval=PING_INTERVAL_S,
+        ping_interval=ping_s,
         ping_timeout=None,
         close_timeout=CLOSE_TIMEOUT_S,
         logger=_silent,

@@ -52,6 +52,7 @@ def test_it_shows_what_is_resolved_and_where_from_and_runs_nothing(server: Serve
         "name": ("nightly", "variable"),
         "output": (f"{mark}.output", "option"),
         "connect-for": ("30", "default"),
+        "reconnect-for": ("600", "default"),
         "timeout": ("90", f"{folder}/config.toml"),
         "arguments": ("1", "option"),
     }

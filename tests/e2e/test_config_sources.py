@@ -104,7 +104,7 @@ def test_verbosity_of_a_stronger_place_wins(server: Server, config: Path, variab
     assert server.world.run(*words, "-q", environment=variables).stderr == b""
     # Quiet by a variable or a file holds for errors of the connection too.
     del variables["HEADLESS_VERBOSE"]
-    done = server.world.run(*words, "-s", "127.0.0.1:1", environment=variables)
+    done = server.world.run(*words, "-s", "127.0.0.1:1", "--connect-for", "0.5", environment=variables)
     assert (done.returncode, done.stderr) == (1, b"")
 
 

@@ -222,7 +222,7 @@ def test_a_socket_that_nobody_listens_on_any_more_is_replaced(world: World, fold
 def test_a_server_that_cannot_start_is_told_with_the_place_of_its_log(world: World) -> None:
     _state(world).mkdir(parents=True, mode=0o700)
     (_state(world) / "jobs").write_text("no folder")
-    done = world.run(*OPTIONS)
+    done = world.run(*OPTIONS, "--connect-for", "1")
     log = _state(world) / "server.log"
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.decode() == f"headless: the embedded server did not start: see {log}\n"

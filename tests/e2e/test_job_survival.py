@@ -51,7 +51,7 @@ def test_a_timeout_leaves_the_job_running_and_it_comes_to_its_end(server: Server
     job_id = done.stderr.decode().split()[2]
     assert done.stderr.decode() == f"headless: job {job_id} is still running after 0.5 s, and goes on\n"
     wait_for((here / "started").exists, "the job's start")
-    assert len(find_processes(f"HEADLESS_JOB_ID={job_id}")) == 1  # its child; so this search can find some
+    assert len(find_processes(f"HEADLESS_JOB_ID={job_id}")) == 2  # it and its child; so this search can find some
     (here / "go").touch()
     wait_for((here / "done").exists, "the job's end")
     assert (here / "done").read_text() == job_id
@@ -63,7 +63,8 @@ def test_without_a_timeout_the_launcher_returns_once_the_job_is_accepted(server:
     done = server.world.run("-v", *_options(server, here, 5))
     assert (done.returncode, done.stdout) == (0, b"")
     job_id = done.stderr.decode().partition(" accepted")[0].split()[-1]
-    assert (server.state / "journal" / f"{job_id}.json").exists()
+    shown = server.world.run("jobs", "show", "-s", server.unix, job_id)
+    assert shown.returncode == 0, shown.stderr
     wait_for((here / "started").exists, "the job's start")
     (here / "go").touch()
     wait_for(lambda: f"end job={job_id}" in server.log, "the end in the log")

@@ -68,7 +68,7 @@ def refuse(world: World, *arguments: str, code: int = 2) -> str:
         (["-c", "pass", "--connect-for", "-1"], "--connect-for -1: give a number of seconds"),
         (["--py-cod", "pass"], "No such option '--py-cod'"),
         (["-c", "pass", "-t"], "Option '--timeout' requires an argument"),
-        (["launch"], "unknown command 'launch': known are completion, schedule"),
+        (["launch"], "unknown command 'launch': known are audit, completion, jobs, schedule"),
         (["schedul"], "unknown command 'schedul': did you mean 'headless schedule'? A launch begins with an option"),
     ],
 )
@@ -101,14 +101,14 @@ def test_a_wrong_timeout_is_told_in_one_line(server: Server, spelling: str, text
 def test_a_wrong_service_is_told_in_one_line(
     server: Server, login: list[str], service: str, code: int, reason: str
 ) -> None:
-    line = refuse(server.world, *login, "-s", service, "-c", "pass", "--connect-for", "10", code=code)
+    line = refuse(server.world, *login, "-s", service, "-c", "pass", "--connect-for", "1", code=code)
     assert line.startswith(reason)
 
 
 def test_nothing_listening_is_a_connection_error(server: Server, login: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    line = refuse(server.world, *login, "-s", f"127.0.0.1:{port}", "-c", "pass", code=1)
+    line = refuse(server.world, *login, "-s", f"127.0.0.1:{port}", "-c", "pass", "--connect-for", "1", code=1)
     assert line.startswith(f"cannot connect to 127.0.0.1:{port}: Connection refused")
 
 

@@ -105,7 +105,7 @@ def test_a_file_that_cannot_be_written_is_told_before_the_start(server: Server, 
 def test_an_old_output_stays_until_a_job_was_accepted(server: Server, tmp_path: Path) -> None:
     output = tmp_path / "output"
     output.write_text("of last night\n")
-    for failing in ("-m no-such", "-c pass -m both", "-t never -c pass", "-s unix:/no/such -c pass"):
+    for failing in ("-m no-such", "-c pass -m both", "-t never -c pass", "-s unix:/no/such -c pass --connect-for 0.5"):
         out, _ = run(server, f"$L -o {output} {failing}\necho $?")
         assert out in ("1\n", "2\n")
         assert output.read_text() == "of last night\n"

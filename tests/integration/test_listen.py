@@ -39,7 +39,7 @@ def run_with_server(path: Path, use: Callable[[], Awaitable[None]]) -> None:
 
     async def run() -> None:
         listener = Listener(open_socket(UnixAddress(str(path)), 0o600), "test", None)
-        server = await listen(listener, echo, LIMIT_S)
+        server = await listen(listener, echo, LIMIT_S, LIMIT_S)
         try:
             await asyncio.wait_for(use(), LIMIT_S)
         finally:

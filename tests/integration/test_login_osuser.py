@@ -152,4 +152,4 @@ def test_a_socket_of_mode_600_lets_only_its_owner_connect(home: World) -> None:
     assert os.stat(path).st_mode & 0o777 == 0o600
     assert home.run("-s", server.unix, "-c", "pass", "-t", "-1").returncode == 0
     if os.geteuid() == 0:
-        assert run_as_nobody(home, "-s", server.unix, "-c", "pass", "-t", "-1").returncode == 1
+        assert run_as_nobody(home, "-s", server.unix, "-c", "pass", "--connect-for", "1").returncode == 1

@@ -73,7 +73,7 @@ def test_a_server_with_its_own_tls_takes_no_login_without_binding(world: World, 
 
 def test_the_plain_port_itself_is_no_tls(world: World, server: Server, login: list[str]) -> None:
     plain = server.wait_log(r"listening address=proxied:(\S+)")[1]
-    done = world.run("-s", plain, *login, "--proxied", "-c", "pass", "-t", "-1")
+    done = world.run("-s", plain, *login, "--proxied", "-c", "pass", "-t", "-1", "--connect-for", "1")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
 

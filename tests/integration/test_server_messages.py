@@ -2,8 +2,10 @@
 
 import json
 import os
+import pwd
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -219,7 +221,6 @@ def test_nobody_can_change_the_input_of_a_job_that_has_started(home: World, serv
     gate.touch()
     assert owner.receive()["params"]["data"] == encode_bytes(b"mine\n")
     assert owner.receive()["params"]["state"] == "ended"
-    wait_for(lambda: not (server.state / "uploads" / job_id).exists(), "the input's removal")
 
 
 def test_a_start_without_its_input_is_refused_and_starts_nothing(owner: RawSession) -> None:
@@ -249,7 +250,7 @@ def kill(session: RawSession) -> None:
 @pytest.mark.parametrize(
     "moment", ["connected", "challenged", "in", "half a message", "uploading", "started", "watching"]
 )
-def test_a_connection_that_is_cut_leaves_no_session_no_input_and_no_descriptor(
+def test_a_connection_that_is_cut_leaves_no_session_and_no_descriptor(
     home: World, server: Server, owner: RawSession, moment: str
 ) -> None:
     wait_for(lambda: is_alone(owner) and owner.result("server.status")["running"] == 0, "the sessions before to end")
@@ -264,7 +265,7 @@ def test_a_connection_that_is_cut_leaves_no_session_no_input_and_no_descriptor(
             session.connection.socket.sendall(b"\x81\xfe\x10\x00" + bytes(4) + b'{"jsonrpc"')
         elif moment == "uploading":
             upload(session, job_id, 0, b"x" * 1000)
-            assert (server.state / "uploads" / job_id).exists()
+            assert (server.state / "uploads" / "@anna" / job_id).exists()
         elif moment in ("started", "watching"):
             session.start_code("import time; time.sleep(.3)", job_id)
         if moment == "watching":
@@ -278,16 +279,30 @@ def test_a_connection_that_is_cut_leaves_no_session_no_input_and_no_descriptor(
         server.wait_log(f"end job={job_id} name=code user=anna state=ended")
 
 
-def test_uploads_that_a_killed_server_has_left_are_removed_by_the_next(world: World) -> None:
-    server, job_id = world.serve(tls=False), new_job_id()
-    with raw_session(server.unix, close_timeout=0.1) as session:
+def test_an_input_outlives_session_and_server_for_an_hour_and_no_longer(world: World) -> None:
+    server, young, old = world.serve(tls=False), new_job_id(), new_job_id()
+    owner = pwd.getpwuid(os.geteuid()).pw_name
+    for job_id in (young, old):
+        with raw_session(server.unix, close_timeout=0.1) as session:
+            session.result("login.osuser")
+            upload(session, job_id, 0, b"half")
+    server.process.kill()
+    server.process.wait()
+    folder = server.state / "uploads" / f"@{owner}"
+    long_ago = time.time() - 3700
+    os.utime(folder / old, (long_ago, long_ago))
+    again = world.serve(state=server.state, tls=False)
+    wait_for(lambda: not (folder / old).exists(), "the old input's removal")
+    with raw_session(again.unix) as session:
         session.result("login.osuser")
-        upload(session, job_id, 0, b"x")
-        server.process.kill()
-        server.process.wait()
-    assert (server.state / "uploads" / job_id).exists()
-    world.serve(state=server.state, tls=False)
-    assert not (server.state / "uploads" / job_id).exists()
+        assert upload(session, young, 0, b"") == {"size": 4}
+        assert upload(session, young, 4, b" and half") == {"size": 13}
+        code = f"import sys; open({str(world.home / 'got')!r}, 'w').write(sys.stdin.read())"
+        session.start_code(code, young, stdin=True)
+        session.result("job.watch", job_id=young)
+        assert session.receive()["params"]["state"] == "ended"
+    assert (world.home / "got").read_text() == "half and half"
+    wait_for(lambda: not (folder / young).exists(), "the input's removal after the end")
 
 
 def test_no_bug_was_met_and_no_refusal_says_more_than_it_must(server: Server) -> None:

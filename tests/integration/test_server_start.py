@@ -1,6 +1,5 @@
 """A server's start: settings from a file and from options, its certificate, and every reason not to start."""
 
-import json
 import os
 import re
 import shutil
@@ -49,7 +48,7 @@ def test_a_file_is_all_that_is_needed_and_its_paths_are_relative_to_it(world: Wo
     with log, RunningServer(world, log.fileno(), "--config", str(folder / "server.toml")):
         done = world.run("-s", f"unix:{world.home}/s.sock", "-m", "hello", "-t", "-1", "-o", "-")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"hi\n", b"")
-    assert (folder / "state" / "journal").is_dir()
+    assert (folder / "state" / "journal.db").is_file()
 
 
 def test_an_option_wins_over_the_file(world: World) -> None:
@@ -239,7 +238,7 @@ def test_a_launch_leaves_one_line_each_for_login_acceptance_start_and_end(world:
     assert job and session
     expected = [
         rf"login session={session[1]} user=batch auth=challenge from=127\.0\.0\.1 owner=false",
-        rf"accept job={job[1]} name=night kind=code user=batch session={session[1]} from=127\.0\.0\.1",
+        rf"accept job={job[1]} name=night kind=code user=batch from=127\.0\.0\.1",
         rf"start job={job[1]} name=night user=batch",
         rf"end job={job[1]} name=night user=batch state=failed ending=status code=3 duration_s=\d+\.\d{{3}} reason=.*",
     ]
@@ -256,18 +255,23 @@ def test_an_end_is_told_once_whatever_restarts(world: World) -> None:
     for _ in range(2):
         assert world.serve(state=state, tls=False).stop() == 0
     assert len(re.findall("action=end job=", server.log)) == 1
-    assert json.loads(next((state / "journal").glob("*.json")).read_text())["user"]
 
 
-def test_a_record_that_is_damaged_is_told_and_stops_no_server(world: World) -> None:
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"{}" * 5000, "file is not a database: restore it from a backup"),
+        (b"SQLite format 3\0" + bytes(5000), "restore it from a backup"),
+    ],
+)
+def test_a_journal_that_is_none_is_told_and_kept(world: World, content: bytes, line: str) -> None:
     state = world.home / "state"
-    server = world.serve(state=state, tls=False)
-    assert world.run("-s", server.unix, "-c", "pass", "-t", "-1").returncode == 0
-    assert server.stop() == 0
-    next((state / "journal").glob("*.json")).write_bytes(b'{"user":')
-    again = world.serve(state=state, tls=False)
-    again.wait_log("ERROR action=record-damaged file=")
-    assert world.run("-s", again.unix, "-c", "pass", "-t", "-1").returncode == 0
+    state.mkdir(mode=0o700)
+    (state / "journal.db").write_bytes(content)
+    code, said = refusal(world, "--state", str(state), "--listen", f"unix:{world.home}/s.sock")
+    assert code == 2
+    assert line in said
+    assert (state / "journal.db").read_bytes() == content
 
 
 def _place(service: str) -> tuple[str, int]:

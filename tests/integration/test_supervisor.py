@@ -7,12 +7,16 @@ import signal
 import socket
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from headless.execution.supervisor import CLAIM, EXIT, PLAN, RESULT, is_claimed
+from headless.execution.claim import CLAIM, Claim, read_claim
+from headless.execution.control import CONTROL
+from headless.execution.record import EXIT
+from headless.execution.supervisor import PLAN, RESULT
 from job_support import find_processes, wait_dead
 from support import TIME_SCALE, wait_for
 
@@ -35,6 +39,19 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+UNKILLABLE = """
+import os, sys
+from headless.execution import supervisor, tree
+tree.LAST_RESORT_S = 0.5
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+if supervisor.supervise(sys.argv[1]) is not None:
+    command = ["root", "--reuid=0", "--clear-groups", "sleep", "30"]
+    os.execv(os.path.join(sys.argv[1], "root"), command)
+"""
+
+
 def _plan(folder: Path, code: str, **changes: Any) -> None:
     (folder / "script.py").write_text(code)
     plan: dict[str, Any] = {
@@ -50,6 +67,9 @@ def _plan(folder: Path, code: str, **changes: Any) -> None:
         "user": None,
         "spool_limit": 1 << 20,
         "grace_s": 1.0,
+        "max_runtime_s": None,
+        "limits": {"memory": 0, "cpu_s": 0, "open_files": 0, "processes": 0, "nice": 0},
+        "cgroup": "",
         "descriptors": 1024,
         "doorbell": os.path.join("..", "doorbell"),
     }
@@ -72,22 +92,22 @@ def test_the_record_says_how_the_job_ended_and_nothing_half_written_stays(folder
     record = _run(folder)
     assert record.pop("duration_s") > 0
     assert record == {"ending": "status", "code": 3, "reason": "", "dropped": {}}
-    assert sorted(os.listdir(folder)) == [CLAIM, EXIT, PLAN, "script.py", "stderr", "stdout"]
+    assert sorted(os.listdir(folder)) == [CLAIM, CONTROL, EXIT, PLAN, "script.py", "stderr", "stdout"]
     assert ((folder / "stdout").read_bytes(), (folder / "stderr").read_bytes()) == (b"out\n", b"err\n")
     assert {(folder / name).stat().st_mode & 0o777 for name in (CLAIM, EXIT, "stdout", "stderr")} == {0o600}
 
 
 def test_a_job_that_is_claimed_is_not_run_a_second_time_neither_is_one_that_has_ended(folder: Path) -> None:
     _plan(folder, WAITS)
-    assert not is_claimed(str(folder))
+    assert read_claim(str(folder)) is Claim.NONE
     first = _start(folder)
     wait_for((folder / "runs").exists, "the job")
-    assert is_claimed(str(folder))
+    assert read_claim(str(folder)) is Claim.HELD
     assert _start(folder).wait(30 * TIME_SCALE) == 0
-    assert first.poll() is None and is_claimed(str(folder))
+    assert first.poll() is None and read_claim(str(folder)) is Claim.HELD
     (folder / "go").touch()
     assert first.wait(30 * TIME_SCALE) == 0
-    assert not is_claimed(str(folder))
+    assert read_claim(str(folder)) is Claim.FREE
     before = (folder / EXIT).stat()
     assert _start(folder).wait(30 * TIME_SCALE) == 0
     assert (folder / EXIT).stat() == before
@@ -97,12 +117,13 @@ def test_a_job_that_is_claimed_is_not_run_a_second_time_neither_is_one_that_has_
 def test_asking_for_the_claim_never_takes_it(folder: Path) -> None:
     """A supervisor that starts at this moment must not find it held: so it is asked for as often as can be."""
     _plan(folder, "pass")
-    (folder / CLAIM).touch()
     process = _start(folder)
-    answers = set()
+    answers = []
     while process.poll() is None:
-        answers.add(is_claimed(str(folder)))
-    assert process.returncode == 0 and True in answers
+        answers.append(read_claim(str(folder)))
+    assert process.returncode == 0 and Claim.HELD in answers
+    changes = [answer for before, answer in pairwise([Claim.NONE, *answers]) if answer is not before]
+    assert changes in ([Claim.HELD], [Claim.HELD, Claim.FREE])  # never free before the end
     assert json.loads((folder / EXIT).read_bytes())["code"] == 0
 
 
@@ -113,7 +134,7 @@ def test_a_killed_supervisor_leaves_no_claim_no_record_and_no_job(folder: Path) 
     process.send_signal(signal.SIGKILL)
     process.wait()
     wait_dead(int((folder / "runs").read_text()))
-    assert not is_claimed(str(folder)) and not (folder / EXIT).exists()
+    assert read_claim(str(folder)) is Claim.FREE and not (folder / EXIT).exists()
 
 
 @pytest.mark.parametrize(
@@ -138,12 +159,21 @@ def test_a_job_that_cannot_be_started_leaves_a_record_too(folder: Path, change: 
     assert not (folder / "ran").exists()
 
 
-def test_a_supervisor_that_cannot_even_make_the_output_leaves_a_record(folder: Path) -> None:
-    _plan(folder, "open('../ran', 'w')")
+def test_an_output_that_cannot_be_kept_is_told_and_costs_the_job_nothing(folder: Path) -> None:
+    _plan(folder, "import sys; print('out'); print('err', file=sys.stderr)")
     (folder / "stderr").mkdir()
     record = _run(folder)
-    assert (record["ending"], record["reason"]) == ("not_started", "the job could not be started: File exists")
-    assert not (folder / "ran").exists()
+    assert (record["ending"], record["code"], record["dropped"]) == ("status", 0, {"stderr": 4})
+    assert record["reason"] == "stderr could not be kept: File exists"
+    assert (folder / "stdout").read_bytes() == b"out\n"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"name": 1}'])
+def test_a_damaged_plan_leaves_a_record_too(folder: Path, text: str) -> None:
+    (folder / PLAN).write_text(text)
+    record = _run(folder)
+    assert (record["ending"], record["code"]) == ("not_started", 127)
+    assert record["reason"].startswith("the job could not be started: ")
 
 
 def test_a_record_that_cannot_be_written_is_tried_again_until_it_can(folder: Path) -> None:
@@ -153,7 +183,7 @@ def test_a_record_that_cannot_be_written_is_tried_again_until_it_can(folder: Pat
     process = _start(folder)
     wait_for((folder / "ran").exists, "the job")
     wait_for(lambda: find_processes(f"MARK={folder}") == [], "the job's end")
-    assert process.poll() is None and is_claimed(str(folder)) and not (folder / EXIT).exists()
+    assert process.poll() is None and read_claim(str(folder)) is Claim.HELD and not (folder / EXIT).exists()
     (folder / RESULT).rmdir()
     assert process.wait(30 * TIME_SCALE) == 0
     assert json.loads((folder / EXIT).read_bytes())["ending"] == "status"
@@ -217,3 +247,27 @@ remove_tree(base + "/not there")
         subprocess.run([sys.executable, "-I", "-c", code, str(base)], check=True, timeout=30)
     finally:
         base.rmdir()
+
+
+@pytest.mark.peer("setpriv")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a program that an ordinary user cannot end")
+def test_what_could_not_be_ended_is_told(folder: Path) -> None:
+    """A program of root that an ordinary user may start takes no signal of that user's supervisor."""
+    base = Path("/tmp") / f"hl-{os.urandom(4).hex()}"
+    shutil.copytree(folder, base)
+    shutil.copy("/usr/bin/setpriv", base / "root")
+    try:
+        _plan(base, "", max_runtime_s=0.3, grace_s=0.2)
+        for path in (base, *base.iterdir()):
+            os.chown(path, 65534, 65534)
+        os.chown(base / "root", 0, 0)
+        (base / "root").chmod(0o4755)
+        process = subprocess.Popen([sys.executable, "-I", "-c", UNKILLABLE, str(base)], stdin=subprocess.DEVNULL)
+        assert process.wait(20 * TIME_SCALE) == 0
+        record = json.loads((base / EXIT).read_bytes())
+        assert (record["ending"], record["code"]) == ("limit", None)
+        assert record["reason"] == "its run-time limit of 0.3 s; 1 process of it could not be ended"
+    finally:
+        for pid in find_processes(f"MARK={base}"):
+            os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(base)

@@ -8,6 +8,9 @@ from fuzzing import read_vectors
 from headless.errors import ProtocolError
 from headless.protocol.messages import (
     JobCheck,
+    JobList,
+    JobPrune,
+    JobRerun,
     JobStart,
     JobUpload,
     JobWatch,
@@ -42,8 +45,20 @@ MOST = (1 << 53) - 1
         ),
         ("job.start", {**START, "arguments": ["x"] * 1000}, JobStart(JOB, "code", "code", arguments=("x",) * 1000)),
         ("job.start", {**START, "name": "n" * 128}, JobStart(JOB, "code", "n" * 128)),
-        ("job.watch", {"job_id": JOB}, JobWatch(JOB, -1, False)),
-        ("job.watch", {"job_id": JOB, "stdout": -1, "progress": True}, JobWatch(JOB, -1, True)),
+        ("job.start", {**START, "name": ""}, JobStart(JOB, "code", "")),
+        (
+            "job.start",
+            {**START, "overlap": "skip", "grace": 5},
+            JobStart(JOB, "code", "code", overlap="skip", grace=5.0),
+        ),
+        ("job.start", {**START, "wait_for": 0.5, "grace": -1}, JobStart(JOB, "code", "code", wait_for=0.5)),
+        ("job.watch", {"job_id": JOB}, JobWatch(JOB)),
+        ("job.watch", {"job_id": JOB, "stdout": -1, "progress": True}, JobWatch(JOB, progress=True)),
+        ("job.watch", {"job_id": JOB, "stderr": 7}, JobWatch(JOB, stderr=7)),
+        ("job.list", {}, JobList()),
+        ("job.list", {"state": "live", "since": 60, "before": JOB}, JobList(state="live", since=60.0, before=JOB)),
+        ("job.rerun", {"job_id": JOB, "new_id": JOB}, JobRerun(JOB, JOB)),
+        ("job.prune", {"older": 0}, JobPrune(0.0)),
     ],
 )
 def test_good_parameters_become_a_value(method: str, values: dict[str, Any], expected: Parameters) -> None:
@@ -71,7 +86,6 @@ def test_good_parameters_become_a_value(method: str, values: dict[str, Any], exp
         ("job.start", {**START, "job_id": JOB.lower()}, "'job_id' is malformed"),
         ("job.start", {**START, "job_id": JOB[1:]}, "'job_id' is malformed"),
         ("job.start", {**START, "job_id": "I" * 26}, "'job_id' is malformed"),
-        ("job.start", {**START, "name": ""}, "'name' is malformed"),
         ("job.start", {**START, "name": "n" * 129}, "'name' is malformed"),
         ("job.start", {**START, "name": "a/b"}, "'name' is malformed"),
         ("job.start", {**START, "stdin": 1}, "'stdin' is of a wrong type"),
@@ -88,6 +102,16 @@ def test_good_parameters_become_a_value(method: str, values: dict[str, Any], exp
         ("job.watch", {"job_id": JOB, "stdout": -2}, "'stdout' is out of range"),
         ("job.watch", {"job_id": JOB, "stdout": "0"}, "'stdout' is of a wrong type"),
         ("job.watch", {"job_id": JOB, "progress": None}, "'progress' is of a wrong type"),
+        ("job.start", {**START, "overlap": "never"}, "'overlap' is malformed"),
+        ("job.start", {**START, "grace": -2}, "'grace' is out of range"),
+        ("job.start", {**START, "grace": -0.5}, "'grace' is out of range"),
+        ("job.start", {**START, "grace": 1e11}, "'grace' is out of range"),
+        ("job.start", {**START, "grace": 10**400}, "'grace' is out of range"),
+        ("job.start", {**START, "grace": True}, "'grace' is of a wrong type"),
+        ("job.list", {"state": "dead"}, "'state' is malformed"),
+        ("job.list", {"before": "x"}, "'before' is malformed"),
+        ("job.rerun", {"job_id": JOB, "new_id": "x"}, "'new_id' is malformed"),
+        ("job.prune", {}, "'older' is missing"),
     ],
 )
 def test_bad_parameters_are_refused_in_words(method: str, values: dict[str, Any], message: str) -> None:

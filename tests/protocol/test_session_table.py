@@ -32,10 +32,15 @@ EXPECTED = {
     "job.upload": (READY, READY, READY),
     "job.start": (READY, READY, READY),
     "job.watch": (READY, READY, READY),
+    "job.list": (READY, READY, READY),
+    "job.show": (READY, READY, READY),
+    "job.cancel": (READY, READY, READY),
+    "job.rerun": (READY, READY, READY),
+    "job.prune": (READY, READY, READY),
     "server.status": (READY, READY, READY),
     "server.stop": (READY, READY, READY),
 }
-UNKNOWN = ["", "login", "login.PROOF", "job.start ", "job.cancel", "__init__", "rpc.discover", "\0"]
+UNKNOWN = ["", "login", "login.PROOF", "job.start ", "job.stop", "__init__", "rpc.discover", "\0"]
 WAYS = {NEW: [], CHALLENGED: ["login.challenge"], READY: ["login.osuser"]}
 
 

@@ -21,6 +21,7 @@ CODES = {
     "ConnectionFailed": 1,
     "ProtocolError": 1,
     "Unavailable": 1,
+    "Untrusted": 1,
     "ParameterError": 2,
     "TimedOut": 3,
     "JobFailed": 4,

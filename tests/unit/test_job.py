@@ -220,6 +220,9 @@ def test_a_supervisor_that_is_gone_does_not_fail_the_job(monkeypatch: pytest.Mon
         (Outcome(ending=Ending.SIGNAL, code=9), JobState.FAILED),
         (Outcome(ending=Ending.NOT_STARTED, code=127), JobState.FAILED),
         (Outcome(ending=Ending.LOST), JobState.LOST),
+        (Outcome(ending=Ending.LIMIT, code=0), JobState.STOPPED),
+        (Outcome(ending=Ending.CANCELLED), JobState.STOPPED),
+        (Outcome(ending=Ending.EXPIRED), JobState.STOPPED),
     ],
 )
 def test_only_status_0_is_a_good_end(outcome: Outcome, state: JobState) -> None:
@@ -228,7 +231,8 @@ def test_only_status_0_is_a_good_end(outcome: Outcome, state: JobState) -> None:
 
 
 def test_a_job_that_is_accepted_or_runs_is_not_over() -> None:
-    assert [state for state in JobState if not state.is_final] == [JobState.ACCEPTED, JobState.RUNNING]
+    live = [JobState.ACCEPTED, JobState.WAITING, JobState.RUNNING]
+    assert [state for state in JobState if not state.is_final] == live
 
 
 def test_a_jobs_script_needs_nothing_else_of_headless() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from headless.protocol.codec import Request, encode_message
+from headless.server.audit import AuditLog
 from headless.server.login import Door, Peer
 from headless.server.sessions import ServerSession
 from headless.server.throttle import Throttle
@@ -37,15 +38,14 @@ def test_large_messages_are_taken_before_the_login_is_answered(tmp_path: Path) -
     door = Door(UserStore(str(tmp_path)), bytes(32), Throttle(lambda: 0.0))
 
     class NoJobs:
-        max_script = 1
-
-        def discard_uploads(self, *_: object) -> None:
-            return
+        class admission:  # as the attribute is called
+            max_script = 1
 
     jobs: Any = NoJobs()
+    audit = AuditLog(str(tmp_path))
 
     async def run() -> None:
-        session = ServerSession(channel, peer, door, jobs, lambda command: None, lambda: None)
+        session = ServerSession(channel, peer, door, jobs, lambda command: None, lambda: None, 20.0, audit)
         try:
             await session.run(10.0, 12345)
         except asyncio.CancelledError:

@@ -8,6 +8,7 @@ from headless.cli.commands import POSIX_ONLY, run_command
 from headless.config import read_environment
 from headless.errors import ParameterError
 from headless.launcher.embedded import embedded_addresses, ensure_server
+from headless.launcher.talk import Talk
 from headless.transport.address import UnixAddress
 from headless.transport.client import connect
 
@@ -31,7 +32,7 @@ def test_there_is_no_embedded_server_and_the_error_names_the_option() -> None:
 @pytest.mark.parametrize("name", POSIX_ONLY)
 def test_what_is_a_servers_business_is_refused(name: str) -> None:
     with pytest.raises(ParameterError, match=f"headless {name} is for POSIX systems only"):
-        run_command([name])
+        run_command([name], Talk(0))
 
 
 def test_there_are_no_unix_sockets() -> None:

@@ -1,0 +1,83 @@
+"""A real PostgreSQL of the tests' own: a new cluster in a temporary folder, on a unix socket, ended with the tests."""
+
+import glob
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from support import TIME_SCALE
+
+USER = "postgres"
+
+
+def find_program(name: str) -> str | None:
+    """Debian keeps the server's programs off the PATH."""
+    found = shutil.which(name) or max(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), default="")
+    return found or None
+
+
+class Postgres:
+    """A running cluster.
+
+    Attributes:
+        url: of its database, for the setting ``journal``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._data = folder / "data"
+        self.url = f"postgresql://{self._owner}@/postgres?host={folder}"
+        self._run("initdb", "--no-sync", "-A", "trust", "-E", "UTF8", "--locale=C", "-D", str(self._data))
+        self.start()
+
+    @property
+    def _owner(self) -> str:
+        return USER if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = f"-k {self._folder} -c listen_addresses='' -c fsync=off"
+        log = str(self._folder / "log")
+        self._run("pg_ctl", "start", "-w", "-D", str(self._data), "-l", log, "-o", options)
+
+    def stop(self) -> None:
+        """Stop it at once, as a failing database server would."""
+        self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(self._data))
+
+    def create_database(self, name: str) -> str:
+        """Make an empty database; return its URL."""
+        self._run("createdb", "-h", str(self._folder), name)
+        return self.url.replace("/postgres?", f"/{name}?")
+
+    def _run(self, name: str, *arguments: str) -> None:
+        program = find_program(name)
+        assert program is not None, f"{name} is not installed"
+        # PostgreSQL refuses to run as root.
+        user = USER if os.geteuid() == 0 else None
+        done = subprocess.run(
+            [program, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            cwd="/", env={"PATH": os.defpath, "LC_ALL": "C"}, timeout=60 * TIME_SCALE, check=False,
+            user=user, group=user, extra_groups=None if user is None else [],
+        )  # fmt: skip
+        assert done.returncode == 0, (name, (self._folder / "log").read_text() if self._data.exists() else "")
+
+
+@contextmanager
+def run_postgres() -> Iterator[Postgres]:
+    """A cluster for as long as the block runs."""
+    folder = Path(tempfile.mkdtemp(prefix="hlpg-"))
+    if os.geteuid() == 0:
+        shutil.chown(folder, USER, USER)
+    try:
+        server = Postgres(folder)
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
