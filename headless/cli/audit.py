@@ -81,7 +81,7 @@ def show(
             click.echo(f"line {line.number} is torn or changed: see 'headless audit verify'", err=True)
             continue
         is_wanted = entry["time"] >= begin and (not actions or entry["action"] in actions)
-        if is_wanted and user in (None, entry.get("user")):
+        if is_wanted and user in (None, entry.get("user"), entry.get("by")):
             click.echo(json.dumps(entry) if as_json else _format_entry(entry))
 
 

@@ -70,17 +70,20 @@ names = Table(
     "names",
     metadata,
     Column("name", String(128), primary_key=True),
-    Column("last_job_id", String(26), nullable=False),
+    Column("last_job_id", String(26), nullable=False),  # this and the next are empty if no run has ended yet
     Column("last_state", String(8), nullable=False),
-    Column("last_ended_at", Float, nullable=False),
+    Column("last_ended_at", Float),
     Column("last_success_at", Float),
-    Column("last_duration_s", Float, nullable=False),
+    Column("last_duration_s", Float),
     Column("failures", Integer, nullable=False),  # in a row, up to the last run
     Column("ended", Integer, nullable=False),  # how many runs ended in each state, and how many were not accepted
     Column("failed", Integer, nullable=False),
     Column("stopped", Integer, nullable=False),
     Column("lost", Integer, nullable=False),
     Column("skipped", Integer, nullable=False),
+    Column("told", String(16), nullable=False),  # who was told of the failures in a row: "failure", "lost", or both
+    Column("skip_told_at", Float),
+    Column("skips_untold", Integer, nullable=False),  # since then
 )
 
 # What is still to be told to people and programs, written in the transaction of what it tells of.

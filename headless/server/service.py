@@ -24,6 +24,7 @@ from headless.server.audit import AuditAction, AuditLog
 from headless.server.certificate import ensure_certificate, read_leaf, read_subjects
 from headless.server.chronicle import Chronicle
 from headless.server.history import forget_old
+from headless.server.hooks.actions import HOOKS, ActionKind
 from headless.server.jobs import Jobs
 from headless.server.journal import Journal
 from headless.server.login import Door, Peer
@@ -329,6 +330,10 @@ def _check_settings(settings: ServerSettings) -> None:
     for folder in settings.modules:
         if not os.path.isdir(folder):
             raise ParameterError(f"setting 'modules': {folder} is no folder")
+    for action in (action for name in HOOKS for action in getattr(settings, name)):
+        program = action.target[0] if action.kind is ActionKind.COMMAND else settings.sendmail
+        if action.kind in (ActionKind.COMMAND, ActionKind.MAIL) and not os.access(program, os.X_OK):
+            raise ParameterError(f"a hook of kind {action.kind} needs {program}, which is no program")
     if settings.python and not os.access(settings.python, os.X_OK):
         raise ParameterError(f"setting 'python': {settings.python} is no program")
 

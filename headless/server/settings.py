@@ -10,18 +10,23 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
 from headless.errors import ParameterError
+from headless.server.hooks.actions import HOOKS, Action, Hooks, parse_actions
 from headless.server.limits import parse_limits
 from headless.transport.address import Address, TcpAddress, UnixAddress, parse_address
 
-__all__ = ["ServerSettings", "build_settings", "parse_listen", "parse_settings"]
+__all__ = ["ServerSettings", "build_settings", "parse_listen", "parse_metrics_listen", "parse_settings"]
 
 MIB = 1 << 20
-PATHS = ("state", "modules", "python", "certificate", "key", "client_ca")
+PATHS = ("state", "modules", "python", "certificate", "key", "client_ca", "sendmail", "metrics_file")
 VARIABLE = re.compile(r"[^=\0]+")
 
 
 def _setting(default: Any, text: str, metavar: str = "") -> Any:
     return field(default=default, metadata={"help": text, "metavar": metavar})
+
+
+def _hook(when: str) -> Any:
+    return _setting((), f"what to do when {when}, as in the file: {{mail = 'ops@example.org'}}", "TABLE")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +62,14 @@ class ServerSettings:
     keep_days: float = _setting(14.0, "days for which an ended job is kept", "DAYS")
     keep_jobs: int = _setting(100_000, "most ended jobs that are kept", "COUNT")
     idle_exit: float = _setting(0.0, "end after so many seconds without session and job; 0: never", "SECONDS")
+    on_failure: tuple[Action, ...] = _hook("a job has failed, or has ended well again")
+    on_success: tuple[Action, ...] = _hook("a job has ended well")
+    on_start: tuple[Action, ...] = _hook("a job begins to run")
+    on_skip: tuple[Action, ...] = _hook("a start was skipped, as another run of the job was active")
+    on_lost: tuple[Action, ...] = _hook("a job is lost; left out: as on_failure")
+    sendmail: str = _setting("/usr/sbin/sendmail", "program that takes the mail of hooks, sendmail(8)", "PROGRAM")
+    metrics_file: str = _setting("", "file to write metrics to, as Prometheus reads them", "FILE")
+    metrics_listen: str = _setting("", "where to serve /metrics, plain HTTP: 127.0.0.1:9100, say", "HOST:PORT")
     limits: Mapping[str, Any] = field(
         default_factory=dict,
         metadata={"help": "limit for all jobs, like memory=2G; in the file, a table", "metavar": "NAME=VALUE"},
@@ -64,6 +77,11 @@ class ServerSettings:
     environment: Mapping[str, str] = field(
         default_factory=dict, metadata={"help": "variable for all jobs; in the file, a table", "metavar": "NAME=VALUE"}
     )
+
+    @property
+    def hooks(self) -> Hooks:
+        """The server's own hooks; a list that is empty says nothing."""
+        return Hooks(**{name: getattr(self, name) or None for name in HOOKS})
 
 
 _FIELDS = {item.name: item for item in fields(ServerSettings)}
@@ -99,7 +117,7 @@ def build_settings(values: Mapping[str, Any]) -> ServerSettings:
     Raises:
         ParameterError: a value is out of range, or two of them do not go together.
     """
-    settings = ServerSettings(**values)
+    settings = ServerSettings(**{**values, **_parse_hook_options(values)})
     for name, value in vars(settings).items():
         if isinstance(value, float) and not math.isfinite(value):
             raise ParameterError(f"setting {name!r} must be a finite number")
@@ -126,6 +144,9 @@ def build_settings(values: Mapping[str, Any]) -> ServerSettings:
             raise ParameterError(f"setting 'environment': {name!r} cannot be a variable")
     for address in settings.listen:
         parse_listen(address)
+    if settings.metrics_listen:
+        parse_metrics_listen(settings.metrics_listen)
+    return replace(settings, **{name: _resolve(os.getcwd(), getattr(settings, name)) for name in PATHS})
     limits = parse_limits(settings.limits, "setting 'limits'")
     return replace(settings, limits=limits, **{name: _resolve(os.getcwd(), getattr(settings, name)) for name in PATHS})
 
@@ -149,6 +170,37 @@ def parse_listen(text: str) -> Address:
     return TcpAddress(address.host, 0 if is_any else address.port)
 
 
+def parse_metrics_listen(text: str) -> TcpAddress:
+    """Read where to serve the metrics; port 0 means any that is free.
+
+    Raises:
+        ParameterError: it is no HOST:PORT.
+    """
+    try:
+        address = parse_listen(text)
+    except ParameterError as exc:
+        raise ParameterError(f"setting 'metrics_listen' is HOST:PORT, not {text!r}") from exc
+    if text.startswith("proxied:") or not isinstance(address, TcpAddress):
+        raise ParameterError(f"setting 'metrics_listen' is HOST:PORT, not {text!r}")
+    return address
+
+
+def _parse_hook_options(values: Mapping[str, Any]) -> dict[str, tuple[Action, ...]]:
+    """Hooks that came as options: each text is a table of TOML on one line."""
+    parsed = {}
+    for name in set(HOOKS) & set(values):
+        tables = []
+        for value in values[name]:
+            if isinstance(value, str):
+                try:
+                    tables.append(tomllib.loads(f"table = {value}")["table"])
+                except tomllib.TOMLDecodeError as exc:
+                    option = name.replace("_", "-")
+                    raise ParameterError(f"--{option}: give {{mail = 'ops@example.org'}} or the like: {exc}") from exc
+        parsed[name] = parse_actions(tables, "options", name) if tables else tuple(values[name])
+    return parsed
+
+
 def _resolve(folder: str, value: Any) -> Any:
     """Paths as absolute ones; what is empty stays so."""
     if isinstance(value, tuple):
@@ -157,6 +209,8 @@ def _resolve(folder: str, value: Any) -> Any:
 
 
 def _check_type(origin: str, name: str, value: Any) -> Any:
+    if name in HOOKS:
+        return parse_actions(value, origin, name)
     default = _FIELDS[name].default
     if isinstance(default, tuple):
         items = [value] if isinstance(value, str) else value

@@ -31,7 +31,8 @@ CODES = {
     "OutcomeUnknown": 8,
 }
 WITHOUT_CLASS = {"0", "128+N"}
-INTERNAL = {"CannotStart"}  # never leaves the server, which makes an outcome of it; if it did, that were a bug
+# Never leave the server, which makes an outcome or a line of the log of them; if they did, that were a bug.
+INTERNAL = {"CannotStart", "Undelivered"}
 
 
 def walk(cls: type[HeadlessError]) -> list[type[HeadlessError]]:

@@ -1,0 +1,133 @@
+"""Where the metrics go: into a file for node_exporter's textfile collector, and to whoever asks for ``/metrics``."""
+
+import asyncio
+import contextlib
+import glob
+import logging
+import os
+import sys
+import time
+from http import HTTPStatus
+from typing import Any
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.http11 import Request, Response
+
+from headless.errors import Unavailable
+from headless.execution.files import write_atomically
+from headless.server.metrics import CONTENT_TYPE, Metrics
+from headless.transport.address import TcpAddress
+from headless.transport.server import open_socket
+
+if sys.platform == "win32":
+    raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
+
+__all__ = ["MetricsFile", "serve_metrics"]
+
+INTERVAL_S = 15.0  # Prometheus' own habit
+REQUEST_LIMIT_S = 5.0  # in which a request must be there
+AT_A_TIME = 16  # requests that are answered; to more than that the answer is to come again
+
+log = logging.getLogger("headless.metrics")
+_silent = logging.getLogger("headless.metrics.http")
+
+
+class MetricsFile:
+    """Writes the file every 15 s, and after each end."""
+
+    def __init__(self, metrics: Metrics, path: str) -> None:
+        """Args:
+        metrics: what to write.
+        path: of the file, absolute; 0644, and always whole.
+        """
+        self._metrics = metrics
+        self._path = path
+        self._changed = asyncio.Event()
+        self._complaint = ""
+
+    def wake(self) -> None:
+        """A job has ended: write soon."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Write until cancelled; what cannot be written is told once, and tried again."""
+        await asyncio.to_thread(self._remove_leftovers)
+        while True:
+            self._changed.clear()
+            begin = time.monotonic()
+            await self.write()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), INTERVAL_S)
+            # What was made before the end that woke us does not tell of it.
+            await asyncio.sleep(max(self._metrics.fresh_s, begin + 1.0 - time.monotonic()))
+
+    async def write(self) -> None:
+        """Write once; never raises for a file or journal that is of no use."""
+        try:
+            text = await self._metrics.render()
+            await asyncio.to_thread(write_atomically, self._path, text, durable=False, mode=0o644)
+        except (OSError, Unavailable) as exc:
+            reason = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
+            if reason != self._complaint:
+                log.error("metrics-failed file=%s reason=%r", self._path, reason)
+            self._complaint = reason
+        else:
+            self._complaint = ""
+
+    def _remove_leftovers(self) -> None:
+        """What a server that was killed while it wrote has left."""
+        for path in glob.glob(f"{glob.escape(self._path)}.*.????????.tmp"):
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+
+
+async def serve_metrics(metrics: Metrics, address: TcpAddress) -> tuple[Server, str]:
+    """Answer ``GET /metrics``, and nothing else, over plain HTTP; return the server and its ``HOST:PORT``.
+
+    The websocket library reads the request, with its limits on lines and headers; no websocket is ever opened.
+
+    Raises:
+        ConnectionFailed: the address is in use or not ours.
+        ParameterError: the host is unknown.
+    """
+    answering = asyncio.Semaphore(AT_A_TIME)
+
+    async def answer(connection: ServerConnection, request: Request) -> Response:
+        return await _answer(metrics, answering, connection, request)
+
+    async def refuse(connection: ServerConnection) -> None:
+        raise AssertionError("a websocket where there is none")
+
+    channel = open_socket(address, 0)
+    server = await serve(
+        refuse,
+        sock=channel,
+        process_request=answer,
+        server_header=None,
+        open_timeout=REQUEST_LIMIT_S,
+        close_timeout=1.0,
+        compression=None,
+        logger=_silent,
+    )
+    _silent.setLevel(logging.CRITICAL + 1)  # port scanners fill no log
+    host, port = channel.getsockname()[:2]
+    return server, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def _answer(
+    metrics: Metrics, answering: asyncio.Semaphore, connection: ServerConnection, request: Request
+) -> Response:
+    if request.path.partition("?")[0] != "/metrics":
+        return connection.respond(HTTPStatus.NOT_FOUND, "there is /metrics here, and nothing else\n")
+    if answering.locked():
+        return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "too many at a time\n")
+    async with answering:
+        try:
+            text = await metrics.render()
+        except Unavailable as exc:
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{exc}\n")
+    response = connection.respond(HTTPStatus.OK, "")
+    headers: Any = response.headers
+    del headers["Content-Type"], headers["Content-Length"]
+    headers["Content-Type"], headers["Content-Length"] = CONTENT_TYPE, str(len(text))
+    return Response(response.status_code, response.reason_phrase, headers, text)
