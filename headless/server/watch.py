@@ -9,7 +9,8 @@ from headless.errors import ProtocolError
 from headless.job import JobState
 from headless.protocol.codec import Notification, decode_message, encode_bytes, encode_message
 from headless.protocol.messages import JobWatch
-from headless.server.history import STREAMS, read_tails
+from headless.server.history import read_tails
+from headless.server.jobs import STREAMS
 from headless.server.live import LiveJob
 
 if sys.platform == "win32":
