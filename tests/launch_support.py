@@ -80,7 +80,8 @@ def fake_server(path: str, answers: Mapping[str, Answer], **options: Any) -> Ite
     """A server of ours on a unix socket that answers what the test says; yields the methods that were called.
 
     It speaks through the websockets library: what is tested is the launcher, against another implementation. An
-    answer of ``{"error": ...}`` is an error, all else a result; the notifications of its ``"then"`` follow it.
+    answer of ``{"error": ...}`` is an error, all else a result; the notifications of its ``"then"`` follow it,
+    and with ``"close"`` the end of the connection.
     """
     called: list[str] = []
 
@@ -91,11 +92,13 @@ def fake_server(path: str, answers: Mapping[str, Answer], **options: Any) -> Ite
                 called.append(request["method"])
                 answer = answers[request["method"]]
                 body = answer(request["params"]) if callable(answer) else answer
-                result = {name: value for name, value in body.items() if name != "then"}
+                result = {name: value for name, value in body.items() if name not in ("then", "close")}
                 kind = body if "error" in body else {"result": result}
                 connection.send(json.dumps({"jsonrpc": "2.0", "id": request["id"], **kind}))
                 for method, params in body.get("then", ()):
                     connection.send(json.dumps({"jsonrpc": "2.0", "method": method, "params": params}))
+                if body.get("close"):
+                    return
         except ConnectionClosed:
             pass
 
