@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosedOK
 from authority import Authority
 from headless.launcher.splay import compute_splay
 from headless.protocol.codec import decode_bytes, encode_bytes
-from launch_support import Answer, fake_server
+from launch_support import Answer, fake_server, wait_code
 from plain_servers import plain_server, says
 from support import World
 
@@ -322,3 +322,23 @@ def test_output_goes_on_from_the_offset_that_was_reached(world: World, path: str
         done = world.run("-s", f"unix:{path}", "-c", "pass", "-t", "-1", "-o", "-")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"one two three", b"")
     assert asked == [0, 8]
+
+
+def test_overlap_and_limits_end_with_their_codes(world: World) -> None:
+    server = world.serve(tls=False)
+    words = ["-s", server.unix, "--name", "nightly", "-c", wait_code(world.home / "go")]
+    first = world.start(*words, "-t", "-1")
+    job_id = server.wait_log(r"start job=(\w{26})")[1]
+    skipped = world.run(*words, "--overlap", "skip")
+    assert (skipped.returncode, skipped.stderr.count(b"\n")) == (6, 1)
+    assert job_id.encode() in skipped.stderr
+    late = world.run(*words, "--overlap", "wait", "--wait-for", "0.3", "-t", "-1")
+    assert late.returncode == 6, late.stderr
+    assert b" was not started: " in late.stderr
+    late = world.run(*words, "--overlap", "wait", "--not-after", "1", "-t", "-1")
+    assert late.returncode == 6, late.stderr
+    replaced = world.run(*words, "--overlap", "replace", "--max-runtime", "0.3", "--grace", "0", "-t", "-1")
+    assert replaced.returncode == 7, replaced.stderr
+    assert b" was stopped: " in replaced.stderr
+    assert first.wait(20) == 7
+    assert b" was stopped: " in first.communicate()[1]
