@@ -81,7 +81,7 @@ def fake_server(path: str, answers: Mapping[str, Answer], **options: Any) -> Ite
 
     It speaks through the websockets library: what is tested is the launcher, against another implementation. An
     answer of ``{"error": ...}`` is an error, all else a result; the notifications of its ``"then"`` follow it,
-    and with ``"close"`` the end of the connection.
+    and with ``"close"`` the connection's end.
     """
     called: list[str] = []
 
@@ -97,8 +97,8 @@ def fake_server(path: str, answers: Mapping[str, Answer], **options: Any) -> Ite
                 connection.send(json.dumps({"jsonrpc": "2.0", "id": request["id"], **kind}))
                 for method, params in body.get("then", ()):
                     connection.send(json.dumps({"jsonrpc": "2.0", "method": method, "params": params}))
-                if body.get("close"):
-                    return
+                if "close" in body:
+                    connection.close()
         except ConnectionClosed:
             pass
 

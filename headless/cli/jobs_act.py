@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from headless.cli.jobs_look import parse_span
-from headless.cli.session import FILE, read_wait
+from headless.cli.session import FILE, read_wait, reconnect_option
 from headless.cli.session_command import SessionCommand, read_options, session_options
 from headless.config import read_environment
 from headless.launcher.history import (
@@ -53,6 +53,7 @@ def _wait_options(timeout: str, output: str) -> Callable[[_Decorated], _Decorate
     "Write the job's standard output there; left out: to standard output.",
 )
 @session_options
+@reconnect_option
 @click.pass_context
 def attach(context: click.Context, /, *, job: str, **values: Any) -> int:
     """Wait for a job as its own launcher would: print its output from the beginning, exit with what became of it.
@@ -95,7 +96,7 @@ def cancel(context: click.Context, /, *, job: str, wait: bool, timeout: str, **s
     with open_session(settings, environment, context.obj) as (link, interrupts):
         job_id = resolve_job_id(link, wanted)
         interrupts.truth = f"the end of job {job_id} may have been asked for"
-        context.obj.info(cancel_job(link, job_id, timeout_s if wait else None))
+        context.obj.info(cancel_job(link, settings, context.obj, job_id, timeout_s if wait else None))
 
 
 @click.command(cls=SessionCommand, epilog=WAITING)
@@ -105,6 +106,7 @@ def cancel(context: click.Context, /, *, job: str, wait: bool, timeout: str, **s
     "Write the new job's standard output there; -: to standard output.",
 )
 @session_options
+@reconnect_option
 @click.pass_context
 def rerun(context: click.Context, /, *, job: str, **values: Any) -> int:
     """Start what a job was once more, as a new job.
@@ -116,7 +118,7 @@ def rerun(context: click.Context, /, *, job: str, **values: Any) -> int:
     settings = _read_wait(context, values)
     wanted, sinks = parse_job_id(job), open_sinks(settings)
     with open_session(settings, environment, context.obj) as (link, interrupts):
-        new_id = rerun_job(link, resolve_job_id(link, wanted), interrupts)
+        new_id = rerun_job(link, settings, context.obj, resolve_job_id(link, wanted), interrupts)
         context.obj.info(f"job {new_id} accepted")
         if settings.timeout_s is None:
             click.echo(new_id)

@@ -8,10 +8,12 @@ from typing import Any
 import click
 
 from headless.cli.job_text import format_job, format_table
+from headless.cli.session import parse_optional, reconnect_option
 from headless.cli.session_command import SessionCommand, read_options, session_options
 from headless.config import read_environment
 from headless.errors import ParameterError
 from headless.job import JobState
+from headless.launcher.follow import Follow
 from headless.launcher.history import list_jobs, open_session, parse_job_id, resolve_job_id
 from headless.launcher.logs import OutputReader
 from headless.launcher.settings import SessionSettings, check_name, parse_timeout
@@ -105,6 +107,7 @@ def show(context: click.Context, /, *, job: str, as_json: bool, **session: Any) 
 @click.option("--offset", type=click.IntRange(0, 1 << 53), default=0, metavar="BYTES", help="Where to begin.  [0]")
 @click.option("-t", "--timeout", default="-1", metavar="SECONDS", help="How long to follow; -1: to the end.  [-1]")
 @session_options
+@reconnect_option
 @click.pass_context
 def logs(
     context: click.Context,
@@ -124,11 +127,12 @@ def logs(
 
     \b
     Exit status: 0 done, however the job ended; 1 the server cannot be reached, 2 unknown job,
-    3 --timeout is over and the job goes on, 5 refused.
+    3 --timeout is over and the job goes on, 5 refused, 8 the connection was lost for good meanwhile.
     """
     environment = read_environment()
     settings = SessionSettings(**read_options(context, session, environment))
     wanted, timeout_s = parse_job_id(job), parse_timeout(timeout)
+    reconnect_for_s = parse_optional(session, "reconnect_for") or 0.0
     if only_stderr and both:
         raise ParameterError("give --stderr or --both, not both of them")
     streams = ("stdout", "stderr") if both else ("stderr",) if only_stderr else ("stdout",)
@@ -140,7 +144,8 @@ def logs(
 
     with open_session(settings, environment, context.obj) as (link, _):
         job_id = resolve_job_id(link, wanted)
-        OutputReader(link, job_id, dict.fromkeys(streams, offset), write).read(follow=follow, timeout_s=timeout_s)
+        watch = Follow(link, context.obj, job_id, timeout_s, reconnect_for_s)
+        OutputReader(link, job_id, dict.fromkeys(streams, offset), write).read(watch, to_end=follow)
 
 
 def parse_span(option: str, text: str) -> float:

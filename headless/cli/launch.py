@@ -14,10 +14,12 @@ from headless.cli.session import (
     login_options,
     measure_strength,
     name_sources,
+    parse_optional,
     parse_seconds,
     read_file_defaults,
     read_session,
     read_wait,
+    reconnect_option,
     talk_options,
 )
 from headless.config import Environment, read_environment
@@ -112,12 +114,7 @@ Commands (headless COMMAND --help):
 @click.option("--grace", metavar="SECONDS", help="Time between TERM and KILL when the job is stopped.")
 @click.option("--exit-code", metavar="job", help="'job': exit with the job's own status instead of 4.")
 @channel_options
-@click.option(
-    "--reconnect-for",
-    metavar="SECONDS",
-    default="600",
-    help="With --timeout -1: how long to try to take a lost connection up again, each time.  [600]",
-)
+@reconnect_option
 @click.option(
     "--check", is_flag=True, help="Check everything, log in, ask whether the job would be allowed; run nothing."
 )
@@ -220,22 +217,13 @@ def _build_settings(values: dict[str, Any], environment: Environment, arguments:
         name=check_name(values["name"], "--name") if values["name"] else "",
         arguments=arguments,
         stdin=values["stdin"],
-        reconnect_for_s=_parse_optional(values, "reconnect_for") or 0.0,
         overlap=values["overlap"],
-        wait_for_s=_parse_optional(values, "wait_for"),
+        wait_for_s=parse_optional(values, "wait_for"),
         start_within_s=None if values["not_after"] is None else _parse_not_after(values["not_after"]),
         max_runtime_s=None if values["max_runtime"] is None else parse_seconds("--max-runtime", values["max_runtime"]),
-        grace_s=_parse_optional(values, "grace"),
-        splay_s=_parse_optional(values, "splay") or 0.0,
+        grace_s=parse_optional(values, "grace"),
+        splay_s=parse_optional(values, "splay") or 0.0,
     )
-
-
-def _parse_optional(values: dict[str, Any], name: str) -> float | None:
-    """A number of seconds that may also be 0."""
-    text: str | None = values[name]
-    if text is None or text == "0":
-        return None if text is None else 0.0
-    return parse_seconds(f"--{name.replace('_', '-')}", text)
 
 
 def _parse_not_after(text: str) -> float:

@@ -21,10 +21,12 @@ __all__ = [
     "login_options",
     "measure_strength",
     "name_sources",
+    "parse_optional",
     "parse_seconds",
     "read_file_defaults",
     "read_session",
     "read_wait",
+    "reconnect_option",
     "talk_options",
 ]
 
@@ -35,7 +37,7 @@ STRENGTH = {ParameterSource.COMMANDLINE: 3, ParameterSource.ENVIRONMENT: 2, Para
 
 # What settings may come from variables and files by the same name in every command.
 SESSION_NAMES = (
-    *("service", "user", "auth_type", "secret", "ca_file", "cert", "key", "proxied", "connect_for"),
+    *("service", "user", "auth_type", "secret", "ca_file", "cert", "key", "proxied", "connect_for", "reconnect_for"),
     *("quiet", "verbose"),
 )
 
@@ -83,6 +85,16 @@ def login_options(command: _Decorated) -> _Decorated:
 def channel_options(command: _Decorated) -> _Decorated:
     """Add the options that say how the server is reached."""
     return _add(_CHANNEL, command)
+
+
+def reconnect_option(command: _Decorated) -> _Decorated:
+    """Add the option of what waits for a job."""
+    return _option(
+        "--reconnect-for",
+        metavar="SECONDS",
+        default="600",
+        help="With --timeout -1: how long to try to take a lost connection up again, each time.  [600]",
+    )(command)
 
 
 def talk_options(command: _Decorated) -> _Decorated:
@@ -172,6 +184,7 @@ def read_wait(values: Mapping[str, Any]) -> dict[str, Any]:
         "output": values["output"],
         "result": values["result"],
         "job_status": values["exit_code"] == "job",
+        "reconnect_for_s": parse_optional(values, "reconnect_for") or 0.0,
     }
 
 
@@ -214,6 +227,18 @@ def parse_seconds(option: str, text: str) -> float:
         return parse_timeout(text)
     except ParameterError as exc:
         raise ParameterError(f"{option} {text!r}: give a number of seconds") from exc
+
+
+def parse_optional(values: Mapping[str, Any], name: str) -> float | None:
+    """Read an option that is a number of seconds or 0; ``None`` if it was left out.
+
+    Raises:
+        ParameterError: it is neither.
+    """
+    text: str | None = values[name]
+    if text is None or text == "0":
+        return None if text is None else 0.0
+    return parse_seconds(f"--{name.replace('_', '-')}", text)
 
 
 def check_utf8(texts: Iterable[str]) -> None:

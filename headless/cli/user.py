@@ -121,7 +121,9 @@ def list_users(state: str | None, as_json: bool) -> None:
     rows = []
     for entry in _open_store(state, reads=True).load().values():
         row = {item: getattr(entry, item) for item in ("name", "enabled", "logins", "os_user", "subjects", "run_as")}
-        rows.append({**row, "modules": entry.modules, "scripts": entry.scripts, "code": entry.code})
+        rows.append(
+            {**row, "modules": entry.modules, "scripts": entry.scripts, "code": entry.code, "limits": entry.limits}
+        )
     if as_json:
         import json
 
@@ -130,6 +132,7 @@ def list_users(state: str | None, as_json: bool) -> None:
     for row in rows:
         may = [*row["modules"], *(word for word in ("scripts", "code") if row[word])]
         extra = [f"as {row['run_as']}"] if row["run_as"] else []
+        extra += [f"{name}={value:g}" for name, value in sorted(row["limits"].items())]
         extra += [] if row["enabled"] else ["disabled"]
         click.echo(
             f"{row['name']:20} {','.join(row['logins']):24} {' '.join(may) or '(nothing)'} {' '.join(extra)}".rstrip()
@@ -205,6 +208,38 @@ def deny(name: str, state: str | None, modules: tuple[str, ...], script: bool, c
     store.change(name, take_back)
     taken = {"modules": modules, "script": script, "code": code}
     _record(store, "USER_DENY", name, {key: value for key, value in taken.items() if value})
+
+
+@user.command(epilog=EXIT_STATUS)
+@click.argument("name")
+@click.argument("limits", nargs=-1, required=True, metavar="NAME=VALUE...")
+@_state_option
+def limit(name: str, limits: Sequence[str], state: str | None) -> None:
+    """Limit what a user's jobs may use; NAME= takes a limit away.
+
+    \b
+    headless user limit batch max_runtime=3600 memory=2G max_running=4
+
+    Known are max_runtime, cpu_time (seconds), memory (bytes, or 512M, 2G), open_files, processes, nice (1 to 19), and
+    max_running, the jobs at a time. Where the server or the module say something too, the strictest holds.
+    """
+    from headless.server.limits import USER_LIMITS, parse_limits
+
+    given = dict(_split_pair(text) for text in limits)
+    checked = parse_limits({key: value for key, value in given.items() if value}, "headless user limit", USER_LIMITS)
+    parse_limits(dict.fromkeys(given, 1), "headless user limit", USER_LIMITS)  # the names of those that go
+    store = _open_store(state)
+    kept = store.change(
+        name, lambda user: {"limits": {key: value for key, value in user.limits.items() if key not in given} | checked}
+    )
+    _record(store, "USER_LIMIT", name, {"limits": [f"{key}={value:g}" for key, value in sorted(kept.limits.items())]})
+
+
+def _split_pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise ParameterError(f"{text!r}: give NAME=VALUE, or NAME= to take the limit away")
+    return name, value
 
 
 @user.command(epilog=EXIT_STATUS)

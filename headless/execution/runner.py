@@ -187,7 +187,7 @@ def _report_exception(exc: BaseException) -> NoReturn:
     trace = exc.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
-    send_report({"exception": _describe_exception(exc)})
+    _send_exception(_describe_exception(exc))
     sys.excepthook(type(exc), exc.with_traceback(trace), trace)
     if isinstance(exc, KeyboardInterrupt):
         sys.excepthook = lambda *_: None  # it has been printed; the interpreter cleans up and dies of SIGINT
@@ -204,14 +204,23 @@ def _describe_exception(exc: BaseException) -> str:
     return " ".join(f"{type(exc).__name__}: {text}".split())[:REASON_LIMIT]
 
 
-def send_report(message: dict[str, Any]) -> None:
-    """Write a line to the supervisor; never fails the job."""
-    import json
+def _send_exception(text: str) -> None:
+    """Write the line to the supervisor that tells of an exception; never fails the job.
 
+    Without an import, also of a codec: the job may have no descriptor left for it.
+    """
+    escaped = "".join(_escape(ord(character)) for character in text)
     try:
-        os.write(REPORT_FD, json.dumps(message).encode() + b"\n")
+        os.write(REPORT_FD, f'{{"exception": "{escaped}"}}\n'.encode())
     except OSError:
         return
+
+
+def _escape(number: int) -> str:
+    """A character as JSON has it in ASCII, two surrogates where it needs them (RFC 8259, section 7)."""
+    if number < 0x10000:
+        return f"\\u{number:04x}"
+    return f"\\u{0xD7C0 + (number >> 10):04x}\\u{0xDC00 + (number & 0x3FF):04x}"
 
 
 if __name__ == "__main__":

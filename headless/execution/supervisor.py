@@ -102,9 +102,9 @@ class Supervisor:
         self._wakeup, wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
-        # The server's own stop, and a terminal's, are not the job's.
-        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+        # The server's own stop, and a terminal's, are not the job's. Blocked and not ignored: the TERM of a cancel that
+        # reaches the job's process before it has become the job must wait for it, not be lost.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP, signal.SIGTERM})
 
     def run(self) -> Program | None:
         """Start the job, follow it, write its outcome; in the job's process return what to run."""

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from headless.config import Environment
-from headless.errors import ConnectionFailed, OutcomeUnknown, ParameterError, ProtocolError, TimedOut, Unavailable
-from headless.job import JobState
+from headless.errors import ConnectionFailed, OutcomeUnknown, ParameterError, ProtocolError, TimedOut
+from headless.launcher.follow import Follow, call_surely, read_state
 from headless.launcher.interrupts import Interrupts, catch_interrupts
 from headless.launcher.link import Link, read_text
 from headless.launcher.login import check_secret
@@ -26,7 +26,6 @@ __all__ = [
     "open_session",
     "parse_job_id",
     "prune_jobs",
-    "read_state",
     "rerun_job",
     "resolve_job_id",
 ]
@@ -139,11 +138,13 @@ def resolve_job_id(link: Link, wanted: str) -> str:
     return found[0]
 
 
-def cancel_job(link: Link, job_id: str, timeout_s: float | None) -> str:
+def cancel_job(link: Link, settings: SessionSettings, talk: Talk, job_id: str, timeout_s: float | None) -> str:
     """Ask for a job's end, and wait for it.
 
     Args:
         link: logged in; of no further use if this waited in vain.
+        settings: of the session; they say for how long a lost one is taken up again.
+        talk: is told of losses.
         job_id: of the job; one that is over is left alone.
         timeout_s: how long to wait until nothing of it is left; -1 for as long as it takes, ``None`` not at all.
 
@@ -151,47 +152,39 @@ def cancel_job(link: Link, job_id: str, timeout_s: float | None) -> str:
         A sentence on what became of it.
 
     Raises:
-        ParameterError: there is no such job.
-        Refused: it is somebody else's.
+        ParameterError: there is no such job, or it is somebody else's.
         TimedOut: it is not over yet.
-        OutcomeUnknown: the connection was lost after the end was asked for.
+        OutcomeUnknown: the connection was lost, before the server's answer or after it.
     """
-    state = read_state(link.call("job.cancel", {"job_id": job_id}))
+    doubt = f"job {job_id}: it is not known whether its end was asked for"
+    answer = call_surely(link, talk, "job.cancel", {"job_id": job_id}, settings.connect_for_s, doubt)
+    state = read_state(answer)
     if state.is_final:
         return f"job {job_id} was over already: {state}"
     if timeout_s is None:
         return f"job {job_id}: its end was asked for"
-    deadline = None if timeout_s < 0 else time.monotonic() + timeout_s
     try:
-        link.call("job.watch", {"job_id": job_id})
-        message = link.next_notification(deadline)
-        while message is not None and message.method != "job.ended":
-            message = link.next_notification(deadline)
-    except (ConnectionFailed, ProtocolError) as exc:
+        outcome = parse_outcome(Follow(link, talk, job_id, timeout_s, settings.connect_for_s).wait_end())
+    except TimedOut as exc:
+        raise TimedOut(f"job {job_id} is not over after {timeout_s:g} s; its end was asked for") from exc
+    except ProtocolError as exc:
         raise OutcomeUnknown(f"job {job_id}: its end was asked for; whether it is over is unknown: {exc}") from exc
-    if message is None:
-        raise TimedOut(f"job {job_id} is not over after {timeout_s:g} s; its end was asked for")
-    outcome = parse_outcome(message.params)
     return f"job {job_id} is over: {outcome.state}: {describe_outcome(outcome)}"
 
 
-def rerun_job(link: Link, job_id: str, interrupts: Interrupts) -> str:
-    """Start what a job was once more; return the new job's id.
+def rerun_job(link: Link, settings: SessionSettings, talk: Talk, job_id: str, interrupts: Interrupts) -> str:
+    """Start what a job was once more; return the new job's id. It is sent again until the server has answered.
 
     Raises:
         ParameterError: there is no such job, or what it ran is gone.
         Refused: it is not permitted, or not any more.
         Skipped: another run of it is active.
-        OutcomeUnknown: the connection was lost before the answer.
+        OutcomeUnknown: no answer came.
     """
     new_id = make_job_id(time.time_ns() // 1_000_000, os.urandom(10))
     interrupts.truth = f"job {new_id} may have been started"
-    try:
-        link.call("job.rerun", {"job_id": job_id, "new_id": new_id})
-    except Unavailable:
-        raise  # the server has answered: nothing was started
-    except ConnectionFailed as exc:
-        raise OutcomeUnknown(f"job {new_id}: the connection was lost before the server's answer ({exc})") from exc
+    doubt = f"job {new_id}: it is not known whether it was started"
+    call_surely(link, talk, "job.rerun", {"job_id": job_id, "new_id": new_id}, settings.connect_for_s, doubt)
     interrupts.truth = f"job {new_id} goes on"
     return new_id
 
@@ -210,15 +203,3 @@ def prune_jobs(link: Link, conditions: Mapping[str, Any]) -> int:
     if type(removed) is not int:
         raise ProtocolError("the server does not say how many jobs it has removed")
     return removed
-
-
-def read_state(body: Mapping[str, Any]) -> JobState:
-    """The state in a server's answer.
-
-    Raises:
-        ProtocolError: it holds none that is known.
-    """
-    try:
-        return JobState(read_text(body, "state"))
-    except ValueError as exc:
-        raise ProtocolError("the server names a state that is none") from exc

@@ -1,11 +1,10 @@
 """Reading a job's output back, from any offset on, to the present or to the job's end."""
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from headless.errors import ProtocolError, TimedOut
-from headless.launcher.history import read_state
+from headless.errors import ProtocolError
+from headless.launcher.follow import Follow, read_state
 from headless.launcher.link import Link, read_text
 from headless.protocol.codec import Notification, decode_bytes
 
@@ -32,37 +31,28 @@ class OutputReader:
         self._at_line_start = dict.fromkeys(offsets, True)
         self._write = write
 
-    def read(self, *, follow: bool, timeout_s: float) -> None:
-        """Read to the end, or what is there now.
+    def read(self, follow: Follow, *, to_end: bool) -> None:
+        """Read what is there now, or go on to the job's end; a lost connection is taken up again where it was cut.
 
         Args:
-            follow: whether to go on until the job's end.
-            timeout_s: how long that may take at most; -1 for as long as it takes.
+            follow: of the job, over the same link.
+            to_end: whether to wait for the job's end.
 
         Raises:
-            ParameterError: there is no such job.
+            ParameterError: there is no such job, or it is somebody else's.
             TimedOut: the job goes on.
-            ConnectionFailed: the connection was lost.
+            ConnectionFailed, OutcomeUnknown: the connection was lost for good.
         """
-        deadline = None if timeout_s < 0 else time.monotonic() + timeout_s
-        sizes = {} if follow else self._read_sizes()
+        sizes = {} if to_end else self._read_sizes()
         if sizes and self._has_reached(sizes):
             return
-        was_over = read_state(self._link.call("job.watch", {"job_id": self._job_id, **self._positions})).is_final
-        while True:
-            message = self._link.next_notification(deadline)
-            if message is None:
-                raise TimedOut(f"job {self._job_id} is still running after {timeout_s:g} s, and goes on")
-            if message.params.get("job_id") != self._job_id:
-                raise ProtocolError("news of another job")
-            if message.method == "job.ended":
-                if was_over:
-                    self._mark_end(message.params.get("dropped"))
-                return
+        for message in follow.listen(lambda: self._positions):
             if message.method == "job.output":
                 self._take(message)
                 if sizes and self._has_reached(sizes):
                     return
+            elif message.method == "job.ended" and follow.first_state is not None and follow.first_state.is_final:
+                self._mark_end(message.params.get("dropped"))
 
     def _read_sizes(self) -> dict[str, int]:
         """How much output there is by now; nothing if the job is over: then its end ends the reading."""

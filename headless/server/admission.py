@@ -39,6 +39,12 @@ class Admission:
         """Largest script or code, in bytes."""
         return self._settings.max_script
 
+    def find_max_running(self, user: str) -> int:
+        """How many jobs of a user may run at a time; 0 for no limit of its own."""
+        account = self._users.current().get(user)
+        limit = int(account.limits.get("max_running", 0)) if account else 0
+        return min(filter(None, (limit, self._settings.max_running_per_user)), default=0)
+
     def check(self, account: Account, kind: JobKind, module: str) -> str:
         """Whether the account may run such a job; return the module's path, empty for a script or code.
 

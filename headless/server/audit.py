@@ -60,6 +60,7 @@ class AuditAction(enum.StrEnum):
     USER_SECRET = "user-secret"  # noqa: S105  # a new one was made; what it is stands nowhere
     USER_ALLOW = "user-allow"
     USER_DENY = "user-deny"
+    USER_LIMIT = "user-limit"
     USER_DISABLE = "user-disable"
     USER_ENABLE = "user-enable"
 

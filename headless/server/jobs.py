@@ -53,7 +53,7 @@ class Jobs:
         self.admission = admission
         self._max_waiting = settings.max_waiting
         self.uploads = uploads
-        self._line = Line(settings.max_running, settings.max_running_per_user)
+        self._line = Line(settings.max_running, admission.find_max_running)
         self._queue = Queue(self._line, self._expire)
         self._live: dict[str, LiveJob] = {}
         self._accepting: dict[str, asyncio.Task[LiveJob]] = {}

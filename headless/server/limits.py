@@ -7,7 +7,7 @@ from typing import Any
 from headless.engines.base import Limits
 from headless.errors import ParameterError
 
-__all__ = ["LIMITS", "build_limits", "combine_limits", "parse_limit", "parse_limits"]
+__all__ = ["LIMITS", "USER_LIMITS", "build_limits", "combine_limits", "parse_limits"]
 
 LIMITS = {
     "max_runtime": "seconds",
@@ -15,39 +15,38 @@ LIMITS = {
     "memory": "bytes, also like 512M or 2G",
     "open_files": "descriptors",
     "processes": "processes",
-    "nice": "0 to 19",
+    "nice": "steps, 1 to 19",
 }
-"""The known limits, and what they count."""
+"""The known limits of a job, and what they count."""
 
+USER_LIMITS = {**LIMITS, "max_running": "jobs at a time"}
+"""A user may have one more, for all its jobs."""
+
+LARGEST = 1 << 62  # what the kernel takes
 FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 SIZE = re.compile(r"(\d{1,15})([KMGT]?)")
 
 
-def parse_limits(values: Mapping[str, Any], origin: str) -> dict[str, float]:
+def parse_limits(values: Mapping[str, Any], origin: str, known: Mapping[str, str] = LIMITS) -> dict[str, float]:
     """Check a table of limits.
 
     Args:
         values: by name; numbers, or texts as they stand on a command line.
         origin: where they come from, for messages.
+        known: what may be limited, and what that counts.
 
     Raises:
         ParameterError: an unknown name, or a value that is none.
     """
-    return {name: parse_limit(name, value, origin) for name, value in values.items()}
-
-
-def parse_limit(name: str, value: Any, origin: str) -> float:
-    """Check one limit.
-
-    Raises:
-        ParameterError: as :func:`parse_limits`.
-    """
-    if name not in LIMITS:
-        raise ParameterError(f"{origin}: unknown limit {name!r}: known are {', '.join(LIMITS)}")
-    number = _read_number(name, value)
-    if number is None or number < (name != "nice") or (name == "nice" and number > 19):
-        raise ParameterError(f"{origin}: limit {name!r} is {LIMITS[name]}, not {value!r}")
-    return number
+    limits = {}
+    for name, value in values.items():
+        if name not in known:
+            raise ParameterError(f"{origin}: unknown limit {name!r}: known are {', '.join(known)}")
+        number = _read_number(name, value)
+        if number is None or not 0 < number < LARGEST or (name == "nice" and number > 19):
+            raise ParameterError(f"{origin}: limit {name!r} is a number of {known[name]}, not {value!r}")
+        limits[name] = number
+    return limits
 
 
 def combine_limits(*sources: Mapping[str, float]) -> dict[str, float]:

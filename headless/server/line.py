@@ -2,6 +2,7 @@
 
 import heapq
 from collections import Counter
+from collections.abc import Callable
 
 __all__ = ["Line"]
 
@@ -13,13 +14,13 @@ class Line:
     waited longest. One user's jobs go in the order of their acceptance.
     """
 
-    def __init__(self, max_running: int, max_per_user: int) -> None:
+    def __init__(self, max_running: int, find_max: Callable[[str], int]) -> None:
         """Args:
         max_running: places in all.
-        max_per_user: most places of one user; 0 for no such limit.
+        find_max: most places of a user; 0 for no such limit.
         """
         self._max_running = max_running
-        self._max_per_user = max_per_user
+        self._find_max = find_max
         self._running: Counter[str] = Counter()
         self._waiting: dict[str, list[tuple[int, str]]] = {}
 
@@ -71,5 +72,5 @@ class Line:
                 del self._waiting[user]
 
     def _has_place(self, user: str) -> bool:
-        is_below = not self._max_per_user or self._running[user] < self._max_per_user
-        return is_below and self.running < self._max_running
+        most = self._find_max(user)
+        return self.running < self._max_running and (not most or self._running[user] < most)

@@ -19,7 +19,7 @@ from headless.execution.files import write_atomically
 from headless.protocol.codec import decode_bytes, encode_bytes
 from headless.protocol.messages import USER
 from headless.protocol.scram import Verifier
-from headless.server.limits import parse_limits
+from headless.server.limits import USER_LIMITS, parse_limits
 
 if sys.platform == "win32":
     raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
@@ -58,7 +58,7 @@ class User:
         modules: patterns (fnmatch) of the modules it may run.
         scripts: whether it may run scripts that it sends.
         code: whether it may run code that it sends.
-        limits: on what its jobs may use, by name (``limits.LIMITS``).
+        limits: on what its jobs may use, by name (``limits.USER_LIMITS``).
     """
 
     name: str
@@ -225,7 +225,7 @@ def _parse_users(data: bytes, path: str) -> dict[str, User]:
 
 def _parse_user(name: str, body: dict[str, Any]) -> User:
     secret = body.pop("secret", None)
-    body["limits"] = parse_limits(body.get("limits", {}), f"user {name}")
+    body["limits"] = parse_limits(body.get("limits", {}), f"user {name}", USER_LIMITS)
     for key in ("logins", "subjects", "modules"):
         if not isinstance(body[key], list):
             raise TypeError(f"{key} of {name}")

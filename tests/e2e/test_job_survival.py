@@ -51,7 +51,7 @@ def test_a_timeout_leaves_the_job_running_and_it_comes_to_its_end(server: Server
     job_id = done.stderr.decode().split()[2]
     assert done.stderr.decode() == f"headless: job {job_id} is still running after 0.5 s, and goes on\n"
     wait_for((here / "started").exists, "the job's start")
-    assert len(find_processes(f"HEADLESS_JOB_ID={job_id}")) == 1  # its child; so this search can find some
+    assert len(find_processes(f"HEADLESS_JOB_ID={job_id}")) == 2  # it and its child; so this search can find some
     (here / "go").touch()
     wait_for((here / "done").exists, "the job's end")
     assert (here / "done").read_text() == job_id

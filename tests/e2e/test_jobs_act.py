@@ -69,7 +69,7 @@ def test_attach_waits_as_long_as_it_is_told(ask: Ask) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_waiting_and_not_the_job(ask: Ask, number: signal.Signals) -> None:
     with fake_server(ask.path, answer(job_watch=watch(output(JOB, 0, b"begun\n")))) as called:
-        process = ask.world.start("jobs", "attach", JOB, "-s", f"unix:{ask.path}")
+        process = ask.world.start("jobs", "attach", JOB, "-t60", "-s", f"unix:{ask.path}")
         assert process.stdout is not None
         assert process.stdout.readline() == b"begun\n"
         process.send_signal(number)
@@ -144,11 +144,12 @@ def test_cancel_tells_of_a_connection_that_is_lost_meanwhile(ask: Ask) -> None:
 
     answers: dict[str, Answer] = answer(job_cancel={"job_id": JOB, "state": "running"}, job_watch=tell)
     with fake_server(ask.path, answers):
-        process = ask.world.start("jobs", "cancel", JOB, "-s", f"unix:{ask.path}")
+        process = ask.world.start("jobs", "cancel", JOB, "-t", "3", "-s", f"unix:{ask.path}")
         assert begun.wait(20 * TIME_SCALE)
     _, errors = process.communicate(timeout=20 * TIME_SCALE)
     assert process.returncode == 8
-    assert errors.startswith(f"headless: job {JOB}: its end was asked for; whether it is over is unknown: ".encode())
+    assert errors.startswith(f"headless: job {JOB}: cannot connect to unix:{ask.path}: ".encode())
+    assert errors.endswith(f"; its outcome is unknown here: headless jobs show {JOB}\n".encode())
 
 
 def test_rerun_prints_the_id_of_the_new_job(ask: Ask) -> None:
@@ -175,6 +176,28 @@ def test_rerun_waits_for_the_new_job_as_a_launch_does(ask: Ask) -> None:
     assert (code, text, errors.count("\n")) == (4, "again\n", 1)
     code, text, errors = ask.run(answers, "rerun", JOB, "-t", "-1", "--exit-code", "job")
     assert (code, text, errors.count("\n")) == (1, "", 1)
+
+
+@pytest.mark.parametrize("command", ["rerun", "cancel"])
+def test_what_is_not_answered_is_asked_again(ask: Ask, command: str) -> None:
+    asked: list[Mapping[str, Any]] = []
+
+    def tell(params: Mapping[str, Any]) -> dict[str, Any]:
+        asked.append(params)
+        return {"job_id": JOB, "state": "ended"}
+
+    def cut(params: Mapping[str, Any]) -> dict[str, Any]:
+        asked.append(params)
+        raise ConnectionAbortedError
+
+    answers = answer(**{f"job_{command}": lambda params: tell(params) if asked else cut(params)})
+    code, _, errors = ask.run(answers, command, JOB)
+    assert (code, errors) == (0, "")
+    assert len(asked) == 2
+    assert asked[0] == asked[1]  # the new job's id too: the server starts it once
+    code, text, errors = ask.run(answer(**{f"job_{command}": cut}), command, JOB, "--connect-for", "1")
+    assert (code, text) == (8, "")
+    assert ": it is not known whether " in errors
 
 
 @pytest.mark.parametrize(

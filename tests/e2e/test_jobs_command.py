@@ -116,11 +116,14 @@ def test_a_running_job_is_followed_attached_to_and_cancelled(batch: Session, tmp
     wait_for(lambda: batch.show(job_id)["output"]["stdout"] == 6, "the first line")
     assert batch.jobs("logs", job_id) == (0, "begun\n", "")
     assert batch.jobs("attach", job_id, "-t", "0.2")[0] == 3
-    followers = [batch.world.start("jobs", *words, job_id, *batch.options) for words in (("logs", "-f"), ("attach",))]
+    followers = [
+        batch.world.start("jobs", *words, job_id, *batch.options)
+        for words in (("logs", "-f", "-t60"), ("attach", "-t60"))
+    ]
     for follower in followers:
         assert follower.stdout is not None
         assert follower.stdout.readline() == b"begun\n"
-    left = batch.world.start("jobs", "attach", job_id, *batch.options)
+    left = batch.world.start("jobs", "attach", job_id, "-t60", *batch.options)
     assert left.stdout is not None
     assert left.stdout.readline() == b"begun\n"
     left.send_signal(signal.SIGINT)
@@ -227,3 +230,21 @@ def test_the_embedded_servers_history_outlives_it(world: World) -> None:
     (job,) = json.loads(done.stdout)
     assert world.run("server", "status").returncode == 0
     assert world.run("jobs", "logs", job["job_id"]).stdout == b"kept\n"
+
+
+def test_a_server_that_is_killed_and_started_again_is_gone_on_with(world: World, tmp_path: Path) -> None:
+    server, mark = world.serve(tls=False), tmp_path / "mark"
+    done = world.run("-s", server.unix, "-v", "-c", f"print('begun', flush=True)\n{wait_code(mark)}\nprint('done')")
+    job_id = re.findall(r"job ([0-9A-Z]{26}) accepted", done.stderr.decode())[0]
+    commands = (("logs", "-f", job_id, "-t60"), ("attach", job_id, "-t60"))
+    waiting = [world.start("jobs", *words, "-s", server.unix) for words in commands]
+    for process in waiting:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+    server.process.kill()
+    server.process.wait(20 * TIME_SCALE)
+    world.serve(state=server.state, tls=False)
+    mark.touch()
+    for process in waiting:
+        output, errors = process.communicate(timeout=30 * TIME_SCALE)
+        assert (process.returncode, output, errors) == (0, b"done\n", b"")

@@ -227,6 +227,19 @@ def test_logs_follow_a_job_to_its_end_or_to_the_time_limit(ask: Ask) -> None:
     assert ask.run(answers, "logs", "-f", JOB, "-t", "0.2") == (3, "one\n", text)
 
 
+def test_logs_go_on_where_a_lost_connection_has_cut_them(ask: Ask) -> None:
+    asked: list[int] = []
+
+    def tell(params: Mapping[str, Any]) -> dict[str, Any]:
+        asked.append(params["stdout"])
+        if len(asked) < 4:
+            return {**watch(output(JOB, params["stdout"], b"one\n"), state="running"), "close": True}
+        return watch(output(JOB, params["stdout"], b"two\n"), end(JOB))
+
+    assert ask.run(answer(job_watch=tell), "logs", "-f", JOB) == (0, "one\none\none\ntwo\n", "")
+    assert asked == [0, 4, 8, 12]
+
+
 @pytest.mark.parametrize(
     "message",
     [output(make_id(2), 0, b"x"), output(JOB, 0, b"x", "stdin"), output(JOB, 0, b"x", "stderr"),
@@ -251,7 +264,7 @@ def test_the_session_may_come_from_the_launchers_variables_and_files(ask: Ask) -
     config = Path(ask.world.home, ".config", "headless", "config.toml")
     config.parent.mkdir(parents=True)
     # What only the launcher knows does not count here, and does not filter what is listed.
-    config.write_text(f'service = "unix:{ask.path}"\nmodule = "nightly"\nname = 7\ntimeout = "soon"\n')
+    config.write_text(f'service = "unix:{ask.path}"\nmodule = "nightly"\nname = 7\ntimeout = "soon"\nconnect-for = 1\n')
     with fake_server(ask.path, answers) as called:
         done = ask.world.run("jobs", "list")
         assert (done.returncode, done.stderr, called) == (0, b"", ["login.osuser", "job.list"])
@@ -261,7 +274,7 @@ def test_the_session_may_come_from_the_launchers_variables_and_files(ask: Ask) -
         assert done.stderr.startswith(f"headless: cannot connect to unix:{ask.path}.other".encode())
         done = ask.world.run("jobs", "list", "-s", f"unix:{ask.path}", "--auth_type", "osuser", environment=other)
         assert done.returncode == 0
-    config.write_text("quiet = true\n")
+    config.write_text("quiet = true\nconnect-for = 1\n")
     done = ask.world.run("jobs", "list", "-s", f"unix:{ask.path}.other")
     assert (done.returncode, done.stderr) == (1, b"")
     config.write_text('servic = "x"\n')

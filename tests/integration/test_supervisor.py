@@ -39,6 +39,19 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+UNKILLABLE = """
+import os, sys
+from headless.execution import supervisor, tree
+tree.LAST_RESORT_S = 0.5
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+if supervisor.supervise(sys.argv[1]) is not None:
+    command = ["root", "--reuid=0", "--clear-groups", "sleep", "30"]
+    os.execv(os.path.join(sys.argv[1], "root"), command)
+"""
+
+
 def _plan(folder: Path, code: str, **changes: Any) -> None:
     (folder / "script.py").write_text(code)
     plan: dict[str, Any] = {
@@ -234,3 +247,27 @@ remove_tree(base + "/not there")
         subprocess.run([sys.executable, "-I", "-c", code, str(base)], check=True, timeout=30)
     finally:
         base.rmdir()
+
+
+@pytest.mark.peer("setpriv")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a program that an ordinary user cannot end")
+def test_what_could_not_be_ended_is_told(folder: Path) -> None:
+    """A program of root that an ordinary user may start takes no signal of that user's supervisor."""
+    base = Path("/tmp") / f"hl-{os.urandom(4).hex()}"
+    shutil.copytree(folder, base)
+    shutil.copy("/usr/bin/setpriv", base / "root")
+    try:
+        _plan(base, "", max_runtime_s=0.3, grace_s=0.2)
+        for path in (base, *base.iterdir()):
+            os.chown(path, 65534, 65534)
+        os.chown(base / "root", 0, 0)
+        (base / "root").chmod(0o4755)
+        process = subprocess.Popen([sys.executable, "-I", "-c", UNKILLABLE, str(base)], stdin=subprocess.DEVNULL)
+        assert process.wait(20 * TIME_SCALE) == 0
+        record = json.loads((base / EXIT).read_bytes())
+        assert (record["ending"], record["code"]) == ("limit", None)
+        assert record["reason"] == "its run-time limit of 0.3 s; 1 process of it could not be ended"
+    finally:
+        for pid in find_processes(f"MARK={base}"):
+            os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(base)

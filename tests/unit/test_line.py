@@ -7,7 +7,7 @@ from headless.server.line import Line
 
 
 def test_a_place_is_reserved_while_there_is_one() -> None:
-    line = Line(2, 0)
+    line = Line(2, lambda _: 0)
     assert [line.reserve("anna") for _ in range(3)] == [True, True, False]
     line.leave("anna")
     assert line.running == 1
@@ -15,7 +15,7 @@ def test_a_place_is_reserved_while_there_is_one() -> None:
 
 
 def test_nobody_jumps_the_line() -> None:
-    line = Line(1, 0)
+    line = Line(1, lambda _: 0)
     assert line.reserve("anna")
     line.enqueue(1, "anna", "A")
     line.leave("anna")
@@ -24,7 +24,7 @@ def test_nobody_jumps_the_line() -> None:
 
 
 def test_one_user_s_jobs_go_in_the_order_of_their_acceptance() -> None:
-    line = Line(1, 0)
+    line = Line(1, lambda _: 0)
     for seq in (3, 1, 2):
         line.enqueue(seq, "anna", f"J{seq}")
     order = []
@@ -35,7 +35,7 @@ def test_one_user_s_jobs_go_in_the_order_of_their_acceptance() -> None:
 
 
 def test_a_user_with_a_thousand_jobs_does_not_keep_another_waiting() -> None:
-    line = Line(4, 0)
+    line = Line(4, lambda _: 0)
     for seq in range(1000):
         line.enqueue(seq, "many", f"m{seq}")
     line.enqueue(1000, "one", "o")
@@ -45,7 +45,7 @@ def test_a_user_with_a_thousand_jobs_does_not_keep_another_waiting() -> None:
 
 
 def test_a_user_s_own_limit_leaves_places_for_the_others() -> None:
-    line = Line(10, 2)
+    line = Line(10, lambda _: 2)
     for seq in range(5):
         line.enqueue(seq, "anna", f"a{seq}")
         line.enqueue(seq + 100, "bert", f"b{seq}")
@@ -55,7 +55,7 @@ def test_a_user_s_own_limit_leaves_places_for_the_others() -> None:
 
 
 def test_a_job_that_leaves_the_line_is_never_taken() -> None:
-    line = Line(1, 0)
+    line = Line(1, lambda _: 0)
     line.enqueue(1, "anna", "A")
     line.enqueue(2, "anna", "B")
     line.remove(1, "anna", "A")
@@ -67,7 +67,7 @@ def test_a_job_that_leaves_the_line_is_never_taken() -> None:
 
 
 def test_what_runs_counts_even_beyond_the_limit() -> None:
-    line = Line(1, 0)
+    line = Line(1, lambda _: 0)
     line.occupy("anna")
     line.occupy("anna")
     line.enqueue(1, "bert", "B")
@@ -81,7 +81,7 @@ def test_whatever_happens_each_job_is_taken_once_and_no_limit_is_passed() -> Non
     chance = random.Random(7)
     for _ in range(50):
         most, most_each = chance.randint(1, 5), chance.randint(0, 3)
-        line = Line(most, most_each)
+        line = Line(most, {"a": most_each, "b": most_each, "c": most_each}.__getitem__)
         running: list[tuple[str, str]] = []
         waiting: dict[str, str] = {}
         taken: Counter[str] = Counter()
