@@ -46,6 +46,10 @@ async def follow_job(engine: Engine, job: LiveJob, request: JobWatch) -> AsyncIt
                 progress = job.progress
                 yield Notification("job.progress", {"job_id": job.job_id, "done": progress[0], "total": progress[1]})
             if is_over:
+                for stream in offsets if job.handle else ():
+                    piece = await engine.output(job.handle, stream, -1, 1)
+                    if (end := piece.offset + len(piece.data)) > offsets[stream]:
+                        yield _build_output(job, stream, Piece(end, b""))  # what came last was not kept
                 yield Notification("job.ended", await _build_end(engine, job))
                 return
     finally:
