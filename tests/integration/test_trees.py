@@ -176,7 +176,7 @@ SHAPES = {
     "gives its output to an outsider": """
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as outside:
             outside.connect(os.environ["OUTSIDE"])
-            socket.send_fds(outside, [b"x"], [1, 2])
+            socket.send_fds(outside, [b"x"], [2])
         rest()
     """,
     "a pid namespace": """
