@@ -234,7 +234,7 @@ def means(request: pytest.FixtureRequest) -> str:
 
 def test_nothing_is_left_of_any_tree(tmp_path: Path, means: str) -> None:
     assert len(SHAPES) >= 30
-    cgroups: Literal["auto", "off"] = "auto" if means == "cgroup" else "off"
+    cgroups: Literal["on", "off"] = "on" if means == "cgroup" else "off"
 
     async def main() -> dict[str, str]:
         with _Outsider(tmp_path) as outsider:
