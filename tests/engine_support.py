@@ -103,7 +103,7 @@ def find_left(folder: Path) -> list[str]:
         if pid == os.getpid():
             continue
         # By its threads: of a process whose first one has ended the others live on, and only they have a folder.
-        for task in Path(f"/proc/{pid}/task").glob("*"):
+        for task in _list_threads(pid):
             try:
                 cwd, group = os.readlink(task / "cwd"), (task / "cgroup").read_text()
                 name, state = (task / "comm").read_text().strip(), (task / "stat").read_text().rpartition(")")[2][1]
@@ -113,6 +113,13 @@ def find_left(folder: Path) -> list[str]:
                 found.append(f"{pid} {name} in {cwd}")
                 break
     return found
+
+
+def _list_threads(pid: int) -> list[Path]:
+    try:
+        return [Path(f"/proc/{pid}/task/{entry}") for entry in os.listdir(f"/proc/{pid}/task")]
+    except OSError:
+        return []  # gone
 
 
 def _list_processes() -> Iterator[int]:

@@ -227,7 +227,7 @@ def _build_settings(values: dict[str, Any], environment: Environment, arguments:
 
 
 def _parse_not_after(text: str) -> float:
-    import datetime  # what most launches can do without
+    import datetime
 
     from headless.launcher.not_after import parse_not_after
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from headless.cli.launch import launch as launch_command
+from headless.cli.session import parse_seconds
 from headless.errors import ParameterError
 from headless.launcher.settings import parse_timeout
 from headless.transport.address import UnixAddress, parse_address
@@ -29,13 +30,15 @@ _MARGIN_S = 120
 class Launch:
     """A launch as given. The values that are ``None`` were not given.
 
-    ``timeout_s`` is in seconds, infinite for ``-1``. ``words`` are all options and what follows ``--``.
+    ``timeout_s`` is in seconds, infinite for ``-1``; ``before_s`` is what ``--splay`` and ``--connect-for`` may take
+    before it begins. ``words`` are all options and what follows ``--``.
     """
 
     words: tuple[str, ...]
     target: str
     service: str | None
     timeout_s: float | None
+    before_s: float
     secret: str | None
     outputs: tuple[str, ...]
     _values: tuple[tuple[click.Option, Any], ...]
@@ -50,8 +53,8 @@ class Launch:
     def limit_s(self) -> int | None:
         """Seconds after which the scheduler may end the launcher: above its own limit; ``None`` for none."""
         if self.timeout_s is None:
-            return _START_LIMIT_S
-        return None if math.isinf(self.timeout_s) else math.ceil(self.timeout_s) + _MARGIN_S
+            return _START_LIMIT_S + math.ceil(self.before_s)
+        return None if math.isinf(self.timeout_s) else math.ceil(self.timeout_s + self.before_s) + _MARGIN_S
 
     @property
     def waits(self) -> bool:
@@ -117,6 +120,7 @@ def parse_launch(words: Sequence[str]) -> Launch:
         target=_title(targets[0], values[targets[0]]),
         service=service,
         timeout_s=None if timeout is None else _parse_limit(timeout),
+        before_s=sum(_parse_wait(name, values.get(name, "0")) for name in ("splay", "connect_for")),
         secret=values.get("secret"),
         outputs=tuple(values[name] for name in ("output", "result") if values.get(name, "-") != "-"),
         _values=tuple(
@@ -124,6 +128,10 @@ def parse_launch(words: Sequence[str]) -> Launch:
         ),
         _arguments=tuple(words[place + 1 :]),
     )
+
+
+def _parse_wait(name: str, text: str) -> float:
+    return 0.0 if text == "0" else parse_seconds(f"--{name.replace('_', '-')}", text)
 
 
 def _parse_limit(text: str) -> float:

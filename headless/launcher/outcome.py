@@ -4,7 +4,7 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
-from headless.errors import HeadlessError, JobFailed, JobStopped, OutcomeUnknown, ProtocolError
+from headless.errors import HeadlessError, JobFailed, JobStopped, OutcomeUnknown, ProtocolError, Skipped
 from headless.job import Ending, JobState, Outcome
 from headless.launcher.talk import make_printable
 from headless.protocol.codec import decode_bytes
@@ -47,6 +47,8 @@ def build_error(outcome: Outcome, job: str) -> HeadlessError | None:
             return None
         case JobState.LOST:
             return OutcomeUnknown(f"{job}: its outcome is unknown: {outcome.reason}")
+        case JobState.STOPPED if outcome.ending is Ending.EXPIRED:
+            return Skipped(f"{job} was not started: {outcome.reason}")
         case JobState.STOPPED:
             return JobStopped(f"{job} was stopped: {outcome.reason}")
     return JobFailed(f"{job} failed: {describe_outcome(outcome)}")

@@ -131,8 +131,6 @@ class Wait:
         outcome = parse_outcome(body)
         job = f"job {self._job_id}"
         error = build_error(outcome, job)
-        # What was cut out of the middle has left its mark; the rest of what was not kept is missing at the end.
-        lost = max(outcome.dropped.get("stdout", 0) - self._cut, 0) if self._output is not None else 0
         if error is not None:
             self._talk.error(str(error))
             if tail := format_tail(body.get("tail")):
@@ -145,17 +143,13 @@ class Wait:
             if sink is not None and sink.error:
                 self._talk.error(f"{job}: {sink.name} could not be written: {sink.error}")
         if self._cut:
-            self._talk.error(f"{job}: {self._cut} bytes of its output were cut (max_output of the server)")
-        if lost:
             why = "for their number (max_output of the server) or for want of room on its disk"
-            self._talk.error(f"{job}: the last {lost} bytes of its output were not kept, {why}")
+            self._talk.error(f"{job}: {self._cut} bytes of its output were cut, {why}")
         if self._result is not None and error is None and "result" not in body:
             self._talk.error(f"{job} ended well and handed over no result")
             return ParameterError.exit_code
         if error is not None:
             status = read_job_status(outcome) if self._settings.job_status else None
             return error.exit_code if status is None else status
-        has_all = not (lost or self._cut) and not any(
-            sink is not None and sink.error for sink in (self._output, self._result)
-        )
+        has_all = not self._cut and not any(sink is not None and sink.error for sink in (self._output, self._result))
         return 0 if has_all else ParameterError.exit_code

@@ -10,6 +10,7 @@ from headless.errors import ParameterError, Refused
 from headless.job import JobKind, JobSpec, JobState, Overlap
 from headless.protocol.codec import decode_bytes
 from headless.protocol.messages import JobStart
+from headless.server.hooks.actions import Hooks
 from headless.server.limits import build_limits, combine_limits
 from headless.server.login import Account
 from headless.server.modules import Modules
@@ -44,6 +45,17 @@ class Admission:
         account = self._users.current().get(user)
         limit = int(account.limits.get("max_running", 0)) if account else 0
         return min(filter(None, (limit, self._settings.max_running_per_user)), default=0)
+
+    def find_hooks(self, record: Record) -> Hooks:
+        """What is to be told of a job, and to whom: the server's hooks, and those of its module in their place."""
+        hooks = self._settings.hooks
+        if record.spec.kind is not JobKind.MODULE:
+            return hooks
+        try:
+            path = self.modules.find(record.spec.module, lambda _: False)
+            return hooks.override(read_policy(path).hooks)
+        except (ParameterError, Refused):
+            return hooks  # its module is gone, or is of no use by now: the server's are left
 
     def check(self, account: Account, kind: JobKind, module: str) -> str:
         """Whether the account may run such a job; return the module's path, empty for a script or code.

@@ -12,7 +12,7 @@ from headless.job import JobState
 from headless.protocol.codec import encode_bytes
 from headless.protocol.messages import JobList, JobPrune, JobRerun, JobStart
 from headless.server import ledger
-from headless.server.jobs import Jobs
+from headless.server.jobs import STREAMS, TAIL, Jobs
 from headless.server.journal import Journal
 from headless.server.live import LiveJob
 from headless.server.login import Account
@@ -23,8 +23,6 @@ if sys.platform == "win32":
 
 __all__ = ["History", "forget_old", "read_tails"]
 
-STREAMS = ("stdout", "stderr")
-TAIL = 4 * 1024  # bytes of each output that go with the news of a failure
 MAX_LISTED = 500  # jobs in one answer
 
 

@@ -25,8 +25,10 @@ from headless.server.uploads import Uploads
 if sys.platform == "win32":
     raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
 
-__all__ = ["Jobs"]
+__all__ = ["STREAMS", "TAIL", "Jobs"]
 
+STREAMS = ("stdout", "stderr")
+TAIL = 4096  # bytes of each output that go with the news of a failure
 SWEEP_S = 1.0  # a doorbell may be missed; a killed supervisor rings none
 RETRY_S = 1.0  # between two tries at a journal or an engine that is away
 SETTLE_LIMIT_S = 10.0  # what has not been done by then, the next server does
@@ -267,7 +269,7 @@ class Jobs:
         if not self._queue.withdraw(job):
             return
         ended_at = time.time()
-        while not await self.chronicle.end(job, outcome, ended_at):
+        while not await self.chronicle.end(job, outcome, ended_at, {}):
             await asyncio.sleep(RETRY_S)
         job.end(outcome, ended_at)
         self._leave(job)
@@ -279,9 +281,13 @@ class Jobs:
         self._spawn(self._record_end(job, outcome))
 
     async def _record_end(self, job: LiveJob, outcome: Outcome) -> None:
-        while not await self.chronicle.end(job, outcome, job.record.ended_at or time.time()):
+        tails = {} if job.state is JobState.ENDED or not job.handle else await self._read_tails(job.handle)
+        while not await self.chronicle.end(job, outcome, job.record.ended_at or time.time(), tails):
             await asyncio.sleep(RETRY_S)
         self._leave(job)
+
+    async def _read_tails(self, handle: str) -> dict[str, bytes]:
+        return {stream: (await self.engine.output(handle, stream, -TAIL, TAIL)).data for stream in STREAMS}
 
     def _leave(self, job: LiveJob) -> None:
         """Nothing of a job is live any more: those behind it move up."""

@@ -66,6 +66,7 @@ class Door:
         """
         self.users = users
         self.throttle = throttle
+        self.refused = 0  # logins, for the metrics
         self._mock_key = mock_key
 
     def find_secret(self, name: str) -> tuple[User | None, str, Verifier]:

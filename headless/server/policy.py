@@ -9,11 +9,12 @@ from typing import Any
 
 from headless.errors import ParameterError, Refused
 from headless.job import Overlap
+from headless.server.hooks.actions import HOOKS, Hooks, parse_hooks
 from headless.server.limits import parse_limits
 
 __all__ = ["Policy", "read_policy"]
 
-KEYS = ("overlap", "wait_for", "grace", "limits")
+KEYS = ("overlap", "wait_for", "grace", "limits", *HOOKS)
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,14 @@ class Policy:
         wait_for: seconds in a line, if the launcher does not say; -1 for as long as it takes.
         grace: seconds between TERM and KILL, if the launcher does not say; -1 for the server's.
         limits: by name (``limits.LIMITS``).
+        hooks: what is told of its jobs; each list takes the place of the server's.
     """
 
     overlap: str = ""
     wait_for: float = -1.0
     grace: float = -1.0
     limits: Mapping[str, float] = field(default_factory=dict)
+    hooks: Hooks = field(default_factory=Hooks)
 
 
 def read_policy(script: str) -> Policy:
@@ -75,4 +78,5 @@ def _parse_policy(values: dict[str, Any], path: str) -> Policy:
         wait_for=float(values.get("wait_for", -1)),
         grace=float(values.get("grace", -1)),
         limits=parse_limits(values["limits"], path),
+        hooks=parse_hooks({name: values[name] for name in HOOKS if name in values}, path),
     )

@@ -28,8 +28,10 @@ from headless.server.hooks.actions import HOOKS, ActionKind
 from headless.server.jobs import Jobs
 from headless.server.journal import Journal
 from headless.server.login import Door, Peer
+from headless.server.metrics import Figures
 from headless.server.modules import Modules
 from headless.server.notify import FIRST_FD, Notifier
+from headless.server.reporting import Reporting
 from headless.server.sessions import ServerSession
 from headless.server.settings import ServerSettings, parse_listen
 from headless.server.state import lock_state, prepare_state
@@ -96,7 +98,8 @@ class Service:
         self._journal = Journal.open(settings.journal, state)
         self._admission = Admission(settings, Modules(folders), self._users)
         self._audit = AuditLog(state)
-        chronicle = Chronicle(self._journal, self._audit)
+        self._reporting = Reporting(settings, self._journal)
+        chronicle = Chronicle(self._journal, self._audit, self._admission.find_hooks, self._reporting.wake)
         self._jobs = Jobs(settings, self._admission, chronicle, self._engine, self._uploads)
         self._door = Door(self._users, _read_mock_key(state), Throttle(time.monotonic))
         self._binding: bytes | None = None
@@ -115,19 +118,36 @@ class Service:
             loop.add_signal_handler(number, self._handle_stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         self._users.load()
+        figures = Figures(
+            running=lambda: self._jobs.running,
+            waiting=lambda: self._jobs.waiting,
+            sessions=lambda: len(self._sessions),
+            refused=lambda: self._door.refused,
+        )
+        try:
+            async with self._reporting.run(figures):
+                await self._serve(descriptors)
+                await self._reporting.drain()
+        finally:
+            await self._engine.close()
+            await self._journal.close()
+            await self._audit.close()
+        log.info("stopped")
+
+    async def _serve(self, descriptors: int) -> None:
+        loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as unix_sockets:
             servers = await self._start(descriptors, unix_sockets)
             sweep = loop.create_task(self._jobs.sweep())
-            idle = loop.create_task(self._watch_idle())
-            tidy = loop.create_task(self._tidy())
+            tasks = [loop.create_task(self._watch_idle()), loop.create_task(self._tidy())]
             for address in self._addresses:
                 log.info("listening address=%s", address)
             self._audit.record(AuditAction.SERVER_START, version=headless.__version__, pid=os.getpid())
             self._notifier.ready(f"listening on {', '.join(self._addresses)}")
             await self._stop.wait()
             self._jobs.is_draining = True
-            idle.cancel()
-            tidy.cancel()
+            for task in tasks:
+                task.cancel()
             for server in servers:
                 close_quietly(server)
             # Their names go before the jobs have ended: whoever starts another server there meanwhile keeps his.
@@ -137,11 +157,7 @@ class Service:
         for server in servers:
             await wait_closed(server)
         await self._jobs.settle()
-        await self._engine.close()
-        await self._journal.close()
         self._audit.record(AuditAction.SERVER_STOP, pid=os.getpid(), running=self._jobs.running)
-        await self._audit.close()
-        log.info("stopped")
 
     async def _start(self, descriptors: int, unix_sockets: contextlib.ExitStack) -> list[Server]:
         """Listen, once all else is there. The names of unix sockets go with ``unix_sockets``."""

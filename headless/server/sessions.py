@@ -161,6 +161,7 @@ class ServerSession:
 
     async def _answer_error(self, request: Request | None, exc: HeadlessError) -> None:
         if request is not None and request.method in LOGIN_METHODS:
+            self._door.refused += 1
             self._audit.record(
                 AuditAction.REFUSED_LOGIN, user=self._login.attempted, origin=self._peer.source, reason=str(exc)
             )

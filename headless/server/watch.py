@@ -9,7 +9,8 @@ from headless.errors import ProtocolError
 from headless.job import JobState
 from headless.protocol.codec import Notification, decode_message, encode_bytes, encode_message
 from headless.protocol.messages import JobWatch
-from headless.server.history import STREAMS, read_tails
+from headless.server.history import read_tails
+from headless.server.jobs import STREAMS
 from headless.server.live import LiveJob
 
 if sys.platform == "win32":
@@ -45,6 +46,10 @@ async def follow_job(engine: Engine, job: LiveJob, request: JobWatch) -> AsyncIt
                 progress = job.progress
                 yield Notification("job.progress", {"job_id": job.job_id, "done": progress[0], "total": progress[1]})
             if is_over:
+                for stream in offsets if job.handle else ():
+                    piece = await engine.output(job.handle, stream, -1, 1)
+                    if (end := piece.offset + len(piece.data)) > offsets[stream]:
+                        yield _build_output(job, stream, Piece(end, b""))  # what came last was not kept
                 yield Notification("job.ended", await _build_end(engine, job))
                 return
     finally:

@@ -227,7 +227,7 @@ def test_a_server_that_cannot_start_is_told_with_the_place_of_its_log(world: Wor
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.decode() == f"headless: the embedded server did not start: see {log}\n"
     assert "is of no use" in log.read_text()
-    assert _servers(world) == []
+    wait_for(lambda: _servers(world) == [], "the end of the last one that was tried")
 
 
 def test_a_state_folder_whose_name_is_too_long_for_a_socket_is_told(world: World) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from job_support import find_processes, find_warm, wait_dead
-from support import Server, World, open_world, wait_for
+from support import TIME_SCALE, Server, World, open_world, wait_for
 
 # Says that it runs, waits for leave to end, says that it is done.
 PATIENT = """
@@ -82,22 +82,19 @@ def test_the_job_outlives_a_launcher_that_is_killed(server: Server, here: Path) 
 
 def test_a_killed_server_loses_no_job_and_the_next_one_knows_its_outcome(world: World) -> None:
     server = world.serve(tls=False)
-    launcher = world.start("-t", "-1", *_options(server, world.home, 6))
+    launcher = world.start("-t", "-1", "--exit-code", "job", *_options(server, world.home, 6))
+    job_id = server.wait_log(r"start job=(\w{26})")[1]
     started = world.home / "started"
     wait_for(lambda: started.exists() and started.read_text().endswith("\n"), "the job's start")
     job, supervisor = map(int, started.read_text().split())
     warm = find_warm(server.process.pid)
-    server.process.send_signal(signal.SIGKILL)
-    server.process.wait()
-    assert launcher.wait(20) == 8
-    stderr = launcher.communicate()[1].decode()
-    job_id = stderr.split()[2].rstrip(":")
-    assert f"job {job_id}" in stderr and "its outcome is unknown here" in stderr
+    server.crash()
     wait_dead(warm)  # it belongs to the server; the supervisor does not
     os.kill(job, 0)
     second = world.serve(state=server.state, tls=False)
     (world.home / "go").touch()
-    wait_for(lambda: f"end job={job_id}" in second.log, "the end in the log")
+    assert launcher.wait(20 * TIME_SCALE) == 6
+    launcher.communicate()
     assert "state=failed ending=status code=6" in second.log.rpartition(f"end job={job_id}")[2]
     assert (server.state / "jobs" / job_id / "stdout").read_bytes() == b"the end\n"
     wait_dead(supervisor)
@@ -125,7 +122,7 @@ def test_a_server_that_is_told_to_stop_waits_for_its_job_and_its_launcher_hears_
     wait_for((world.home / "started").exists, "the job's start")
     server.process.send_signal(signal.SIGTERM)
     server.wait_log("draining running=1")
-    refused = world.run("-s", server.unix, "-c", "pass")
+    refused = world.run("-s", server.unix, "-c", "pass", "--connect-for", "1")
     assert refused.returncode == 1
     (world.home / "go").touch()
     assert launcher.wait(20) == 0

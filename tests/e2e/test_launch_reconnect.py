@@ -164,7 +164,7 @@ def test_cuts_at_random_lose_no_byte_of_input_and_output(shared: Server, here: P
     with tcp_relay(shared.service, budgets) as relay:
         words = [*words_for(shared, relay), "-t", "-1", "--stdin", "-o", f"{here}/output", "-c", code]
         done = shared.world.run(*words, stdin=data, limit_s=90)
-        assert relay.cuts >= 2
+        assert relay.cuts >= 1
     assert (done.returncode, done.stderr) == (0, b"")
     assert (here / "output").read_bytes() == data
 

@@ -21,6 +21,9 @@ NEVER = {
     "tomllib",
     "traceback",
     "importlib.metadata",
+    # What only a launch needs that fails at first, or is given more to do.
+    *(f"headless.launcher.{name}" for name in ("attempts", "regain", "splay", "not_after")),
+    "random",
 }
 ONLY_TCP = {"ssl", "headless.transport.tls"}
 ONLY_CHALLENGE = {"hmac", "headless.protocol.scram", "headless.launcher.secret"}

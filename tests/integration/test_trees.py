@@ -264,7 +264,7 @@ async def _end_shape(engine: LocalEngine, name: str, body: str, outside: str) ->
     )
     handle = await engine.submit(job)
     deadline = time.monotonic() + 20 * TIME_SCALE
-    while b"up\n" not in await read_output(engine, handle):
+    while b"up\n" not in (await engine.output(handle, "stdout", 0, 4096)).data:
         if time.monotonic() > deadline:
             return f"never up: {await engine.status([handle])} {await read_output(engine, handle, 'stderr')!r}"
         await asyncio.sleep(0.01)

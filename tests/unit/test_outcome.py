@@ -21,6 +21,9 @@ TABLE: list[tuple[Outcome, JobState, int, int | None, str]] = [
     (Outcome(ending=Ending.SIGNAL, code=99), JobState.FAILED, 4, 227, "job X failed: killed by signal 99"),
     (Outcome(ending=Ending.NOT_STARTED, code=127, reason="no disk"), JobState.FAILED, 4, None, "job X failed: no disk"),
     (Outcome(ending=Ending.NOT_STARTED, reason=""), JobState.FAILED, 4, None, "job X failed: not_started"),
+    (Outcome(ending=Ending.LIMIT, code=9, reason="R"), JobState.STOPPED, 7, None, "job X was stopped: R"),
+    (Outcome(ending=Ending.CANCELLED, reason="by me"), JobState.STOPPED, 7, None, "job X was stopped: by me"),
+    (Outcome(ending=Ending.EXPIRED, reason="late"), JobState.STOPPED, 6, None, "job X was not started: late"),
     (Outcome(ending=Ending.LOST, reason="gone"), JobState.LOST, 8, None, "job X: its outcome is unknown: gone"),
 ]
 

@@ -54,6 +54,9 @@ def test_the_entry_is_named_after_what_is_started(options: list[str], name: str)
         (["-vt", "3600"], 3600, 3720),
         (["-t0.5"], 0.5, 121),
         (["-t", "5", "--timeout", "7"], 7, 127),
+        (["-t", "60", "--splay", "900", "--connect-for", "120.5"], 60, 1201),
+        (["--splay", "900"], None, 1500),
+        (["-t", "60", "--splay", "0"], 60, 180),
     ],
 )
 def test_the_limit_lies_above_the_launchers_own(
