@@ -213,12 +213,12 @@ def list_jobs(world: World, service: Sequence[str], *options: str) -> list[dict[
     return jobs
 
 
-def check_marks(path: Path) -> list[int]:
-    """Runs never overlap: each *begin* is followed by its own *end*. Return the numbers in their order."""
+def check_marks(path: Path) -> list[str]:
+    """Runs never overlap: each *begin* is followed by its own *end*. Return the names in their order."""
     marks = path.read_text().splitlines() if path.exists() else []
-    numbers = [mark.split()[1] for mark in marks]
-    assert marks == [f"{word} {number}" for number in numbers[::2] for word in ("begin", "end")]
-    return [int(number) for number in numbers[::2]]
+    names = [mark.split()[1] for mark in marks][::2]
+    assert marks == [f"{word} {name}" for name in names for word in ("begin", "end")]
+    return names
 
 
 def check_log(server: Server) -> None:

@@ -97,7 +97,7 @@ class ServerSession:
         self._upload = ""
         self._max_message = 0
         self._found: LiveJob | None = None
-        self._watches: set[asyncio.Task[None]] = set()
+        self._watches: dict[asyncio.Task[None], LiveJob] = {}
 
     async def run(self, login_timeout_s: float, max_message: int) -> None:
         """Serve the session to its end. Whatever the peer does, this returns.
@@ -120,8 +120,9 @@ class ServerSession:
                 task.cancel()
 
     async def finish_watches(self) -> None:
-        """Wait until this session has been told of all jobs that it follows."""
-        await asyncio.gather(*self._watches, return_exceptions=True)
+        """Wait until this session has been told of all jobs that it follows and that have ended."""
+        due = [task for task, job in self._watches.items() if job.state.is_final]
+        await asyncio.gather(*due, return_exceptions=True)
 
     async def _log_in(self) -> None:
         while self._session.state is not SessionState.READY:
@@ -301,8 +302,8 @@ class ServerSession:
                 await self._channel.close(1011, "a bug in the server")
 
         task = asyncio.get_running_loop().create_task(follow())
-        self._watches.add(task)
-        task.add_done_callback(self._watches.discard)
+        self._watches[task] = job
+        task.add_done_callback(self._watches.pop)
 
     _handlers: "dict[str, Callable[[Any, Any], Awaitable[Any]]]" = {  # noqa: RUF012  # a table, never changed
         "login.salt": _login_salt,
