@@ -15,7 +15,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal
+from typing import Any
 
 from headless.engines.base import CannotStart, EngineJob, Health, Phase, Piece, Status
 from headless.errors import Unavailable
@@ -59,7 +59,7 @@ class LocalEngine:
         *,
         max_output: int,
         descriptors: int,
-        cgroups: Literal["auto", "off"] = "auto",
+        cgroups: str = "auto",
         was_emptied: bool = False,
     ) -> None:
         """Args:
@@ -67,13 +67,13 @@ class LocalEngine:
         environment: of the warm interpreter (not of the jobs).
         max_output: bytes that are kept of each output.
         descriptors: how many descriptors a job may open at a time, if its own limits do not say.
-        cgroups: whether each job gets a control group of its own, where this process may make some.
+        cgroups: whether each job gets a control group of its own: ``on``, ``off``, or ``auto`` in a service only.
         was_emptied: somebody has removed what an earlier engine had in the folder: its jobs are gone, not absent.
         """
         self._folder = folder
         self._max_output = max_output
         self._descriptors = descriptors
-        self._cgroup_base = find_base() if cgroups == "auto" else ""
+        self._cgroup_base = "" if cgroups == "off" else find_base(of_unit=cgroups == "auto")
         self._warm = WarmStart(environment)
         self._starter = ThreadPoolExecutor(STARTERS, "start")  # the event loop waits for no process and no disk
         self._starting: dict[str, asyncio.Lock] = {}

@@ -170,5 +170,6 @@ def _describe(record: Record, live: LiveJob | None) -> dict[str, Any]:
         "ending": outcome.ending if outcome else "",
         "code": outcome.code if outcome else None,
         "reason": outcome.reason if outcome else "",
+        "written": outcome.written if outcome else {},
         "dropped": outcome.dropped if outcome else {},
     }

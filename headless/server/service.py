@@ -92,6 +92,7 @@ class Service:
             {"PATH": os.defpath, "LANG": "C.UTF-8"},
             max_output=settings.max_output,
             descriptors=job_descriptors,
+            cgroups=settings.cgroups,
             was_emptied=was_emptied,
         )
         self._uploads = Uploads(os.path.join(state, "uploads"), settings.max_stdin)
