@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -101,7 +101,7 @@ class Task:
 
     number: int
     words: tuple[str, ...]
-    stdin: bytes = b""
+    stdin: bytes = field(default=b"", repr=False)
     status: int = 0
     code: int = 0
     size: int = 0

@@ -6,12 +6,15 @@ appended to; the oldest goes when a new one is begun. Offsets count every byte t
 
 import bisect
 import contextlib
+import errno
 import os
 import sys
 from collections import deque
 
 if sys.platform == "win32":
     raise ImportError("jobs run on POSIX systems only: give --service HOST:PORT of a server")
+
+from headless.execution.files import SPARE_ROOM, count_room
 
 __all__ = ["Spool", "read_spool"]
 
@@ -82,6 +85,8 @@ class Spool:
             if (self.size or not self._head_limit) and len(view) > self._tail_limit:
                 return len(view) - self._tail_limit
             self._open_file()
+        if count_room(self._descriptor) < SPARE_ROOM + len(view):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         done = os.write(self._descriptor, view[: self._room])
         self._room -= done
         if self._kept:

@@ -5,13 +5,14 @@ import os
 import sys
 
 from headless.errors import Unavailable
+from headless.execution.files import SPARE_ROOM, count_room
 
 if sys.platform == "win32":
     raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
 
 __all__ = ["check_room"]
 
-LEAST_ROOM = 512 * 1024  # bytes: a job's folder takes 40 KiB, its record in the journal a page or two
+LEAST_ROOM = 2 * SPARE_ROOM  # bytes: with less, nothing of its output would be kept
 LEAST_FILES = 64  # a job begins with ten
 
 
@@ -29,10 +30,9 @@ def check_room(state: str, size: int) -> None:
         Unavailable: there is none, or the disk cannot be asked.
     """
     try:
-        disk = os.statvfs(state)
+        room, disk = count_room(state), os.statvfs(state)
     except OSError as exc:
         raise Unavailable(f"the server cannot accept jobs: {exc.strerror}") from exc
-    free = disk.f_bfree if os.geteuid() == 0 else disk.f_bavail
     # Some file systems (btrfs) count no files.
-    if free * disk.f_frsize < LEAST_ROOM + 2 * size or (disk.f_files and disk.f_ffree < LEAST_FILES):
+    if room < LEAST_ROOM + 2 * size or (disk.f_files and disk.f_ffree < LEAST_FILES):
         raise Unavailable(f"the server cannot accept jobs: {os.strerror(errno.ENOSPC)}")
