@@ -10,19 +10,17 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench.load import build_load_table, build_load_targets, measure_load
 from bench.measure import Command, Sample, compute_median, measure_in_turn
 from bench.parts import measure_imports, measure_parts
 from bench.report import Target, build_table, describe_machine, write_between_markers
-from bench.server import Server, build_environment, run_server
-from bench.sessions import measure_growth, measure_rate
+from bench.server import build_environment, run_server
 from bench.sshd import run_sshd
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 ROUNDS = 21
 FEWEST_ROUNDS = 15  # of a table that may be published
 SESSIONS = 2000
-LAUNCHERS = 8
-KIB = 1024
 
 SSH = "ssh 127.0.0.1 python3 -I -c pass"
 TLS = "launch over TLS, challenge"
@@ -36,7 +34,7 @@ def main() -> int:
     """Measure all; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("-n", "--rounds", type=int, default=ROUNDS, help="of each measurement; default: %(default)s")
-    parser.add_argument("--sessions", type=int, default=SESSIONS, help="idle sessions; default: %(default)s")
+    parser.add_argument("--sessions", type=int, default=SESSIONS, help="that wait; default: %(default)s")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hl-bench-") as name:
         text, targets = measure(Path(name), arguments.rounds, arguments.sessions)
@@ -50,7 +48,7 @@ def main() -> int:
 
 def measure(folder: Path, rounds: int, sessions: int) -> tuple[str, list[Target]]:
     """Measure all in a folder of its own; return the text for the document, and the targets."""
-    for part in ("warm", "cold", "many", "ssh", *(f"start{number}" for number in range(rounds))):
+    for part in ("warm", "cold", "ssh"):
         (folder / part).mkdir()
     with contextlib.ExitStack() as stack:
         _say("launches beside ssh")
@@ -71,14 +69,8 @@ def measure(folder: Path, rounds: int, sessions: int) -> tuple[str, list[Target]
             UNIX: measure_parts([*commands[UNIX].argv[1:]], commands[UNIX].environment, rounds),
         }
         imports = measure_imports(rounds)
-        _say("parallel launchers")
-        rate = measure_rate(warm, LAUNCHERS, rounds)
-    _say(f"{sessions} idle sessions")
-    with run_server(folder / "many") as many:
-        growth = measure_growth(many, sessions)
-    _say("starting the server")
-    start_s = _measure_start(folder, rounds)
-    targets = _build_targets(medians, growth, sessions)
+    load = measure_load(folder, rounds, sessions, _say)
+    targets = [*_build_targets(medians), *build_load_targets(load)]
     blocks = [
         describe_machine(rounds),
         build_table(("target", "measured", "must", "aim", ""), (target.row for target in targets)),
@@ -87,14 +79,7 @@ def measure(folder: Path, rounds: int, sessions: int) -> tuple[str, list[Target]
             ("part of a launch", "TLS wall ms", "TLS CPU ms", "unix wall ms", "unix CPU ms"), _build_part_rows(parts)
         ),
         build_table(("imports of a launch (-X importtime)", "ms"), ((name, _ms(s)) for name, s in imports.items())),
-        build_table(
-            ("server", ""),
-            [
-                ("start to listening, ms", _ms(start_s)),
-                (f"jobs per second, {LAUNCHERS} launchers over TLS at a time", f"{rate:.1f}"),
-                *((f"KiB per idle session, {when}", f"{size / KIB:.1f}") for when, size in growth.items()),
-            ],
-        ),
+        build_load_table(load),
     ]
     return "\n\n".join(blocks), targets
 
@@ -112,14 +97,12 @@ def _build_baselines(folder: Path) -> dict[str, Command]:
     return {name: Command([sys.executable, "-I", "-c", code], environment) for name, code in codes.items()}
 
 
-def _build_targets(medians: dict[str, Sample], growth: dict[str, float], sessions: int) -> list[Target]:
+def _build_targets(medians: dict[str, Sample]) -> list[Target]:
     ssh_s, imports_s = medians[SSH].wall_s, medians[BASELINE].cpu_s
-    size = max(growth.values()) / KIB
     return [
         Target(f"{TLS}: wall", medians[TLS].wall_s / ssh_s, 0.40, 0.20, "x ssh"),
         Target(f"{UNIX}: wall", medians[UNIX].wall_s / ssh_s, 0.30, 0.15, "x ssh"),
         Target(f"{TLS}: CPU of the launcher", medians[TLS].cpu_s / imports_s, 1.15, None, "x the imports"),
-        Target(f"memory of an idle TLS session, {sessions} of them", size, 45, None, "KiB"),
     ]
 
 
@@ -143,15 +126,6 @@ def _build_part_rows(parts: dict[str, dict[str, Sample]]) -> list[tuple[str, ...
 
 def _show_part(sample: Sample | None) -> tuple[str, str]:
     return ("", "") if sample is None else (_ms(sample.wall_s), _ms(sample.cpu_s))
-
-
-def _measure_start(folder: Path, rounds: int) -> float:
-    times = []
-    for number in range(rounds):
-        server = Server(folder / f"start{number}")
-        server.stop()
-        times.append(Sample(server.start_s, 0.0))
-    return compute_median(times).wall_s
 
 
 def _ms(seconds: float) -> str:

@@ -22,13 +22,13 @@ def main() -> None:
 
     _mark("import click")
     from headless.cli import launch as _launch  # noqa: F401
-    from headless.launcher import run
+    from headless.launcher import opening, run
     from headless.launcher.link import Link
 
     _mark("import headless")
     _wrap(run, "make_job_id", "", "options and files")
-    _wrap(run, "connect", "import ssl", "websocket handshake", _mark_tls)
-    _wrap(run, "log_in", "", "login")
+    _wrap(opening, "connect", "import ssl", "websocket handshake", _mark_tls)
+    _wrap(opening, "log_in", "", "login")
     _wrap(Link, "close", "waiting for the job's end", "close")
     _mark_calls(Link)
     leave = os._exit

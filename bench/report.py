@@ -18,14 +18,15 @@ END = "<!-- written by make bench: end -->"
 
 @dataclass(frozen=True)
 class Target:
-    """A figure that must not be exceeded.
+    """A figure that must be reached, or must not be exceeded.
 
     Attributes:
         name: what is measured.
         value: what it was.
-        must: what it must be at most.
+        must: what it must be at most, or at least.
         aim: what we would like it to be; ``None`` if there is no such.
         unit: after the values.
+        is_floor: whether the value must be at least that much.
     """
 
     name: str
@@ -33,18 +34,28 @@ class Target:
     must: float
     aim: float | None
     unit: str
+    is_floor: bool = False
 
     @property
     def is_met(self) -> bool:
-        """Whether it is no more than it must be."""
-        return self.value <= self.must
+        """Whether it is what it must be."""
+        return self._reaches(self.must)
+
+    def _reaches(self, limit: float) -> bool:
+        return self.value >= limit if self.is_floor else self.value <= limit
 
     @property
     def row(self) -> tuple[str, ...]:
         """Its row of the table of targets."""
-        aim = "" if self.aim is None else f"{self.aim:.2f}{' (met)' if self.value <= self.aim else ''}"
+        aim = "" if self.aim is None else f"{self.aim:.2f}{' (met)' if self._reaches(self.aim) else ''}"
         verdict = "met" if self.is_met else "MISSED"
-        return self.name, f"{self.value:.2f} {self.unit}", f"{self.must:.2f}", aim, verdict
+        return (
+            self.name,
+            f"{self.value:.2f} {self.unit}",
+            f"{'>= ' if self.is_floor else ''}{self.must:.2f}",
+            aim,
+            verdict,
+        )
 
 
 def build_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

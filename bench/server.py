@@ -26,6 +26,7 @@ class Server:
         process: of the server.
         tcp: ``127.0.0.1:PORT``.
         unix: ``unix:/path``.
+        state: its state folder.
         start_s: seconds from the command to the first line that says it listens.
         secret: path of the user's secret file.
         login: the launcher's options that log in over TLS.
@@ -38,23 +39,39 @@ class Server:
             RuntimeError: it does not start.
         """
         self._environment = build_environment(folder)
-        self._state = folder / "state"
+        self._options = options
+        self.state = folder / "state"
         self.unix = f"unix:{folder}/socket"
-        argv = [HEADLESS, "serve", "--listen", "127.0.0.1:0", "--listen", self.unix, "--state", str(self._state)]
+        self.tcp = "127.0.0.1:0"
+        self.start()
+        self.secret = str(folder / "secret")
+        self.login = ["-s", self.tcp, "-u", USER, "-p", self.secret]
+
+    def start(self) -> None:
+        """Start it, once it was stopped, on the same port and state, and wait until it listens.
+
+        Raises:
+            RuntimeError: it does not start.
+        """
+        argv = [HEADLESS, "serve", "--listen", self.tcp, "--listen", self.unix, "--state", str(self.state)]
         began = time.perf_counter()
         self.process = subprocess.Popen(
-            [*argv, *options], env=self._environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            [*argv, *self._options], env=self._environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
         self.tcp = self._wait_listening()
         self.start_s = time.perf_counter() - began
         # Nobody reads the log, but a full pipe would hold the server.
-        threading.Thread(target=self._drain, daemon=True).start()
-        self.secret = str(folder / "secret")
-        self.login = ["-s", self.tcp, "-u", USER, "-p", self.secret]
+        threading.Thread(target=self._drain, args=[self.process], daemon=True).start()
+
+    def restart(self) -> None:
+        """Kill it, and start it again on the same port and state."""
+        self.process.kill()
+        self.process.wait()
+        self.start()
 
     def add_user(self) -> None:
         """Add the user who may run code."""
-        argv = [HEADLESS, "user", "add", USER, "--allow-code", "--state", str(self._state)]
+        argv = [HEADLESS, "user", "add", USER, "--allow-code", "--state", str(self.state)]
         argv += ["--secret-out", self.secret]
         # A server that runs as root must be told who the jobs run as.
         argv += ["--run-as", "root"] if os.geteuid() == 0 else []
@@ -64,9 +81,13 @@ class Server:
         """A launch of the trivial job, waited for to its end."""
         return Command([HEADLESS, *options, "-c", "pass", "-t", "-1"], self._environment)
 
-    def read_rss(self) -> int:
-        """The server's resident memory in bytes."""
-        match = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self.process.pid}/status").read_text())
+    def list_jobs(self) -> Command:
+        """``headless jobs list``, as its owner asks for it."""
+        return Command([HEADLESS, "jobs", "list", "-s", self.unix], self._environment)
+
+    def read_memory(self, kind: str = "VmRSS") -> int:
+        """The server's resident memory in bytes; ``VmHWM`` for its peak."""
+        match = re.search(rf"{kind}:\s+(\d+) kB", Path(f"/proc/{self.process.pid}/status").read_text())
         if match is None:
             raise RuntimeError("the server has ended")
         return int(match[1]) * 1024
@@ -82,8 +103,9 @@ class Server:
                 return match[1]
         raise RuntimeError(f"the server does not start: exit code {self.process.wait()}")
 
-    def _drain(self) -> None:
-        for _ in self.process.stderr or ():
+    @staticmethod
+    def _drain(process: "subprocess.Popen[str]") -> None:
+        for _ in process.stderr or ():
             pass
 
 

@@ -151,7 +151,6 @@ def build_settings(values: Mapping[str, Any]) -> ServerSettings:
         parse_listen(address)
     if settings.metrics_listen:
         parse_metrics_listen(settings.metrics_listen)
-    return replace(settings, **{name: _resolve(os.getcwd(), getattr(settings, name)) for name in PATHS})
     limits = parse_limits(settings.limits, "setting 'limits'")
     return replace(settings, limits=limits, **{name: _resolve(os.getcwd(), getattr(settings, name)) for name in PATHS})
 
