@@ -22,8 +22,6 @@ from support import TIME_SCALE, Server, World, wait_for
 
 SOAK = os.environ.get("HEADLESS_SOAK", "") not in ("", "0")
 LAUNCHERS = 8  # at a time
-PATIENCE = ("--connect-for", "60", "--reconnect-for", "60")
-LAUNCH_LIMIT_S = 300.0  # of one launcher: it must end by itself long before
 
 _Number = TypeVar("_Number", int, float)
 
@@ -56,6 +54,11 @@ raise SystemExit(int(status))
 def scale(suite: _Number, soak: _Number) -> _Number:
     """A size: for the suite, or for ``make soak``."""
     return soak if SOAK else suite
+
+
+# A server that is killed a hundred times in a row is away for most of that time.
+PATIENCE = ("--connect-for", str(scale(60, 600)), "--reconnect-for", str(scale(60, 600)))
+LAUNCH_LIMIT_S = scale(300.0, 1800.0)  # of one launcher: it must end by itself long before
 
 
 def make_chance() -> random.Random:

@@ -91,6 +91,7 @@ def test_other_files_fill_the_disk(small: World) -> None:
     for number in (2, 3):
         jobs.check_ended_well(number, status=number - 2)
     check_works(small, service)
+    wait_for(lambda: not list_jobs(small, service, "--state", "live"), "all ends in the journal")
     states = [job["state"] for job in list_jobs(small, service, "--state", "final")][::-1]
     assert states == ["ended", "ended", "failed", "ended", "failed", "ended"]
     assert [jobs.count_runs(number) for number in range(4)] == [1] * 4
