@@ -144,7 +144,8 @@ def prune(context: click.Context, /, *, older: str, keep: int, name: str | None,
     settings = SessionSettings(**read_options(context, session, environment))
     conditions: dict[str, Any] = {"older": parse_span("--older", older), "keep": keep}
     conditions["name"] = check_name(name, "--name") if name else ""
-    with open_session(settings, environment, context.obj) as (link, _):
+    with open_session(settings, environment, context.obj) as (link, interrupts):
+        interrupts.truth = "some jobs may have been removed"
         count = prune_jobs(link, conditions)
     context.obj.info("1 job was removed" if count == 1 else f"{count} jobs were removed")
 

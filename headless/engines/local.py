@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import errno
 import json
+import logging
 import math
 import os
 import socket
@@ -39,6 +40,8 @@ __all__ = ["DOORBELL", "LocalEngine"]
 SCRIPT = "script.py"
 WORK = "work"
 DOORBELL = "doorbell"  # stays in the folder when the engine has gone
+log = logging.getLogger("headless.engines")
+
 RESERVE_SIZE = 16 * 1024  # bytes
 BELLS = 64  # rings that are answered before the event loop does something else
 STARTERS = 4  # threads that start jobs: one writes files while another waits for an answer
@@ -152,7 +155,18 @@ class LocalEngine:
             task = asyncio.create_task(asyncio.to_thread(sweep_jobs, new))
             self._sweeps.update((handle, task) for handle in gone if handle not in self._sweeps)
         await asyncio.wait({self._sweeps[handle] for handle in gone}, timeout=SWEEP_PATIENCE_S)
-        return [handle for handle in gone if handle in self._sweeps and not self._sweeps[handle].done()]
+        return [handle for handle in gone if not self._is_swept(handle)]
+
+    def _is_swept(self, handle: str) -> bool:
+        """Whether nothing of a lost job is left; a sweep that could not see to that is made again."""
+        task = self._sweeps[handle]
+        if not task.done():
+            return False
+        if task.exception() is None and task.result():
+            return True
+        log.error("not-swept job=%s reason=%r", os.path.basename(handle), str(task.exception() or "something is left"))
+        del self._sweeps[handle]
+        return False
 
     async def output(self, handle: str, stream: str, offset: int, size: int) -> Piece:
         """See :meth:`Engine.output`."""
@@ -357,8 +371,10 @@ def _parse_outcome(record: dict[str, Any]) -> Outcome:
     """The supervisor writes it whole or not at all; what else may stand there comes of a damaged disk."""
     try:
         record["ending"] = Ending(record["ending"])
+        # A job's own words may hold what neither JSON nor a database takes: lone surrogates, NUL.
+        record["reason"] = record["reason"].encode(errors="replace").decode().replace("\0", "\ufffd")
         return Outcome(**record)
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, AttributeError):
         return Outcome(ending=Ending.LOST, reason="the record of its outcome is damaged")
 
 

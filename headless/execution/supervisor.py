@@ -263,11 +263,10 @@ class Supervisor:
             f"{name} could not be kept: {spool.error}" for name, spool in self._spools.items() if spool.error
         ]
         duration_s = time.monotonic() - self._started
+        self._write_result()
         record = build_record(self._end, self._plan.get("limits", {}), duration_s, self._spools)
         while True:
             try:
-                if self._has_result:
-                    self._write_result()
                 write_record(record)
                 break
             except OSError:
@@ -278,10 +277,15 @@ class Supervisor:
         _remove_work(self._plan.get("work", ""))
 
     def _write_result(self) -> None:
-        """It may use the room that was kept for the outcome, but for what that needs itself."""
+        """It may use the room that was kept for the outcome, but for what that needs itself. It holds up no outcome."""
+        if not self._has_result:
+            return
         with contextlib.suppress(OSError):
             os.truncate(RESERVE, 4096)
-        write_atomically(RESULT, json.dumps(self._result).encode(), durable=True)
+        try:
+            write_atomically(RESULT, json.dumps(self._result).encode(), durable=True)
+        except OSError as exc:
+            self._end.notes = [*self._end.notes, f"its result could not be kept: {exc.strerror or exc}"]
 
     def _ring(self) -> None:
         """Wake the server, if it is there; if not, it will look for itself when it comes back."""

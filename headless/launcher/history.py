@@ -199,7 +199,11 @@ def prune_jobs(link: Link, conditions: Mapping[str, Any]) -> int:
     Raises:
         Refused: it is not permitted.
     """
-    removed = link.call("job.prune", conditions).get("removed")
-    if type(removed) is not int:
-        raise ProtocolError("the server does not say how many jobs it has removed")
-    return removed
+    count = 0
+    while True:
+        removed = link.call("job.prune", conditions).get("removed")
+        if type(removed) is not int:
+            raise ProtocolError("the server does not say how many jobs it has removed")
+        if not removed:
+            return count
+        count += removed

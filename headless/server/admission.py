@@ -108,6 +108,7 @@ class Admission:
                 f"the {kind} has {len(source)} bytes, the server takes at most {self._settings.max_script} (max_script)"
             )
         check_room(self._settings.state, len(source))
+        self._check_name(account, message, path)
         policy = read_policy(path)
         os_user = find_os_user(account, os.geteuid())
         clock = read_clock()
@@ -122,6 +123,21 @@ class Admission:
             accepted_at=clock.at,
             accepted_up=clock.up,
         )
+
+    def _check_name(self, account: Account, message: JobStart, path: str) -> None:
+        """A module's name is for those who may run it: overlap and alarms go by it.
+
+        Raises:
+            Refused: it is the name of another module, which the account may not run.
+        """
+        name = message.name
+        if account.is_owner or not name or (path and name == message.module) or account.user.may_run_module(name):
+            return
+        try:
+            self.modules.find(name, lambda _: False)
+        except ParameterError:
+            return  # there is none
+        raise Refused(f"{name!r} is the name of a module that {account.user.name} may not run: give the job another")
 
     def build_engine_job(self, record: Record, stdin: str | None) -> EngineJob:
         """An accepted job as its engine gets it; also for one that an earlier server has accepted.

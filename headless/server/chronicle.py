@@ -83,10 +83,9 @@ class Chronicle:
             )  # fmt: skip
         return decision
 
-    def wait(self, job: LiveJob) -> None:
-        """A job that was accepted waits."""
-        behind = ",".join(sorted(job.blockers))
-        log.info("wait job=%s name=%s user=%s behind=%s", job.job_id, job.record.spec.name, job.record.user, behind)
+    def wait(self, job: LiveJob, ahead: int) -> None:
+        """A job that was accepted waits, behind so many others of its name."""
+        log.info("wait job=%s name=%s user=%s ahead=%d", job.job_id, job.record.spec.name, job.record.user, ahead)
 
     async def begin(self, job: LiveJob) -> Record:
         """Write down that a waiting job is handed to the engine; its record with its source.

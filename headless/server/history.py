@@ -7,22 +7,24 @@ from functools import partial
 from typing import Any
 
 from headless.engines.base import Engine
-from headless.errors import ParameterError
+from headless.errors import ParameterError, Refused
 from headless.job import JobState
 from headless.protocol.codec import encode_bytes
 from headless.protocol.messages import JobList, JobPrune, JobRerun, JobStart
 from headless.server import ledger
-from headless.server.jobs import STREAMS, TAIL, Jobs
+from headless.server.jobs import Jobs
 from headless.server.journal import Journal
 from headless.server.live import LiveJob
 from headless.server.login import Account
 from headless.server.records import Record
+from headless.server.tails import STREAMS, read_tails
 
 if sys.platform == "win32":
     raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
 
-__all__ = ["History", "forget_old", "read_tails"]
+__all__ = ["History", "encode_tails", "forget_old"]
 
+PRUNED = 200  # jobs in one answer: it is waited for
 MAX_LISTED = 500  # jobs in one answer
 
 
@@ -59,7 +61,7 @@ class History:
             "source_sha256": record.source_sha256,
             "arguments": list(record.spec.arguments),
             "stdin": record.spec.stdin,
-            "waits_for": sorted(job.blockers),
+            "waits_for": self._jobs.find_ahead(job),
             "progress": job.progress,
             "has_result": False,
             "output": dict.fromkeys(STREAMS, 0),
@@ -68,7 +70,7 @@ class History:
             body["output"] = await _read_ends(self._jobs.engine, job.handle)
             body["has_result"] = (await self._jobs.engine.result(job.handle))[0]
             if job.state.is_final and job.state is not JobState.ENDED:
-                body["tail"] = await read_tails(self._jobs.engine, job.handle)
+                body["tail"] = await encode_tails(self._jobs.engine, job.handle)
         return body
 
     async def rerun(self, account: Account, message: JobRerun, origin: str) -> LiveJob:
@@ -84,6 +86,8 @@ class History:
         if record is None:
             raise ParameterError(f"unknown job {message.job_id}")
         spec = record.spec
+        if record.user != account.user.name:  # it would run as whoever asks, with what that one may do
+            raise Refused(f"job {message.job_id} is {record.user}'s, who alone may run it again")
         if spec.stdin:
             raise ParameterError(f"job {message.job_id} was given an input, which is not kept: launch it again")
         start = JobStart(
@@ -103,16 +107,17 @@ class History:
         return job
 
     async def prune(self, account: Account, message: JobPrune) -> int:
-        """Forget ended jobs of this account, or for the owner of all; return how many."""
+        """Forget some ended jobs of this account, or of all for the owner; return how many: 0 if none is left."""
         user = "" if account.is_owner else account.user.name
         before = time.time() - message.older
-        wanted = partial(ledger.list_ended, before=before, keep=message.keep, name=message.name, user=user)
-        count = 0
-        while job_ids := await self._jobs.journal.read(wanted):
+        wanted = partial(
+            ledger.list_ended, before=before, keep=message.keep, name=message.name, user=user, limit=PRUNED
+        )
+        job_ids = await self._jobs.journal.read(wanted)
+        if job_ids:
+            self._jobs.chronicle.prune(len(job_ids), account.user.name)
             await forget(self._jobs.engine, self._jobs.journal, job_ids)
-            count += len(job_ids)
-        self._jobs.chronicle.prune(count, account.user.name)
-        return count
+        return len(job_ids)
 
 
 async def forget_old(engine: Engine, journal: Journal, keep_days: float, keep_jobs: int) -> None:
@@ -134,10 +139,9 @@ async def forget(engine: Engine, journal: Journal, job_ids: list[str]) -> None:
     await journal.write(partial(ledger.forget, job_ids=job_ids))
 
 
-async def read_tails(engine: Engine, handle: str) -> dict[str, str]:
-    """The last 4 KiB of both outputs of a job, in base 64."""
-    pieces = {stream: await engine.output(handle, stream, -TAIL, TAIL) for stream in STREAMS}
-    return {stream: encode_bytes(piece.data) for stream, piece in pieces.items()}
+async def encode_tails(engine: Engine, handle: str) -> dict[str, str]:
+    """The last bytes of both outputs of a job, in base 64."""
+    return {stream: encode_bytes(data) for stream, data in (await read_tails(engine, handle)).items()}
 
 
 async def _read_ends(engine: Engine, handle: str) -> dict[str, int]:

@@ -6,6 +6,7 @@ hundred, and what a transaction decides (overlap, above all) nobody else decides
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import queue
@@ -19,7 +20,15 @@ from typing import Any, TypeVar
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 from headless.errors import ParameterError, Unavailable
 from headless.server.schema import VERSION, upgrade_schema
@@ -35,6 +44,16 @@ BATCH = 500  # callers that share one commit
 READERS = 2  # threads; in WAL mode they neither wait for the writer nor keep it waiting
 ADVISORY_LOCK = 0x68656164  # "head": one server a PostgreSQL journal
 NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "9p", "afs", "ceph", "lustre", "fuse.sshfs", "glusterfs")
+
+# A host that vanishes must not hold the writer for as long as TCP would (libpq, connection parameters).
+POSTGRES_LIMITS = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 30_000,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "options": "-c statement_timeout=30s -c lock_timeout=10s",
+}
 
 log = logging.getLogger("headless.journal")
 Result = TypeVar("Result")
@@ -93,7 +112,8 @@ class Journal:
         savepoint of its own: one that raises undoes its own work only.
 
         Raises:
-            Unavailable: nothing was written: the disk is full, the database is away.
+            Unavailable: the disk is full, the database is away. Nothing was written, or the answer to the commit was
+                lost: what was asked may be found in the journal later.
             Exception: what the function has raised.
         """
         done: asyncio.Future[Result] = self._loop.create_future()
@@ -176,10 +196,15 @@ class Journal:
                 for function in functions:
                     results.append(_run_savepoint(connection, function))
         except (SQLAlchemyError, ParameterError) as exc:
-            self._release()
             reason = _explain(exc)
+            with contextlib.suppress(SQLAlchemyError):
+                self._release()
             log.error("journal-write-failed reason=%r", reason)
             return [Unavailable(f"the server cannot write its journal: {reason}") for _ in functions]
+        except Exception as exc:
+            log.exception("bug in the journal")  # the thread goes on: without it nothing is ever written again
+            self._connection = None
+            return [Unavailable(f"the server cannot write its journal: {type(exc).__name__}") for _ in functions]
         return results
 
 
@@ -204,7 +229,7 @@ def check_url(url: str) -> URL:
 
 def _build_engine(url: URL) -> Engine:
     if url.get_backend_name() == "postgresql":
-        return sqlalchemy.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": int(LOCK_LIMIT_S)})
+        return sqlalchemy.create_engine(url, pool_pre_ping=True, connect_args=POSTGRES_LIMITS)
     engine = sqlalchemy.create_engine(url, connect_args={"timeout": LOCK_LIMIT_S, "check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -228,8 +253,8 @@ def _run_savepoint(connection: Connection, function: Callable[[Connection], Any]
         with connection.begin_nested():
             return function(connection)
     except DBAPIError as exc:
-        if exc.connection_invalidated or isinstance(exc.orig, sqlite3.OperationalError):
-            raise  # of no use to the others either
+        if not isinstance(exc, IntegrityError | DataError | ProgrammingError):
+            raise  # full, read-only, away, too slow: of no use to the others either
         log.exception("bug in a write of the journal")
         return exc
     except Exception as exc:  # noqa: BLE001  # the caller's, handed back to it

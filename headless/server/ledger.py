@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
-from headless.errors import ParameterError, Refused, Skipped
+from headless.errors import OutcomeUnknown, ParameterError, Refused, Skipped
 from headless.job import JobState, Outcome, Overlap
 from headless.protocol.messages import JobList
-from headless.server.records import Clock, Record, build_row, parse_row
-from headless.server.schema import jobs
+from headless.server.records import Clock, Record, build_row, parse_row, read_clock
+from headless.server.schema import forgotten, jobs
 
 __all__ = [
     "Decision",
@@ -31,6 +31,7 @@ __all__ = [
 
 _LIGHT = [column for column in jobs.c if column is not jobs.c.source]
 LIVE = ("waiting", "running")
+FORGOTTEN_S = 86400.0  # seconds; launchers try a start again for some seconds, or as long as they were told to
 FINAL = ("ended", "failed", "stopped", "lost")
 
 
@@ -52,7 +53,7 @@ class Decision:
     Attributes:
         record: as it stands in the journal now; of the first time, if the same id had been accepted before.
         is_new: whether it was accepted by this very call.
-        in_the_way: ids of the other live runs of its name, oldest first, if the job has to do with them.
+        in_the_way: ids of the other live runs of its name that it replaces, oldest first.
     """
 
     record: Record
@@ -70,24 +71,32 @@ def accept(connection: Connection, record: Record, *, has_slot: bool, sees_all: 
         sees_all: whether it may replace other users' jobs.
 
     Raises:
-        Skipped: another run is in the way, and the policy says skip.
+        Skipped: another run is in the way, and the policy says skip; or it is too late.
         Refused: it is another user's job that it would replace, or whose id it has.
+        OutcomeUnknown: a job of this id has run, and was forgotten.
     """
+    spec = record.spec
+    if connection.execute(select(forgotten.c.job_id).where(forgotten.c.job_id == record.job_id)).first():
+        raise OutcomeUnknown(f"job {record.job_id} has run, and was forgotten since")
     known = connection.execute(select(*_LIGHT).where(jobs.c.job_id == record.job_id)).one_or_none()
     if known is not None:
         before = parse_row(known)
         if before.user != record.user:
             raise Refused(f"job {record.job_id} is another user's")
         return Decision(before, is_new=False)
-    overlap = record.spec.overlap
-    others = [] if overlap is Overlap.ALLOW else _find_live(connection, record.spec.name)
+    if 0 <= spec.start_within_s <= record.waited_s(read_clock()):
+        raise Skipped(f"it is too late to start {spec.name!r} (--not-after)")
+    overlap = spec.overlap
+    # Whoever waits or is skipped need not know of all that are in the way: many may wait.
+    most = {Overlap.ALLOW: 0, Overlap.REPLACE: None}.get(overlap, 1)
+    others = _find_live(connection, spec.name, most)
     if others and overlap is Overlap.SKIP:
-        raise Skipped(_describe_run(others[0], record.spec.name))
+        raise Skipped(_describe_run(others[0], spec.name))
     foreign = [other for other in others if other.user != record.user]
     if foreign and overlap is Overlap.REPLACE and not sees_all:
-        raise Refused(f"{_describe_run(foreign[0], record.spec.name)}: another user's job cannot be replaced")
-    in_the_way = tuple(other.job_id for other in others)
-    if overlap is Overlap.REPLACE:
+        raise Refused(f"{_describe_run(foreign[0], spec.name)}: another user's job cannot be replaced")
+    in_the_way = tuple(other.job_id for other in others) if overlap is Overlap.REPLACE else ()
+    if in_the_way:
         ask_cancel(connection, in_the_way, describe_replacement(record))
     state = JobState.RUNNING if has_slot and not others else JobState.WAITING
     record = replace(record, state=state, started_at=record.accepted_at if state is JobState.RUNNING else None)
@@ -199,7 +208,11 @@ def list_surplus(connection: Connection, keep: int, limit: int = 1000) -> list[s
 
 
 def forget(connection: Connection, job_ids: Sequence[str]) -> None:
-    """Remove ended jobs."""
+    """Remove ended jobs; their ids are kept for a day, lest a start that is sent again runs one twice."""
+    now = read_clock().at
+    connection.execute(forgotten.delete().where(forgotten.c.at < now - FORGOTTEN_S))
+    if job_ids:
+        connection.execute(forgotten.insert(), [{"job_id": job_id, "at": now} for job_id in job_ids])
     connection.execute(jobs.delete().where(jobs.c.job_id.in_(job_ids) & jobs.c.state.in_(FINAL)))
 
 
@@ -208,10 +221,9 @@ def describe_replacement(record: Record) -> str:
     return f"replaced by job {record.job_id} of {record.user}"
 
 
-def _find_live(connection: Connection, name: str) -> list[Record]:
-    rows = connection.execute(
-        select(*_LIGHT).where((jobs.c.name == name) & jobs.c.state.in_(LIVE)).order_by(jobs.c.seq)
-    )
+def _find_live(connection: Connection, name: str, most: int | None) -> list[Record]:
+    wanted = select(*_LIGHT).where((jobs.c.name == name) & jobs.c.state.in_(LIVE))
+    rows = connection.execute(wanted.order_by(jobs.c.seq).limit(most))
     return [parse_row(row) for row in rows]
 
 

@@ -18,7 +18,8 @@ class LiveJob:
         state: where it is; what the journal calls running is ``ACCEPTED`` here until the engine has taken it.
         outcome: set with the final state.
         progress: what it last told, done and total.
-        blockers: ids of the runs of its name that it waits for.
+        deadline: until when it may wait, on the event loop's clock; ``None`` for as long as it takes.
+        unknown_since: when its engine first could not say where it is, on the monotonic clock; ``None`` if it can.
         cancel: who wants it to end, and why; empty for nobody.
         is_rung: whether a look at it is due already.
         expiry: ends it if its turn does not come in time.
@@ -30,7 +31,8 @@ class LiveJob:
         self.state: JobState = JobState.ACCEPTED if record.state is JobState.RUNNING else record.state
         self.outcome = record.outcome
         self.progress: tuple[float, float] | None = None
-        self.blockers: set[str] = set()
+        self.deadline: float | None = None
+        self.unknown_since: float | None = None
         self.cancel = record.cancel
         self.is_rung = False
         self.expiry: asyncio.TimerHandle | None = None

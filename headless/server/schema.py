@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from headless.errors import ParameterError
 
-__all__ = ["VERSION", "jobs", "names", "notices", "upgrade_schema"]
+__all__ = ["VERSION", "forgotten", "jobs", "names", "notices", "upgrade_schema"]
 
 metadata = MetaData()
 _Key = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows by itself in an INTEGER only
@@ -65,6 +65,14 @@ Index("jobs_state", jobs.c.state, jobs.c.name)  # what overlap is decided by
 Index("jobs_name", jobs.c.name, jobs.c.seq)
 Index("jobs_user", jobs.c.user, jobs.c.seq)
 Index("jobs_ended", jobs.c.ended_at)
+
+# The ids of jobs that are not kept any more.
+forgotten = Table(
+    "forgotten",
+    metadata,
+    Column("job_id", String(26), primary_key=True),
+    Column("at", Float, nullable=False),
+)
 
 # What became of the last runs of each name; kept when the jobs themselves are forgotten.
 names = Table(

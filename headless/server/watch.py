@@ -9,9 +9,9 @@ from headless.errors import ProtocolError
 from headless.job import JobState
 from headless.protocol.codec import Notification, decode_message, encode_bytes, encode_message
 from headless.protocol.messages import JobWatch
-from headless.server.history import read_tails
-from headless.server.jobs import STREAMS
+from headless.server.history import encode_tails
 from headless.server.live import LiveJob
+from headless.server.tails import STREAMS
 
 if sys.platform == "win32":
     raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
@@ -78,7 +78,7 @@ async def _build_end(engine: Engine, job: LiveJob) -> dict[str, Any]:
     if not job.handle:
         return body
     if job.state is not JobState.ENDED:
-        body["tail"] = await read_tails(engine, job.handle)
+        body["tail"] = await encode_tails(engine, job.handle)
     has_result, value = await engine.result(job.handle)
     if has_result and _is_sendable(value):
         body["result"] = value

@@ -1,4 +1,9 @@
 BEGIN TRANSACTION;
+CREATE TABLE forgotten (
+	job_id VARCHAR(26) NOT NULL, 
+	at FLOAT NOT NULL, 
+	PRIMARY KEY (job_id)
+);
 CREATE TABLE jobs (
 	seq INTEGER NOT NULL, 
 	job_id VARCHAR(26) NOT NULL, 
@@ -33,8 +38,8 @@ CREATE TABLE jobs (
 	PRIMARY KEY (seq), 
 	UNIQUE (job_id)
 );
-INSERT INTO "jobs" VALUES(1,'01M80HWWFPSR2SZN868KXBNPGW','nightly','code','',X'0070617373FF','0000000000000000000000000000000000000000000000000000000000000000','[]',0,'anna','','here','allow',-1.0,-1.0,-1.0,-1.0,'ended','this',1000.0,5.0,1000.0,2000.0,'','status',0,'',1.5,'{}','{"stdout": 7}');
-INSERT INTO "jobs" VALUES(2,'01M80HWWFTFZ40HE8VRS5GFM6G','nightly','code','',X'0070617373FF','0000000000000000000000000000000000000000000000000000000000000000','[]',0,'anna','','here','wait',-1.0,-1.0,-1.0,-1.0,'waiting','this',1000.0,5.0,NULL,NULL,'','',NULL,'',NULL,'{}','{}');
+INSERT INTO "jobs" VALUES(1,'01M80K0ZH6RXN6B0CF94NM6GEE','nightly','code','',X'0070617373FF','0000000000000000000000000000000000000000000000000000000000000000','[]',0,'anna','','here','allow',-1.0,-1.0,-1.0,-1.0,'ended','this',1000.0,5.0,1000.0,2000.0,'','status',0,'',1.5,'{}','{"stdout": 7}');
+INSERT INTO "jobs" VALUES(2,'01M80K0ZHJBWRYBP46DCB9WRSP','nightly','code','',X'0070617373FF','0000000000000000000000000000000000000000000000000000000000000000','[]',0,'anna','','here','wait',-1.0,-1.0,-1.0,-1.0,'waiting','this',1000.0,5.0,NULL,NULL,'','',NULL,'',NULL,'{}','{}');
 CREATE TABLE names (
 	name VARCHAR(128) NOT NULL, 
 	last_job_id VARCHAR(26) NOT NULL, 
@@ -69,9 +74,9 @@ CREATE TABLE schema_version (
 	version INTEGER NOT NULL
 );
 INSERT INTO "schema_version" VALUES(1);
-CREATE INDEX jobs_name ON jobs (name, seq);
-CREATE INDEX jobs_ended ON jobs (ended_at);
 CREATE INDEX jobs_state ON jobs (state, name);
 CREATE INDEX jobs_user ON jobs (user, seq);
+CREATE INDEX jobs_name ON jobs (name, seq);
+CREATE INDEX jobs_ended ON jobs (ended_at);
 CREATE INDEX notices_due ON notices (due_at);
 COMMIT;
