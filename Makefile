@@ -1,11 +1,12 @@
 # make demo   installs into .venv and runs the main job on the embedded server
 # make test   everything that CI runs: format, lint, types, import contract, all tests
+# make soak   the fault tests of tests/faults with large numbers (an hour); not part of make test
 # make bench  the figures of docs/benchmarks.md, both sides in one run
 PYTHON ?= python3
 SOURCES := setup.cfg pyproject.toml README.md $(shell find headless jobs -name '*.py')
 DEV := .venv-dev/bin
 
-.PHONY: demo test check unit peers bench docs clean
+.PHONY: demo test check unit soak peers bench docs clean
 
 demo: .venv/installed
 	@$(PYTHON) contrib/demo/demo.py .venv/bin/headless
@@ -23,6 +24,9 @@ check: .venv-dev/installed
 
 unit: .venv-dev/installed
 	$(DEV)/python -m pytest tests/unit tests/protocol
+
+soak: .venv-dev/installed peers
+	HEADLESS_SOAK=1 $(DEV)/python -m pytest tests/faults
 
 peers:
 	@./tests/peers.sh

@@ -96,13 +96,15 @@ class Outcome:
 
     ``code`` is the exit status (0 to 255) or the signal's number; ``None`` where there was neither.
     ``reason`` is one line for people, empty if there is nothing to add. ``duration_s`` is seconds on the
-    monotonic clock. ``dropped`` counts the output bytes that the spool's limit left out, per stream.
+    monotonic clock. ``written`` counts the output bytes of the job per stream, ``dropped``
+    those of them that are not kept.
     """
 
     ending: Ending
     code: int | None = None
     reason: str = ""
     duration_s: float = 0.0
+    written: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
 
     @property

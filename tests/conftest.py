@@ -1,12 +1,14 @@
 """What all tests share: a real peer is named, and its absence is never silent."""
 
 import os
+import random
 import shutil
 import signal
 from collections.abc import Iterator
 
 import pytest
 
+from fault_support import make_chance
 from support import World, open_world
 
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
@@ -39,3 +41,9 @@ def home() -> Iterator[World]:
     """A world that all tests of a file share."""
     with open_world() as world:
         yield world
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    """Chance from a seed that is shown when the test fails."""
+    return make_chance()

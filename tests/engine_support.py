@@ -22,7 +22,7 @@ IN_CI = os.environ.get("CI", "").lower() in ("true", "1")
 
 @asynccontextmanager
 async def open_engine(
-    folder: Path, *, max_output: int = 1 << 20, cgroups: Literal["auto", "off"] = "auto"
+    folder: Path, *, max_output: int = 1 << 20, cgroups: Literal["on", "off"] = "on"
 ) -> AsyncIterator[LocalEngine]:
     """A local engine on a folder, closed at the end; its jobs go on."""
     engine = LocalEngine(str(folder), ENVIRONMENT, max_output=max_output, descriptors=1024, cgroups=cgroups)

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,8 +22,6 @@ from support import TIME_SCALE, Server, World, wait_for
 
 SOAK = os.environ.get("HEADLESS_SOAK", "") not in ("", "0")
 LAUNCHERS = 8  # at a time
-PATIENCE = ("--connect-for", "60", "--reconnect-for", "60")
-LAUNCH_LIMIT_S = 300.0  # of one launcher: it must end by itself long before
 
 _Number = TypeVar("_Number", int, float)
 
@@ -56,6 +54,11 @@ raise SystemExit(int(status))
 def scale(suite: _Number, soak: _Number) -> _Number:
     """A size: for the suite, or for ``make soak``."""
     return soak if SOAK else suite
+
+
+# A server that is killed a hundred times in a row is away for most of that time.
+PATIENCE = ("--connect-for", str(scale(60, 600)), "--reconnect-for", str(scale(60, 600)))
+LAUNCH_LIMIT_S = scale(300.0, 1800.0)  # of one launcher: it must end by itself long before
 
 
 def make_chance() -> random.Random:
@@ -101,7 +104,7 @@ class Task:
 
     number: int
     words: tuple[str, ...]
-    stdin: bytes = b""
+    stdin: bytes = field(default=b"", repr=False)
     status: int = 0
     code: int = 0
     size: int = 0
@@ -213,12 +216,12 @@ def list_jobs(world: World, service: Sequence[str], *options: str) -> list[dict[
     return jobs
 
 
-def check_marks(path: Path) -> list[int]:
-    """Runs never overlap: each *begin* is followed by its own *end*. Return the numbers in their order."""
+def check_marks(path: Path) -> list[str]:
+    """Runs never overlap: each *begin* is followed by its own *end*. Return the names in their order."""
     marks = path.read_text().splitlines() if path.exists() else []
-    numbers = [mark.split()[1] for mark in marks]
-    assert marks == [f"{word} {number}" for number in numbers[::2] for word in ("begin", "end")]
-    return [int(number) for number in numbers[::2]]
+    names = [mark.split()[1] for mark in marks][::2]
+    assert marks == [f"{word} {name}" for name in names for word in ("begin", "end")]
+    return names
 
 
 def check_log(server: Server) -> None:

@@ -27,7 +27,7 @@ with open(here + "/new-" + number, "w") as file:
 os.rename(here + "/new-" + number, here + "/started-" + number)
 print("begin", number, flush=True)
 limit = time.monotonic() + 300
-while not os.path.exists(here + "/go") and time.monotonic() < limit:
+while os.path.exists(here) and not os.path.exists(here + "/go") and time.monotonic() < limit:
     time.sleep(0.02)
 child.kill()
 child.wait()

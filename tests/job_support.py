@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from contextlib import suppress
@@ -93,3 +94,22 @@ def wait_dead(pid: int) -> None:
             return True
 
     wait_for(is_dead, f"the end of process {pid}")
+
+
+def assert_accounts_for(output: bytes, size: int, errors: bytes) -> int:
+    """Check that what was read of an output and the marks of what was cut make up all that was written.
+
+    Args:
+        output: as it was read.
+        size: bytes that the job has written.
+        errors: of the launcher; must tell how much was cut, if that is looked at (not empty).
+
+    Returns:
+        How many bytes were cut.
+    """
+    mark = re.compile(rb"\n?\[headless: (\d+) bytes were cut here\]\n")
+    cut = sum(map(int, mark.findall(output)))
+    assert len(mark.sub(b"", output)) + cut == size
+    if errors:
+        assert f"{cut} bytes of its output were cut, for their number" in errors.decode()
+    return cut

@@ -28,6 +28,7 @@ class World:
     home: Path
     variables: dict[str, str] = field(default_factory=dict)
     servers: "list[Server]" = field(default_factory=list)
+    launchers: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -54,8 +55,8 @@ class World:
         )
 
     def start(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
-        """Start ``headless`` and return at once; both outputs are pipes."""
-        return subprocess.Popen(
+        """Start ``headless`` and return at once; both outputs are pipes. It ends with the world, if not before."""
+        launcher = subprocess.Popen(
             [HEADLESS, *arguments],
             env=self.environment,
             cwd="/",
@@ -63,6 +64,8 @@ class World:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+        self.launchers.append(launcher)
+        return launcher
 
     def serve(self, *options: str, state: Path | None = None, tls: bool = True, service: str = "") -> "Server":
         """Start a server on a unix socket, and with ``tls`` on TCP too, a free port or ``service``; wait for it."""
@@ -71,7 +74,11 @@ class World:
         return server
 
     def close(self) -> None:
-        """End all servers of this world, the embedded one too."""
+        """End all launchers and servers of this world, the embedded one too."""
+        for launcher in self.launchers:
+            launcher.kill()
+            with launcher:  # closes its pipes, and waits
+                pass
         for server in self.servers:
             server.kill()
         if (self.home / ".local").exists():

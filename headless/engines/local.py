@@ -15,7 +15,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal
+from typing import Any
 
 from headless.engines.base import CannotStart, EngineJob, Health, Phase, Piece, Status
 from headless.errors import Unavailable
@@ -34,10 +34,11 @@ from headless.job import REPORT_FD, Ending, Outcome
 if sys.platform == "win32":
     raise ImportError("jobs run on POSIX systems only: give --service HOST:PORT of a server")
 
-__all__ = ["LocalEngine"]
+__all__ = ["DOORBELL", "LocalEngine"]
 
 SCRIPT = "script.py"
 WORK = "work"
+DOORBELL = "doorbell"  # stays in the folder when the engine has gone
 RESERVE_SIZE = 16 * 1024  # bytes
 BELLS = 64  # rings that are answered before the event loop does something else
 STARTERS = 4  # threads that start jobs: one writes files while another waits for an answer
@@ -58,24 +59,28 @@ class LocalEngine:
         *,
         max_output: int,
         descriptors: int,
-        cgroups: Literal["auto", "off"] = "auto",
+        cgroups: str = "auto",
+        was_emptied: bool = False,
     ) -> None:
         """Args:
         folder: absolute; the jobs' folders are made in it. It must exist.
         environment: of the warm interpreter (not of the jobs).
         max_output: bytes that are kept of each output.
         descriptors: how many descriptors a job may open at a time, if its own limits do not say.
-        cgroups: whether each job gets a control group of its own, where this process may make some.
+        cgroups: whether each job gets a control group of its own: ``on``, ``off``, or ``auto`` in a service only.
+        was_emptied: somebody has removed what an earlier engine had in the folder: its jobs are gone, not absent.
         """
         self._folder = folder
         self._max_output = max_output
         self._descriptors = descriptors
-        self._cgroup_base = find_base() if cgroups == "auto" else ""
+        self._cgroup_base = "" if cgroups == "off" else find_base(of_unit=cgroups == "auto")
         self._warm = WarmStart(environment)
         self._starter = ThreadPoolExecutor(STARTERS, "start")  # the event loop waits for no process and no disk
         self._starting: dict[str, asyncio.Lock] = {}
         self._sweeps: dict[str, asyncio.Task[bool]] = {}
-        self._doorbell_path = os.path.join(folder, "doorbell")
+        self._was_emptied = was_emptied
+        self._has_begun: dict[str, bool] = {}  # of the jobs that were submitted here and have not ended
+        self._doorbell_path = os.path.join(folder, DOORBELL)
         self._doorbell = self._open_doorbell()
         self._changed: Callable[[str], None] = lambda job_id: None
         asyncio.get_running_loop().add_reader(self._doorbell, self._answer_doorbell)
@@ -94,7 +99,10 @@ class LocalEngine:
         handle = await self.find(job.job_id)
         async with self._starting.setdefault(handle, asyncio.Lock()):
             try:
+                self._has_begun.setdefault(handle, False)
+                self._renew_folder()
                 await self._in_starter(self._start, handle, job)
+                self._has_begun[handle] = True
             finally:
                 self._starting.pop(handle, None)  # whoever waits for it has it already
         return handle
@@ -120,15 +128,26 @@ class LocalEngine:
 
     async def status(self, handles: Sequence[str]) -> dict[str, Status]:
         """See :meth:`Engine.status`. What a lost job has left running is ended before it is told to be gone."""
-        found = {handle: _read_status(handle) for handle in handles}
+        found = {handle: self._look(handle) for handle in handles}
         gone = [handle for handle, status in found.items() if status.phase is Phase.GONE]
         for handle in await self._sweep(gone) if gone else ():
             found[handle] = dataclasses.replace(found[handle], phase=Phase.RUNNING)
         return found
 
+    def _look(self, handle: str) -> Status:
+        """A job's status by its files; where somebody has removed those, what is known without them."""
+        status = _read_status(handle)
+        if status.phase is Phase.ENDED:
+            self._has_begun.pop(handle, None)
+        elif status.phase is Phase.ABSENT and self._has_begun.get(handle, self._was_emptied):
+            return Status(phase=Phase.GONE)
+        elif status.phase is Phase.RUNNING:
+            self._has_begun[handle] = True  # also one that an earlier engine has begun
+        return status
+
     async def _sweep(self, gone: Sequence[str]) -> list[str]:
         """End what is left of these jobs; return those of which it is not known yet that nothing is left."""
-        new = {os.path.basename(handle): _read_cgroup(handle) for handle in gone if handle not in self._sweeps}
+        new = {os.path.basename(handle): self._find_cgroup(handle) for handle in gone if handle not in self._sweeps}
         if new:
             task = asyncio.create_task(asyncio.to_thread(sweep_jobs, new))
             self._sweeps.update((handle, task) for handle in gone if handle not in self._sweeps)
@@ -151,6 +170,7 @@ class LocalEngine:
         """See :meth:`Engine.release`."""
         await asyncio.to_thread(remove_tree, handle)
         self._sweeps.pop(handle, None)
+        self._has_begun.pop(handle, None)
 
     def subscribe(self, changed: Callable[[str], None]) -> None:
         """See :meth:`Engine.subscribe`."""
@@ -223,10 +243,40 @@ class LocalEngine:
             "grace_s": job.grace_s,
             "max_runtime_s": job.max_runtime_s,
             "limits": dataclasses.asdict(job.limits),
-            "cgroup": self._cgroup_base and f"{self._cgroup_base}/{CGROUP_PREFIX}{job.job_id}",
+            "cgroup": self._name_cgroup(job.job_id),
             "descriptors": self._descriptors,
-            "doorbell": os.path.join("..", "doorbell"),  # relative: a socket's path has at most 107 bytes
+            "doorbell": os.path.join("..", DOORBELL),  # relative: a socket's path has at most 107 bytes
         }
+
+    def _name_cgroup(self, job_id: str) -> str:
+        return self._cgroup_base and f"{self._cgroup_base}/{CGROUP_PREFIX}{job_id}"
+
+    def _find_cgroup(self, handle: str) -> str:
+        """The control group of a job that is gone: of its plan, or where that was removed, what it would be now."""
+        if os.path.exists(os.path.join(handle, PLAN)):
+            return _read_cgroup(handle)
+        return self._name_cgroup(os.path.basename(handle))
+
+    def _renew_folder(self) -> None:
+        """Make the folder and the doorbell anew, if somebody has removed them.
+
+        Raises:
+            Unavailable: they cannot be made.
+        """
+        if os.path.lexists(self._doorbell_path):
+            return
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(self._folder, 0o700)
+                os.chmod(self._folder, 0o711 if os.geteuid() == 0 else 0o700)  # as the state folder's own
+            doorbell = self._open_doorbell()
+        except OSError as exc:
+            raise Unavailable(f"the folder {self._folder} was removed: {exc.strerror or exc}") from exc
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._doorbell)
+        self._doorbell.close()
+        self._doorbell = doorbell
+        loop.add_reader(self._doorbell, self._answer_doorbell)
 
     def _open_doorbell(self) -> socket.socket:
         doorbell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -236,7 +286,7 @@ class LocalEngine:
         folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             # By way of the descriptor, for the same 107 bytes.
-            path = f"/proc/self/fd/{folder}/doorbell" if sys.platform == "linux" else self._doorbell_path
+            path = f"/proc/self/fd/{folder}/{DOORBELL}" if sys.platform == "linux" else self._doorbell_path
             doorbell.bind(path)
         finally:
             os.close(folder)

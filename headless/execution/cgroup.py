@@ -28,16 +28,22 @@ CGROUP_PREFIX = "headless-"
 LIMIT_FILES = {"memory": "memory.max", "processes": "pids.max"}
 
 
-def find_base(membership: str = "/proc/self/cgroup", mounts: str = "/proc/self/mountinfo") -> str:
+def find_base(
+    *, of_unit: bool = False, membership: str = "/proc/self/cgroup", mounts: str = "/proc/self/mountinfo"
+) -> str:
     """The folder of the group that this process is in, if groups for jobs can be made in it; else an empty string.
 
     Args:
+        of_unit: whether it must be a systemd service's, which is given to the service alone: a group of the whole
+            system is not for us to fill, even where root could.
         membership: the process's list of groups.
         mounts: the process's list of mounts.
     """
     try:
         with open(membership, encoding="utf-8", errors="surrogateescape") as file:
             own = next((line[3:].rstrip("\n") for line in file if line.startswith("0::")), "")
+        if of_unit and not own.endswith(".service"):
+            return ""
         with open(mounts, encoding="utf-8", errors="surrogateescape") as file:
             found = [_parse_mount(line, own) for line in file] if own else []
     except OSError:

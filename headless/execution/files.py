@@ -5,7 +5,10 @@ import shutil
 import sys
 from contextlib import suppress
 
-__all__ = ["remove_tree", "sync_folder", "write_atomically"]
+__all__ = ["SPARE_ROOM", "count_room", "remove_tree", "sync_folder", "write_atomically"]
+
+SPARE_ROOM = 512 * 1024
+"""Bytes of a disk that no output takes: how a job ended must find room, and so must the tidying up."""
 
 
 def write_atomically(path: str, data: bytes, *, durable: bool = True, mode: int = 0o600) -> None:
@@ -54,6 +57,18 @@ def sync_folder(folder: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def count_room(place: str | int) -> int:
+    """How many bytes this process may still write on the disk of a path, or of an open file.
+
+    Raises:
+        OSError: as statvfs(3) does.
+    """
+    if sys.platform == "win32":
+        return shutil.disk_usage(place).free
+    disk = os.statvfs(place)
+    return (disk.f_bfree if os.geteuid() == 0 else disk.f_bavail) * disk.f_frsize
 
 
 def remove_tree(folder: str) -> None:

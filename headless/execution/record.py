@@ -12,6 +12,7 @@ if sys.platform == "win32":
     raise ImportError("jobs run on POSIX systems only: give --service HOST:PORT of a server")
 
 from headless.execution.files import sync_folder
+from headless.execution.spool import Spool
 
 __all__ = ["EXIT", "RESERVE", "End", "build_record", "write_record"]
 
@@ -46,14 +47,14 @@ class End:
     notes: Sequence[str] = field(default_factory=list)
 
 
-def build_record(end: End, limits: Mapping[str, int], duration_s: float, dropped: Mapping[str, int]) -> dict[str, Any]:
+def build_record(end: End, limits: Mapping[str, int], duration_s: float, spools: Mapping[str, Spool]) -> dict[str, Any]:
     """The record as ``exit.json`` has it.
 
     Args:
         end: how it ended.
         limits: of the plan, for the reason.
         duration_s: seconds since it began.
-        dropped: bytes that are missing in the spool, by stream.
+        spools: of its outputs, by stream.
     """
     ending, code, reasons = _describe_end(end, limits)
     if end.ended_left:
@@ -65,7 +66,8 @@ def build_record(end: End, limits: Mapping[str, int], duration_s: float, dropped
         "code": code,
         "reason": "; ".join([*reasons, *end.notes]),
         "duration_s": round(duration_s, 3),
-        "dropped": {name: count for name, count in dropped.items() if count},
+        "written": {name: spool.size for name, spool in spools.items() if spool.size},
+        "dropped": {name: spool.dropped for name, spool in spools.items() if spool.dropped},
     }
 
 

@@ -6,12 +6,15 @@ appended to; the oldest goes when a new one is begun. Offsets count every byte t
 
 import bisect
 import contextlib
+import errno
 import os
 import sys
 from collections import deque
 
 if sys.platform == "win32":
     raise ImportError("jobs run on POSIX systems only: give --service HOST:PORT of a server")
+
+from headless.execution.files import SPARE_ROOM, count_room
 
 __all__ = ["Spool", "read_spool"]
 
@@ -82,6 +85,8 @@ class Spool:
             if (self.size or not self._head_limit) and len(view) > self._tail_limit:
                 return len(view) - self._tail_limit
             self._open_file()
+        if count_room(self._descriptor) < SPARE_ROOM + len(view):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         done = os.write(self._descriptor, view[: self._room])
         self._room -= done
         if self._kept:
@@ -94,10 +99,12 @@ class Spool:
         """Begin the head, or the next segment; what is too old goes before, so that the limit holds at every moment."""
         path, room = self._path, self._head_limit
         if self.size:
-            path, room = self._name(self.size), self._segment_limit
-            while self._kept and sum(length for _, length in self._kept) + room > self._tail_limit:
+            path = self._name(self.size)
+            free = self._tail_limit - sum(length for _, length in self._kept)
+            while self._kept and free <= 0:
                 os.unlink(self._name(self._kept[0][0]))
-                self._kept.popleft()
+                free += self._kept.popleft()[1]
+            room = min(self._segment_limit, free)
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._room = room
         if self.size:

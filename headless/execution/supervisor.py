@@ -262,8 +262,8 @@ class Supervisor:
         self._end.notes = [
             f"{name} could not be kept: {spool.error}" for name, spool in self._spools.items() if spool.error
         ]
-        dropped = {name: spool.dropped for name, spool in self._spools.items()}
-        record = build_record(self._end, self._plan.get("limits", {}), time.monotonic() - self._started, dropped)
+        duration_s = time.monotonic() - self._started
+        record = build_record(self._end, self._plan.get("limits", {}), duration_s, self._spools)
         while True:
             try:
                 if self._has_result:

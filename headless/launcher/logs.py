@@ -1,7 +1,6 @@
 """Reading a job's output back, from any offset on, to the present or to the job's end."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from headless.errors import ProtocolError
 from headless.launcher.follow import Follow, read_state
@@ -25,9 +24,7 @@ class OutputReader:
         """
         self._link = link
         self._job_id = job_id
-        self._starts = dict(offsets)
         self._positions = dict(offsets)
-        self._cut = dict.fromkeys(offsets, 0)
         self._at_line_start = dict.fromkeys(offsets, True)
         self._write = write
 
@@ -51,8 +48,6 @@ class OutputReader:
                 self._take(message)
                 if sizes and self._has_reached(sizes):
                     return
-            elif message.method == "job.ended" and follow.first_state is not None and follow.first_state.is_final:
-                self._mark_end(message.params.get("dropped"))
 
     def _read_sizes(self) -> dict[str, int]:
         """How much output there is by now; nothing if the job is over: then its end ends the reading."""
@@ -82,16 +77,4 @@ class OutputReader:
         if count > 0:
             before = b"" if self._at_line_start[stream] else b"\n"
             self._write(stream, before + b"[headless: %d bytes were cut here]\n" % count)
-            self._cut[stream] += count
             self._at_line_start[stream] = True
-
-    def _mark_end(self, dropped: Any) -> None:
-        """What was cut and lay in no gap was cut at the end.
-
-        That holds from the first byte on, and after the job's end: of a job that runs, bytes are read that are cut
-        later.
-        """
-        for stream, start in self._starts.items():
-            count = dropped.get(stream, 0) if isinstance(dropped, dict) else 0
-            if start == 0 and type(count) is int:
-                self._mark(stream, count - self._cut[stream])

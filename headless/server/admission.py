@@ -16,6 +16,7 @@ from headless.server.login import Account
 from headless.server.modules import Modules
 from headless.server.policy import Policy, read_policy
 from headless.server.records import Record, read_clock
+from headless.server.room import check_room
 from headless.server.settings import ServerSettings
 from headless.server.surroundings import build_environment, find_closed_folder, find_os_user, read_os_user
 from headless.server.users import UserStore
@@ -97,6 +98,7 @@ class Admission:
         Raises:
             Refused: as :meth:`check`.
             ParameterError: as :meth:`check`, the source is too large, or the module's settings are of no use.
+            Unavailable: the disk has no room for it.
         """
         kind = JobKind(message.kind)
         path = self.check(account, kind, message.module)
@@ -105,6 +107,7 @@ class Admission:
             raise ParameterError(
                 f"the {kind} has {len(source)} bytes, the server takes at most {self._settings.max_script} (max_script)"
             )
+        check_room(self._settings.state, len(source))
         policy = read_policy(path)
         os_user = find_os_user(account, os.geteuid())
         clock = read_clock()

@@ -42,6 +42,8 @@ class History:
         wanted = partial(ledger.list_jobs, reader=_read_rights(account), query=query, now=time.time())
         records, has_more = await self._jobs.journal.read(wanted)
         described = [_describe(record, self._jobs.find_live(record.job_id)) for record in records]
+        if query.state in (JobState.ACCEPTED, JobState.RUNNING):  # the journal calls both running
+            described = [body for body in described if body["state"] == query.state]
         return {"jobs": described, "more": has_more}
 
     async def show(self, account: Account, job_id: str) -> dict[str, Any]:
@@ -170,5 +172,6 @@ def _describe(record: Record, live: LiveJob | None) -> dict[str, Any]:
         "ending": outcome.ending if outcome else "",
         "code": outcome.code if outcome else None,
         "reason": outcome.reason if outcome else "",
+        "written": outcome.written if outcome else {},
         "dropped": outcome.dropped if outcome else {},
     }

@@ -20,6 +20,7 @@ from headless.server.login import Account
 from headless.server.queue import Queue
 from headless.server.records import Clock, Record, read_clock
 from headless.server.settings import ServerSettings
+from headless.server.tasks import Tasks
 from headless.server.uploads import Uploads
 
 if sys.platform == "win32":
@@ -31,7 +32,6 @@ STREAMS = ("stdout", "stderr")
 TAIL = 4096  # bytes of each output that go with the news of a failure
 SWEEP_S = 1.0  # a doorbell may be missed; a killed supervisor rings none
 RETRY_S = 1.0  # between two tries at a journal or an engine that is away
-SETTLE_LIMIT_S = 10.0  # what has not been done by then, the next server does
 POWER_CUT = "the machine went down while it ran"
 
 log = logging.getLogger("headless.jobs")
@@ -59,7 +59,7 @@ class Jobs:
         self._queue = Queue(self._line, self._expire)
         self._live: dict[str, LiveJob] = {}
         self._accepting: dict[str, asyncio.Task[LiveJob]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         engine.subscribe(self._handle_bell)
 
     @property
@@ -133,7 +133,7 @@ class Jobs:
         job = LiveJob(decision.record)
         self._live[job.job_id] = job
         if decision.record.state is JobState.RUNNING:
-            self._spawn(self._submit(job, decision.record))
+            self._tasks.spawn(self._submit(job, decision.record))
         else:
             if has_slot:
                 self._line.leave(user)
@@ -155,12 +155,12 @@ class Jobs:
         if job.record.spec.overlap is Overlap.REPLACE:
             for other in [self._live[job_id] for job_id in job.blockers]:
                 other.cancel = other.cancel or ledger.describe_replacement(job.record)
-                self._spawn(self._guard(other, self._enforce_cancel))
+                self._tasks.spawn_guarded(other, self._enforce_cancel)
 
     def _dispatch(self) -> None:
         """Start whoever's turn it is."""
         while not self.is_draining and (job := self._queue.take()) is not None:
-            self._spawn(self._begin(job))
+            self._tasks.spawn(self._begin(job))
 
     async def _begin(self, job: LiveJob) -> None:
         """Hand a job to the engine that has waited; the journal knows it before."""
@@ -256,13 +256,21 @@ class Jobs:
         if job.state is JobState.WAITING:
             await self._end_waiting(job, outcome=Outcome(ending=Ending.CANCELLED, reason=job.cancel))
         elif job.state is JobState.RUNNING:
-            await self.engine.cancel(job.handle, job.cancel)
+            try:
+                await self.engine.cancel(job.handle, job.cancel)
+            except Unavailable as exc:
+                log.error("not-cancelled-yet job=%s reason=%r", job.job_id, str(exc))
+                self._tasks.spawn(self._cancel_later(job))
         # In between, the submit that is under way looks at it.
+
+    async def _cancel_later(self, job: LiveJob) -> None:
+        await asyncio.sleep(RETRY_S)
+        await self._enforce_cancel(job)
 
     def _expire(self, job: LiveJob) -> None:
         behind = f", behind job {min(job.blockers)}" if job.blockers else ""
         outcome = Outcome(ending=Ending.EXPIRED, reason=f"its turn did not come in time{behind}")
-        self._spawn(self._guard(job, partial(self._end_waiting, outcome=outcome)))
+        self._tasks.spawn_guarded(job, partial(self._end_waiting, outcome=outcome))
 
     async def _end_waiting(self, job: LiveJob, outcome: Outcome) -> None:
         """End a job that has not begun; it is over only when the journal says so, lest the next server start it."""
@@ -278,7 +286,7 @@ class Jobs:
         """Take the outcome of a job that was handed to the engine: its files say the same to the next server."""
         job.end(outcome, time.time())
         self._line.leave(job.record.user)
-        self._spawn(self._record_end(job, outcome))
+        self._tasks.spawn(self._record_end(job, outcome))
 
     async def _record_end(self, job: LiveJob, outcome: Outcome) -> None:
         tails = {} if job.state is JobState.ENDED or not job.handle else await self._read_tails(job.handle)
@@ -293,7 +301,7 @@ class Jobs:
         """Nothing of a job is live any more: those behind it move up."""
         self._live.pop(job.job_id, None)
         if job.record.spec.stdin:
-            self._spawn(asyncio.to_thread(self.uploads.remove, job.record.user, job.job_id))
+            self._tasks.spawn(asyncio.to_thread(self.uploads.remove, job.record.user, job.job_id))
         self._queue.release(job)
         self._dispatch()
 
@@ -310,7 +318,7 @@ class Jobs:
                 is_alone = record.spec.overlap in (Overlap.ALLOW, Overlap.SKIP)
                 self._wait_turn(job, () if is_alone else others, record.waited_s(clock))
                 if job.cancel:
-                    await self._guard(job, self._enforce_cancel)
+                    await self._tasks.guard(job, self._enforce_cancel)
             others.append(record.job_id)
         self._dispatch()
 
@@ -325,20 +333,18 @@ class Jobs:
             if status.phase is not Phase.ABSENT:
                 job.state = JobState.RUNNING
                 if job.cancel:
-                    await self._guard(job, self._enforce_cancel)
+                    await self._tasks.guard(job, self._enforce_cancel)
                 self._take_status(job, status)
             elif record.boot_id == clock.boot_id:
                 # Nothing of it was begun, and nothing will be but by this: the claim sees to that.
-                self._spawn(self._submit(job, record))
+                self._tasks.spawn(self._submit(job, record))
             else:
                 # A power cut takes the newest files with it: whether it had begun, nobody knows.
                 self._end(job, Outcome(ending=Ending.LOST, reason=POWER_CUT))
 
     async def settle(self) -> None:
         """Wait for what is being done, but not for jobs; to be called when no session is left."""
-        deadline = time.monotonic() + SETTLE_LIMIT_S
-        while self._tasks and (left_s := deadline - time.monotonic()) > 0:
-            await asyncio.wait(self._tasks, timeout=left_s)
+        await self._tasks.settle()
 
     async def sweep(self) -> None:
         """Look at all running jobs every second, until it is cancelled."""
@@ -359,7 +365,7 @@ class Jobs:
         job = self._live.get(job_id)
         if job is not None and job.state is JobState.RUNNING and not job.is_rung:
             job.is_rung = True  # a job that prints line by line rings more often than anybody could look
-            self._spawn(self._guard(job, self._answer_bell))
+            self._tasks.spawn_guarded(job, self._answer_bell)
 
     async def _answer_bell(self, job: LiveJob) -> None:
         job.is_rung = False
@@ -382,15 +388,3 @@ class Jobs:
         elif status.phase is Phase.GONE:
             self._end(job, Outcome(ending=Ending.LOST, reason="its supervisor is gone and left no outcome"))
         job.wake()
-
-    async def _guard(self, job: LiveJob, function: Callable[[LiveJob], Awaitable[None]]) -> None:
-        """What goes wrong with one job must not touch the others."""
-        try:
-            await function(job)
-        except Exception:
-            log.exception("bug job=%s", job.job_id)
-
-    def _spawn(self, coroutine: "asyncio._CoroutineLike[None]") -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

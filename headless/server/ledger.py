@@ -117,6 +117,7 @@ def end(connection: Connection, job_id: str, outcome: Outcome, ended_at: float) 
         "code": outcome.code,
         "reason": outcome.reason,
         "duration_s": outcome.duration_s,
+        "written": json.dumps(outcome.written),
         "dropped": json.dumps(outcome.dropped),
     }
     where = (jobs.c.job_id == job_id) & jobs.c.state.in_(LIVE)

@@ -119,6 +119,7 @@ def build_row(record: Record) -> dict[str, Any]:
         "cancel": record.cancel,
         "ending": "",
         "reason": "",
+        "written": "{}",
         "dropped": "{}",
     }
 
@@ -158,5 +159,6 @@ def _parse_outcome(values: Any) -> Outcome:
         code=values["code"],
         reason=values["reason"],
         duration_s=values["duration_s"] or 0.0,
+        written=json.loads(values["written"]),
         dropped=json.loads(values["dropped"]),
     )

@@ -58,6 +58,7 @@ jobs = Table(
     Column("code", Integer),
     Column("reason", Text, nullable=False),
     Column("duration_s", Float),
+    Column("written", Text, nullable=False),  # JSON, bytes by stream
     Column("dropped", Text, nullable=False),  # JSON, bytes by stream
 )
 Index("jobs_state", jobs.c.state, jobs.c.name)  # what overlap is decided by

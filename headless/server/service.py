@@ -67,11 +67,14 @@ log = logging.getLogger("headless.server")
 class Service:
     """One running server."""
 
-    def __init__(self, settings: ServerSettings, notifier: Notifier, job_descriptors: int) -> None:
+    def __init__(
+        self, settings: ServerSettings, notifier: Notifier, job_descriptors: int, *, was_emptied: bool
+    ) -> None:
         """Args:
         settings: complete, with absolute paths; the state folder is prepared and locked.
         notifier: to tell the service manager.
         job_descriptors: how many descriptors a job may open: what the server itself was started with.
+        was_emptied: what an earlier server had in the jobs' folder was removed.
         """
         self._settings = settings
         self._notifier = notifier
@@ -89,6 +92,8 @@ class Service:
             {"PATH": os.defpath, "LANG": "C.UTF-8"},
             max_output=settings.max_output,
             descriptors=job_descriptors,
+            cgroups=settings.cgroups,
+            was_emptied=was_emptied,
         )
         self._uploads = Uploads(os.path.join(state, "uploads"), settings.max_stdin)
         self._journal = Journal.open(settings.journal, state)
@@ -324,12 +329,12 @@ def run_service(settings: ServerSettings, notifier: Notifier, descriptors: int) 
         raise ParameterError("nowhere to listen: give --listen HOST:PORT or --listen unix:/path")
     _check_settings(settings)
     os.umask(0o022)  # every mode is given where a file is made; what a job makes is its own business
-    prepare_state(settings.state)
+    was_emptied = prepare_state(settings.state)
     lock = lock_state(settings.state)
     job_descriptors = _raise_descriptor_limit()
 
     async def main() -> None:
-        await Service(settings, notifier, job_descriptors).run(descriptors)
+        await Service(settings, notifier, job_descriptors, was_emptied=was_emptied).run(descriptors)
 
     try:
         uvloop.run(main())

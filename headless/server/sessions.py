@@ -97,7 +97,7 @@ class ServerSession:
         self._upload = ""
         self._max_message = 0
         self._found: LiveJob | None = None
-        self._watches: set[asyncio.Task[None]] = set()
+        self._watches: dict[asyncio.Task[None], LiveJob] = {}
 
     async def run(self, login_timeout_s: float, max_message: int) -> None:
         """Serve the session to its end. Whatever the peer does, this returns.
@@ -120,8 +120,9 @@ class ServerSession:
                 task.cancel()
 
     async def finish_watches(self) -> None:
-        """Wait until this session has been told of all jobs that it follows."""
-        await asyncio.gather(*self._watches, return_exceptions=True)
+        """Wait until this session has been told of all jobs that it follows and that have ended."""
+        due = [task for task, job in self._watches.items() if job.state.is_final]
+        await asyncio.gather(*due, return_exceptions=True)
 
     async def _log_in(self) -> None:
         while self._session.state is not SessionState.READY:
@@ -290,8 +291,8 @@ class ServerSession:
     def _watch(self, job: LiveJob, message: JobWatch) -> None:
         """Follow a job; the answer has gone out already, so that no news comes before it."""
         task = asyncio.get_running_loop().create_task(self._follow(job, message))
-        self._watches.add(task)
-        task.add_done_callback(self._watches.discard)
+        self._watches[task] = job
+        task.add_done_callback(self._watches.pop)
 
     async def _follow(self, job: LiveJob, message: JobWatch) -> None:
         try:

@@ -18,6 +18,7 @@ __all__ = ["ServerSettings", "build_settings", "parse_listen", "parse_metrics_li
 
 MIB = 1 << 20
 PATHS = ("state", "modules", "python", "certificate", "key", "client_ca", "sendmail", "metrics_file")
+CGROUPS = ("auto", "on", "off")
 VARIABLE = re.compile(r"[^=\0]+")
 
 
@@ -58,7 +59,9 @@ class ServerSettings:
     max_waiting: int = _setting(10_000, "most jobs that wait; above it, launchers are told to come back", "COUNT")
     ping_interval: float = _setting(20.0, "seconds between pings, which keep sessions alive through proxies", "SECONDS")
     journal: str = _setting("", "database of the jobs, postgresql://...; left out: a file in the state folder", "URL")
-    cgroups: bool = _setting(True, "give each job a cgroup (v2) of its own, where this server may make one")
+    cgroups: str = _setting(
+        "auto", "a control group (v2) for each job: on, off, or auto: if the server is a service with its own", "WHEN"
+    )
     keep_days: float = _setting(14.0, "days for which an ended job is kept", "DAYS")
     keep_jobs: int = _setting(100_000, "most ended jobs that are kept", "COUNT")
     idle_exit: float = _setting(0.0, "end after so many seconds without session and job; 0: never", "SECONDS")
@@ -135,6 +138,8 @@ def build_settings(values: Mapping[str, Any]) -> ServerSettings:
     for name in ("grace", "keep_days", "keep_jobs", "max_running_per_user", "max_waiting", "idle_exit"):
         if getattr(settings, name) < 0:
             raise ParameterError(f"setting {name!r} must not be negative")
+    if settings.cgroups not in CGROUPS:
+        raise ParameterError(f"setting 'cgroups' is one of {', '.join(CGROUPS)}, not {settings.cgroups!r}")
     if bool(settings.certificate) != bool(settings.key):
         raise ParameterError("settings 'certificate' and 'key' go together: give both or neither")
     if not re.fullmatch("0?[0-7]{3}", settings.socket_mode):
@@ -146,7 +151,6 @@ def build_settings(values: Mapping[str, Any]) -> ServerSettings:
         parse_listen(address)
     if settings.metrics_listen:
         parse_metrics_listen(settings.metrics_listen)
-    return replace(settings, **{name: _resolve(os.getcwd(), getattr(settings, name)) for name in PATHS})
     limits = parse_limits(settings.limits, "setting 'limits'")
     return replace(settings, limits=limits, **{name: _resolve(os.getcwd(), getattr(settings, name)) for name in PATHS})
 

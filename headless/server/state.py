@@ -3,6 +3,7 @@
 import os
 import sys
 
+from headless.engines.local import DOORBELL
 from headless.errors import ParameterError
 
 if sys.platform == "win32":
@@ -13,10 +14,14 @@ import fcntl
 __all__ = ["lock_state", "prepare_state"]
 
 FOLDERS = ("jobs", "uploads")
+LOCK = "lock"
 
 
-def prepare_state(state: str) -> None:
+def prepare_state(state: str) -> bool:
     """Make the state folder and what belongs in it.
+
+    Returns:
+        Whether what an earlier server had in the jobs' folder was removed by somebody.
 
     Raises:
         ParameterError: it cannot be made or written.
@@ -27,10 +32,14 @@ def prepare_state(state: str) -> None:
         os.makedirs(os.path.dirname(state), exist_ok=True)
         _make_folder(state, mode)
         _check_state(state)
+        # Not the folder itself: whoever has come since, such as "headless user", has made it anew.
+        was_used = os.path.exists(os.path.join(state, LOCK))
+        is_emptied = was_used and not os.path.lexists(os.path.join(state, "jobs", DOORBELL))
         for name in FOLDERS:
             _make_folder(os.path.join(state, name), mode)
     except OSError as exc:
         raise ParameterError(f"state folder {state} is of no use: {exc.strerror}") from exc
+    return is_emptied
 
 
 def _make_folder(path: str, mode: int) -> None:
@@ -58,7 +67,7 @@ def lock_state(state: str) -> int:
     Raises:
         ParameterError: another server has it.
     """
-    lock = os.open(os.path.join(state, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(os.path.join(state, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as exc:

@@ -44,6 +44,10 @@ async def follow_job(engine: Engine, job: LiveJob, request: JobWatch) -> AsyncIt
             progress = job.progress
             yield Notification("job.progress", {"job_id": job.job_id, "done": progress[0], "total": progress[1]})
         if is_over:
+            for stream in offsets if job.handle else ():
+                end = job.outcome.written.get(stream, 0) if job.outcome else 0
+                if end > offsets[stream]:
+                    yield _build_output(job, stream, Piece(end, b""))  # what came last was not kept
             yield Notification("job.ended", await _build_end(engine, job))
             return
 
@@ -64,6 +68,7 @@ async def _build_end(engine: Engine, job: LiveJob) -> dict[str, Any]:
         "code": outcome.code,
         "reason": outcome.reason,
         "duration_s": outcome.duration_s,
+        "written": outcome.written,
         "dropped": outcome.dropped,
     }
     if not job.handle:

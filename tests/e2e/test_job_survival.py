@@ -95,7 +95,7 @@ def test_a_killed_server_loses_no_job_and_the_next_one_knows_its_outcome(world: 
     (world.home / "go").touch()
     assert launcher.wait(20 * TIME_SCALE) == 6
     launcher.communicate()
-    assert "state=failed ending=status code=6" in second.log.rpartition(f"end job={job_id}")[2]
+    second.wait_log(f"end job={job_id} .* state=failed ending=status code=6")
     assert (server.state / "jobs" / job_id / "stdout").read_bytes() == b"the end\n"
     wait_dead(supervisor)
     assert find_processes(f"HEADLESS_JOB_ID={job_id}") == []

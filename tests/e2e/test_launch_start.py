@@ -270,7 +270,7 @@ def test_what_was_cut_out_of_the_output_leaves_a_mark(world: World, path: str) -
     )
     assert done.returncode == 2
     assert done.stderr.count(b"\n") == 1
-    assert b": 1000 bytes of its output were cut (max_output of the server)" in done.stderr
+    assert b": 1000 bytes of its output were cut, for their number (max_output of the server)" in done.stderr
 
 
 def test_a_piece_twice_is_no_output(world: World, path: str) -> None:

@@ -56,7 +56,7 @@ class Bench:
 
     folder: Path
     python: str
-    cgroups: Literal["auto", "off"]
+    cgroups: Literal["on", "off"]
 
     @property
     def jobs(self) -> Path:
@@ -84,7 +84,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
     _, start, means = request.param.split("-")
     if means == "cgroup":
         require_cgroup()
-    bench = Bench(tmp_path, sys.executable if start == "cold" else "", "auto" if means == "cgroup" else "off")
+    bench = Bench(tmp_path, sys.executable if start == "cold" else "", "on" if means == "cgroup" else "off")
     bench.jobs.mkdir()
     return bench
 

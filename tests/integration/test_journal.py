@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, inspect, select
 
 from headless.errors import ParameterError, Skipped, Unavailable
 from headless.job import Ending, JobKind, JobSpec, JobState, Outcome, Overlap
-from headless.server import ledger
+from headless.server import ledger, schema
 from headless.server.journal import FILE, Journal, check_url
 from headless.server.records import Record
 from headless.server.schema import VERSION, jobs, names, version
@@ -62,9 +62,8 @@ def build_record(name: str = "nightly", user: str = "anna", overlap: Overlap = O
 
 def insert_name(name: str) -> Callable[[Connection], str]:
     def insert(connection: Connection) -> str:
-        zeros = dict.fromkeys(("failures", "ended", "failed", "stopped", "lost", "skipped"), 0)
-        values = {"last_job_id": "", "last_state": "", "last_ended_at": 0.0, "last_duration_s": 0.0, **zeros}
-        connection.execute(names.insert().values(name=name, **values))
+        zeros = dict.fromkeys(("failures", "ended", "failed", "stopped", "lost", "skipped", "skips_untold"), 0)
+        connection.execute(names.insert().values(name=name, last_job_id="", last_state="", told="", **zeros))
         return name
 
     return insert
@@ -370,3 +369,71 @@ def test_overlap_is_decided_by_an_index_that_leads_to_the_live_jobs(tmp_path: Pa
         assert "jobs_state" in await journal.read(explain)
 
     run(look, tmp_path)
+
+
+def test_a_journal_of_version_1_is_opened_by_every_later_headless(tmp_path: Path) -> None:
+    """The vector was written by the first version: what it holds must stay readable for good."""
+    with sqlite3.connect(tmp_path / FILE) as old:
+        old.executescript((Path(__file__).parents[1] / "vectors" / "journal_1.sql").read_text())
+    old.close()
+
+    async def look(journal: Journal) -> None:
+        (live,) = await journal.read(ledger.load_live)
+        assert (live.spec.name, live.state, live.spec.source) == ("nightly", JobState.WAITING, b"\0pass\xff")
+        assert (
+            await journal.read(lambda connection: connection.execute(select(version.c.version)).scalar_one()) == VERSION
+        )
+
+    run(look, tmp_path)
+
+
+def test_an_older_journal_is_migrated_step_by_step_and_once(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def write(journal: Journal) -> None:
+        await journal.write(insert_name("before"))
+
+    run(write, tmp_path, url)
+    steps: list[str] = []
+
+    def add_column(connection: Connection) -> None:
+        steps.append("column")
+        connection.exec_driver_sql("alter table names add column colour text")
+
+    def fill_column(connection: Connection) -> None:
+        steps.append("fill")
+        connection.exec_driver_sql("update names set colour = 'green'")
+
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, add_column, fill_column))
+    monkeypatch.setattr(schema, "VERSION", VERSION + 2)
+
+    async def look(journal: Journal) -> None:
+        rows = await journal.read(lambda connection: connection.exec_driver_sql("select name, colour from names").all())
+        assert [tuple(row) for row in rows] == [("before", "green")]
+
+    for _ in range(2):
+        run(look, tmp_path, url)
+    assert steps == ["column", "fill"]
+
+
+def test_a_migration_that_fails_leaves_the_journal_as_it_was(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(lambda journal: asyncio.sleep(0), tmp_path, url)
+
+    def fail(connection: Connection) -> None:
+        connection.exec_driver_sql("alter table names add column half text")
+        connection.exec_driver_sql("select * from nothing_like_it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, fail))
+        patch.setattr(schema, "VERSION", VERSION + 1)
+        refuse(tmp_path, "nothing_like_it", url)
+
+    async def look(journal: Journal) -> None:
+        columns = await journal.read(
+            lambda connection: {item["name"] for item in inspect(connection).get_columns("names")}
+        )
+        assert "half" not in columns
+
+    run(look, tmp_path, url)

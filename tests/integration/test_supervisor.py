@@ -91,7 +91,7 @@ def test_the_record_says_how_the_job_ended_and_nothing_half_written_stays(folder
     _plan(folder, "print('out'); import sys; print('err', file=sys.stderr); sys.exit(3)")
     record = _run(folder)
     assert record.pop("duration_s") > 0
-    assert record == {"ending": "status", "code": 3, "reason": "", "dropped": {}}
+    assert record == {"ending": "status", "code": 3, "reason": "", "written": {"stdout": 4, "stderr": 4}, "dropped": {}}
     assert sorted(os.listdir(folder)) == [CLAIM, CONTROL, EXIT, PLAN, "script.py", "stderr", "stdout"]
     assert ((folder / "stdout").read_bytes(), (folder / "stderr").read_bytes()) == (b"out\n", b"err\n")
     assert {(folder / name).stat().st_mode & 0o777 for name in (CLAIM, EXIT, "stdout", "stderr")} == {0o600}

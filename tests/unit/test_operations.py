@@ -5,7 +5,10 @@ from pathlib import Path
 
 from headless.server.audit import AuditAction
 from headless.server.hooks.actions import ActionKind
+from headless.server.journal import check_url
+from headless.server.limits import LIMITS
 from headless.server.metrics import build_metrics
+from headless.server.policy import read_policy
 from headless.server.settings import build_settings, parse_settings
 
 TEXT = (Path(__file__).parents[2] / "docs/operations.md").read_text()
@@ -16,9 +19,19 @@ ROW = {
 }
 
 
-def test_the_samples_are_settings() -> None:
+def test_the_samples_are_settings(tmp_path: Path) -> None:
     samples = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
-    hooks, metrics = (build_settings(parse_settings(sample, "/etc/headless/server.toml")) for sample in samples)
+    module = next(sample for sample in samples if sample.startswith("# nightly_report.toml"))
+    samples.remove(module)
+    limits, journal, hooks, metrics = (
+        build_settings(parse_settings(sample, "/etc/headless/server.toml")) for sample in samples
+    )
+    assert limits.limits == {"memory": 4 << 30, "max_runtime": 86_400}
+    assert check_url(journal.journal).host == "db.example.org"
+    (tmp_path / "nightly_report.toml").write_text(module)
+    policy = read_policy(str(tmp_path / "nightly_report.py"))
+    assert (policy.overlap, policy.limits["memory"]) == ("skip", 2 << 30)
+    assert set(policy.limits) == set(LIMITS)
     assert {action.kind for action in hooks.on_failure} == set(ActionKind)
     assert metrics.metrics_file == "/var/lib/node_exporter/headless.prom"
 

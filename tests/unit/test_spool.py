@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from headless.execution.files import SPARE_ROOM
 from headless.execution.spool import Spool, read_spool
 
 
@@ -157,3 +158,16 @@ def test_a_head_that_cannot_be_made_does_not_keep_the_tail_away(tmp_path: Path) 
     spool.write(b"kept")
     assert (spool.error, spool.dropped) == ("File exists", 4)
     assert _read_all(path) == [(4, b"kept")]
+
+
+def test_the_last_room_of_a_disk_is_not_the_outputs(tmp_path: Path) -> None:
+    """How the job ended must find some, and so must the journal."""
+    spool = Spool(str(tmp_path / "stdout"), 1000)
+    spool.write(b"kept")
+    with pytest.MonkeyPatch.context() as patch:  # no disk can be had that has just so much
+        patch.setattr("headless.execution.spool.count_room", lambda _: SPARE_ROOM)
+        spool.write(b" and lost")
+    spool.close()
+    assert (spool.size, spool.dropped) == (13, 9)
+    assert spool.error == "No space left on device"
+    assert (tmp_path / "stdout").read_bytes() == b"kept"
