@@ -36,7 +36,8 @@ class LiveJob:
         self.cancel = record.cancel
         self.is_rung = False
         self.expiry: asyncio.TimerHandle | None = None
-        self._watchers: set[asyncio.Event] = set()
+        self._version = 0
+        self._news = asyncio.Event()  # one for all who follow it: a launcher may wait for days
 
     @property
     def job_id(self) -> str:
@@ -56,18 +57,18 @@ class LiveJob:
             self.expiry.cancel()
             self.expiry = None
 
-    def watch(self) -> asyncio.Event:
-        """An event that is set whenever there is something new; :meth:`unwatch` it."""
-        event = asyncio.Event()
-        event.set()
-        self._watchers.add(event)
-        return event
+    async def wait_news(self, seen: int) -> int:
+        """Wait until there is something new.
 
-    def unwatch(self, event: asyncio.Event) -> None:
-        """End what :meth:`watch` began."""
-        self._watchers.discard(event)
+        Args:
+            seen: what the last call has returned; -1 at first, which returns at once.
+        """
+        while self._version == seen:
+            await self._news.wait()
+        return self._version
 
     def wake(self) -> None:
-        """Tell all watchers."""
-        for event in self._watchers:
-            event.set()
+        """Tell all who wait for news."""
+        self._version += 1
+        news, self._news = self._news, asyncio.Event()
+        news.set()

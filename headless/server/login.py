@@ -151,6 +151,7 @@ class Login:
             throttle.fail(source, self.attempted)
             raise
         throttle.succeed(source, self.attempted)
+        self._exchange = None  # a session may wait for days
         return {"server_final": final, "user": self._user.name}, Account(self._user, "challenge")
 
     async def _wait_turn(self, user: str) -> None:

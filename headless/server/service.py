@@ -21,7 +21,6 @@ from headless.execution.files import write_atomically
 from headless.protocol.binding import compute_end_point, format_fingerprint
 from headless.server.admission import Admission
 from headless.server.audit import AuditAction, AuditLog
-from headless.server.certificate import ensure_certificate, read_leaf, read_subjects
 from headless.server.chronicle import Chronicle
 from headless.server.history import forget_old
 from headless.server.hooks.actions import HOOKS, ActionKind
@@ -228,6 +227,8 @@ class Service:
     def _describe_peer(self, channel: Channel) -> Peer:
         subjects: frozenset[str] = frozenset()
         if channel.client_certificate:
+            from headless.server.certificate import read_subjects  # with cryptography, as below
+
             try:
                 subjects = read_subjects(channel.client_certificate)
             except ValueError as exc:  # OpenSSL takes what a stricter reader does not: then it names nobody
@@ -306,6 +307,9 @@ class Service:
         return listeners
 
     def _build_context(self) -> ssl.SSLContext:
+        # With cryptography, which costs 20 ms: the embedded server has no TLS, and somebody waits for its start.
+        from headless.server.certificate import ensure_certificate, read_leaf
+
         settings = self._settings
         certificate, key = settings.certificate, settings.key
         if not certificate:

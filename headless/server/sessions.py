@@ -290,20 +290,19 @@ class ServerSession:
 
     def _watch(self, job: LiveJob, message: JobWatch) -> None:
         """Follow a job; the answer has gone out already, so that no news comes before it."""
-
-        async def follow() -> None:
-            try:
-                async for notification in follow_job(self._jobs.engine, job, message):
-                    await self._send(notification)
-            except ConnectionFailed:
-                return  # the session's own loop sees it too
-            except Exception:
-                log.exception("bug session=%s job=%s", self.session_id, job.job_id)
-                await self._channel.close(1011, "a bug in the server")
-
-        task = asyncio.get_running_loop().create_task(follow())
+        task = asyncio.get_running_loop().create_task(self._follow(job, message))
         self._watches[task] = job
         task.add_done_callback(self._watches.pop)
+
+    async def _follow(self, job: LiveJob, message: JobWatch) -> None:
+        try:
+            async for notification in follow_job(self._jobs.engine, job, message):
+                await self._send(notification)
+        except ConnectionFailed:
+            return  # the session's own loop sees it too
+        except Exception:
+            log.exception("bug session=%s job=%s", self.session_id, job.job_id)
+            await self._channel.close(1011, "a bug in the server")
 
     _handlers: "dict[str, Callable[[Any, Any], Awaitable[Any]]]" = {  # noqa: RUF012  # a table, never changed
         "login.salt": _login_salt,

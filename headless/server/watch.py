@@ -31,29 +31,25 @@ async def follow_job(engine: Engine, job: LiveJob, request: JobWatch) -> AsyncIt
     """
     offsets = {stream: offset for stream in STREAMS if (offset := getattr(request, stream)) >= 0}
     progress = None
-    event = job.watch()
-    try:
-        while True:
-            await event.wait()
-            event.clear()
-            # Read before the output is: a job that is over by now has written all of it.
-            is_over = job.state.is_final
+    seen = -1
+    while True:
+        seen = await job.wait_news(seen)
+        # Read before the output is: a job that is over by now has written all of it.
+        is_over = job.state.is_final
+        for stream in offsets if job.handle else ():
+            while (piece := await engine.output(job.handle, stream, offsets[stream], PIECE)).data:
+                yield _build_output(job, stream, piece)
+                offsets[stream] = piece.offset + len(piece.data)
+        if request.progress and job.progress != progress and job.progress is not None:
+            progress = job.progress
+            yield Notification("job.progress", {"job_id": job.job_id, "done": progress[0], "total": progress[1]})
+        if is_over:
             for stream in offsets if job.handle else ():
-                while (piece := await engine.output(job.handle, stream, offsets[stream], PIECE)).data:
-                    yield _build_output(job, stream, piece)
-                    offsets[stream] = piece.offset + len(piece.data)
-            if request.progress and job.progress != progress and job.progress is not None:
-                progress = job.progress
-                yield Notification("job.progress", {"job_id": job.job_id, "done": progress[0], "total": progress[1]})
-            if is_over:
-                for stream in offsets if job.handle else ():
-                    end = job.outcome.written.get(stream, 0) if job.outcome else 0
-                    if end > offsets[stream]:
-                        yield _build_output(job, stream, Piece(end, b""))  # what came last was not kept
-                yield Notification("job.ended", await _build_end(engine, job))
-                return
-    finally:
-        job.unwatch(event)
+                end = job.outcome.written.get(stream, 0) if job.outcome else 0
+                if end > offsets[stream]:
+                    yield _build_output(job, stream, Piece(end, b""))  # what came last was not kept
+            yield Notification("job.ended", await _build_end(engine, job))
+            return
 
 
 def _build_output(job: LiveJob, stream: str, piece: Piece) -> Notification:

@@ -17,6 +17,7 @@ from typing import Any
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from headless.errors import ConnectionFailed, ParameterError
@@ -133,6 +134,32 @@ class Channel:
         self._connection.transport.abort()
 
 
+class _Pulse:
+    """Pings one connection now and then. The library's own way is a task for each, and that is 2 KiB.
+
+    Nobody waits for the answers: a dead peer is the kernel's to find out (:data:`KEEP_ALIVE`).
+    """
+
+    __slots__ = ("_connection", "_interval_s", "_timer")
+
+    def __init__(self, connection: ServerConnection, interval_s: float) -> None:
+        self._connection = connection
+        self._interval_s = interval_s
+        self._timer = connection.loop.call_later(interval_s, self._beat)
+
+    def stop(self) -> None:
+        """No more pings."""
+        self._timer.cancel()
+
+    def _beat(self) -> None:
+        protocol = self._connection.protocol
+        if protocol.state is not State.OPEN:
+            return
+        protocol.send_ping(b"")
+        self._connection.send_data()
+        self._timer = self._connection.loop.call_later(self._interval_s, self._beat)
+
+
 def open_socket(address: Address, socket_mode: int) -> socket.socket:
     """Listen at an address. A unix socket that nobody listens on any more is replaced.
 
@@ -194,7 +221,14 @@ async def listen(
     """
 
     async def _handle(connection: ServerConnection) -> None:
-        await handle(Channel(connection))
+        if connection.request is not None and connection.response is not None:
+            for message in (connection.request, connection.response):
+                message.headers.clear()  # 3 KiB that nobody looks at any more; a session may wait for days
+        pulse = _Pulse(connection, ping_s)
+        try:
+            await handle(Channel(connection))
+        finally:
+            pulse.stop()
 
     options: dict[str, Any] = {"backlog": BACKLOG}  # else the loop listens anew, with its own 100
     if listener.tls:
@@ -211,8 +245,7 @@ async def listen(
         process_response=_name_protocol,
         max_size=MAX_BEFORE_LOGIN,
         open_timeout=open_timeout_s,
-        ping_interval=ping_s,
-        ping_timeout=None,
+        ping_interval=None,  # see _Pulse
         close_timeout=CLOSE_TIMEOUT_S,
         logger=_silent,
         **options,

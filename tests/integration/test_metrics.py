@@ -22,8 +22,9 @@ from headless.server import metrics_output
 from headless.server.hooks.events import EventKind
 from headless.server.hooks.outbox import record_skip
 from headless.server.journal import Journal
-from headless.server.metrics import CONTENT_TYPE, Figures, Metrics, build_metrics
+from headless.server.metrics import CONTENT_TYPE, Figures, Metrics
 from headless.server.metrics_output import MetricsFile, serve_metrics
+from headless.server.metrics_text import build_metrics
 from headless.server.schema import names
 from headless.transport.address import TcpAddress
 from hook_support import ENDED, FAILED, LOST, end, make_event, make_hooks, make_start, with_journal
@@ -146,7 +147,7 @@ def test_a_text_serves_all_who_ask_within_a_second(tmp_path: Path, monkeypatch: 
         built.append(1)
         return build_metrics(*arguments)
 
-    monkeypatch.setattr(metrics_module, "build_metrics", count)
+    monkeypatch.setattr("headless.server.metrics_text.build_metrics", count)
     monkeypatch.setattr(metrics_module, "FRESH_S", 1000.0)
 
     async def run(journal: Journal) -> None:

@@ -7,7 +7,7 @@ from headless.server.audit import AuditAction
 from headless.server.hooks.actions import ActionKind
 from headless.server.journal import check_url
 from headless.server.limits import LIMITS
-from headless.server.metrics import build_metrics
+from headless.server.metrics_text import build_metrics
 from headless.server.policy import read_policy
 from headless.server.settings import build_settings, parse_settings
 
