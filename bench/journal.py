@@ -1,6 +1,5 @@
 """A journal with a long past: its rows are made directly, and no job ever ran for them."""
 
-import json
 import os
 import sys
 import time
@@ -8,12 +7,15 @@ from pathlib import Path
 
 import sqlalchemy
 
+from headless.job import Ending, JobKind, JobSpec, JobState
 from headless.launcher.source import make_job_id
+from headless.server.records import Record, build_row
 from headless.server.schema import jobs
 
 __all__ = ["main"]
 
 SECONDS_EACH = 20.0  # between two jobs of the past: 100,000 of them are the last three weeks
+TOOK_S = 5.0
 NAMES = 50
 BATCH = 5000
 
@@ -32,37 +34,34 @@ def main() -> int:
 
 
 def _build_row(number: int, first_at: float) -> dict[str, object]:
+    """A row as the server writes it at the start, with what it adds at the end."""
     at = first_at + number * SECONDS_EACH
     has_failed = number % 50 == 0
+    spec = JobSpec(
+        job_id=make_job_id(int(at * 1000), os.urandom(10)),
+        kind=JobKind.CODE,
+        name=f"nightly-{number % NAMES}",
+        source=b"print('what a job of some lines looks like')\n" * 10,
+        arguments=("--host", f"node{number % 200}"),
+    )
+    record = Record(
+        spec=spec,
+        source_sha256="0" * 64,
+        user="bench",
+        run_as="",
+        origin="127.0.0.1:40000",
+        state=JobState.FAILED if has_failed else JobState.ENDED,
+        boot_id="00000000-0000-0000-0000-000000000000",
+        accepted_at=at,
+        accepted_up=at - first_at,
+        started_at=at,
+    )
     return {
-        "job_id": make_job_id(int(at * 1000), os.urandom(10)),
-        "name": f"nightly-{number % NAMES}",
-        "kind": "code",
-        "module": "",
-        "source": b"print('what a job of some lines looks like')\n" * 10,
-        "source_sha256": "0" * 64,
-        "arguments": json.dumps(["--host", f"node{number % 200}"]),
-        "stdin": False,
-        "user": "bench",
-        "run_as": "",
-        "origin": "127.0.0.1:40000",
-        "overlap": "allow",
-        "wait_for_s": -1.0,
-        "start_within_s": -1.0,
-        "max_runtime_s": -1.0,
-        "grace_s": -1.0,
-        "state": "failed" if has_failed else "ended",
-        "boot_id": "00000000-0000-0000-0000-000000000000",
-        "accepted_at": at,
-        "accepted_up": at - first_at,
-        "started_at": at,
-        "ended_at": at + 5.0,
-        "cancel": "",
-        "ending": "status",
+        **build_row(record),
+        "ended_at": at + TOOK_S,
+        "ending": Ending.STATUS,
         "code": int(has_failed),
-        "reason": "",
-        "duration_s": 5.0,
-        "dropped": "{}",
+        "duration_s": TOOK_S,
     }
 
 
