@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
 from headless.server.hooks.courier import Courier
@@ -18,6 +18,8 @@ if sys.platform == "win32":
     raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
 
 __all__ = ["Reporting"]
+
+RESTART_S = 10.0  # after a bug
 
 log = logging.getLogger("headless.server")
 
@@ -52,12 +54,12 @@ class Reporting:
             ConnectionFailed: the address for the metrics is not to be had.
             ParameterError: its host is unknown.
         """
-        tasks = [asyncio.ensure_future(self._courier.run())]
+        tasks = [asyncio.ensure_future(_keep_running(self._courier.run))]
         metrics = Metrics(self._journal, replace(figures, hooks_failed=lambda: self._courier.failed))
         server = None
         if self._settings.metrics_file:
             self._file = MetricsFile(metrics, self._settings.metrics_file)
-            tasks.append(asyncio.ensure_future(self._file.run()))
+            tasks.append(asyncio.ensure_future(_keep_running(self._file.run)))
         try:
             if self._settings.metrics_listen:
                 server, shown = await serve_metrics(metrics, parse_metrics_listen(self._settings.metrics_listen))
@@ -70,3 +72,13 @@ class Reporting:
             if server is not None:
                 close_quietly(server)
                 await wait_closed(server)
+
+
+async def _keep_running(function: Callable[[], Awaitable[object]]) -> None:
+    """Run a task that is to run until it is cancelled; a bug in it must not silence the server for good."""
+    while True:
+        try:
+            await function()
+        except Exception:
+            log.exception("bug in the reporting")
+        await asyncio.sleep(RESTART_S)
