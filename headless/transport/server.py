@@ -135,7 +135,7 @@ class Channel:
 
 
 class _Pulse:
-    """Pings one connection now and then. The library's own way is a task for each, and that is 2 KiB.
+    """Pings one connection now and then. The library's own way is a task for each, which costs memory.
 
     Nobody waits for the answers: a dead peer is the kernel's to find out (:data:`KEEP_ALIVE`).
     """
