@@ -58,6 +58,7 @@ class Metrics:
         self._figures = figures
         self._started_at = time.time()
         self._text = b""
+        self.made_at = 0.0  # when the making of the text began, on the monotonic clock
         self._fresh_until = 0.0
         self._making = asyncio.Lock()
 
@@ -80,6 +81,7 @@ class Metrics:
                 # A hundred thousand lines take longer than the event loop may be away.
                 self._text = await asyncio.to_thread(_build_text, rows, left_out, figures, self._started_at)
                 took_s = time.monotonic() - begin
+                self.made_at = begin
                 self._fresh_until = begin + took_s + max(FRESH_S, min(FRESH_LIMIT_S, SHARE * took_s))
         return self._text
 

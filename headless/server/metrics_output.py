@@ -53,13 +53,15 @@ class MetricsFile:
         """Write until cancelled; what cannot be written is told once, and tried again."""
         await asyncio.to_thread(self._remove_leftovers)
         while True:
+            await asyncio.sleep(self._metrics.fresh_s)
             self._changed.clear()
             begin = time.monotonic()
             await self.write()
+            if self._metrics.made_at < begin:
+                continue  # somebody else had it made, maybe before the end that woke us
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), INTERVAL_S)
-            # What was made before the end that woke us does not tell of it.
-            await asyncio.sleep(max(self._metrics.fresh_s, begin + 1.0 - time.monotonic()))
+            await asyncio.sleep(begin + 1.0 - time.monotonic())
 
     async def write(self) -> None:
         """Write once; never raises for a file or journal that is of no use."""

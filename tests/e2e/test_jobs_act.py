@@ -212,18 +212,20 @@ def test_prune_is_silent_unless_asked(ask: Ask) -> None:
 
     def tell(params: Mapping[str, Any]) -> dict[str, Any]:
         asked.append(params)
-        return {"removed": 12}
+        return {"removed": (7, 5, 0)[len(asked) % 3 - 1]}  # until nothing is left
 
     assert ask.run(answer(job_prune=tell), "prune", "--older", "30d") == (0, "", "")
     code, text, errors = ask.run(
         answer(job_prune=tell), "prune", "--older", "12h", "--keep", "3", "--name", "nightly", "-v"
     )
     assert (code, text, errors.splitlines()[-1]) == (0, "", "headless: 12 jobs were removed")
-    assert ask.run(answer(job_prune={"removed": 1}), "prune", "--older", "0", "-v")[2].endswith(": 1 job was removed\n")
-    assert asked == [
-        {"older": 2_592_000.0, "keep": 0, "name": ""},
-        {"older": 43200.0, "keep": 3, "name": "nightly"},
-    ]
+    assert ask.run(answer(job_prune={"removed": 0}), "prune", "--older", "0", "-v")[2].endswith(
+        ": 0 jobs were removed\n"
+    )
+    assert (
+        asked
+        == [{"older": 2_592_000.0, "keep": 0, "name": ""}] * 3 + [{"older": 43200.0, "keep": 3, "name": "nightly"}] * 3
+    )
 
 
 @pytest.mark.parametrize("body", [{}, {"removed": None}, {"removed": True}, {"removed": "3"}])
