@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from headless.errors import ConnectionFailed
+from headless.errors import ConnectionFailed, Unavailable
 from headless.launcher.opening import is_worth_another_try
 from headless.launcher.talk import Talk
 
@@ -48,6 +48,7 @@ class Attempts:
         """
         self._talk = talk
         self._failures = 0
+        self._told = ""  # the server's own reason for not starting anything
 
     def calm(self) -> None:
         """All is well: the next pause is a short one again."""
@@ -62,6 +63,8 @@ class Attempts:
         """
         if not is_worth_another_try(error):
             return False
+        if isinstance(error, Unavailable):
+            self._told = str(error)
         pause_s = choose_pause(self._failures, deadline - time.monotonic(), random.random())  # noqa: S311  # no secret
         if pause_s is None:
             return False
@@ -74,11 +77,17 @@ class Attempts:
         """Make attempts, after a first one that has failed with ``error``, until one succeeds.
 
         Raises:
-            ConnectionFailed: of the last one.
+            ConnectionFailed: of the last one, explained.
         """
         while self.pause(error, deadline):
             try:
                 return attempt()
             except ConnectionFailed as exc:
                 error = exc
-        raise error
+        raise self.explain(error)
+
+    def explain(self, error: ConnectionFailed) -> ConnectionFailed:
+        """The error to give up with: with what the server itself has said before, if the last attempt heard nothing."""
+        if not self._told or isinstance(error, Unavailable):
+            return error
+        return type(error)(f"{error}; before that: {self._told}")

@@ -106,7 +106,7 @@ class Start:
             return
         if self._in_doubt:
             raise self._build_doubt(error) from error
-        raise error
+        raise self._failures.explain(error)
 
     def _build_doubt(self, reason: HeadlessError) -> OutcomeUnknown:
         return OutcomeUnknown(

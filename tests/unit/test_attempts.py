@@ -124,3 +124,13 @@ def test_a_splay_is_stable_and_spreads() -> None:
     assert compute_splay("host1", "other", 600) != delays[1]
     # From SHA-256 of b"a\nb", worked out by another program: a new release must not move a fleet's jobs.
     assert compute_splay("a", "b", 1) == pytest.approx(int("7e18f737311b", 16) / 2**48)
+
+
+def test_what_the_server_has_said_is_told_when_the_last_attempt_hears_nothing() -> None:
+    errors = iter([Unavailable("the disk is full"), ConnectionFailed("no answer in time")])
+
+    def attempt() -> None:
+        raise next(errors, ConnectionFailed("no answer in time"))
+
+    with pytest.raises(ConnectionFailed, match=r"^no answer in time; before that: the disk is full$"):
+        Attempts(Talk(-1)).repeat(attempt, ConnectionFailed("refused"), time.monotonic() + 1.0)
