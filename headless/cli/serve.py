@@ -15,7 +15,8 @@ __all__ = ["serve"]
 
 EPILOG = """\
 Every setting is an option and a key of the TOML file of --config (with underscores); an option wins. SIGTERM drains:
-no new jobs, running ones end, then the server does; a second one does not wait. SIGHUP reads users and modules again.
+no new jobs, running ones may end for a while (--drain), then the server ends; a second one does not wait. Jobs that
+still run go on, the next server finds them. SIGHUP reads users and modules again.
 
 \b
 Exit status: 0 stopped as told, 1 an address is not to be had, 2 a setting or the state folder is of no use.
@@ -36,7 +37,7 @@ def _add_settings(function: Callable[..., Any]) -> Callable[..., Any]:
         is_many = isinstance(default, tuple) or item.default is MISSING
         kind: Any = float if isinstance(default, float) else int if isinstance(default, int) else str
         shown = (
-            f"  [{default:g}]"
+            f"  [{default:.15g}]"
             if isinstance(default, int | float)
             else f"  [{default}]"
             if default and isinstance(default, str)

@@ -29,15 +29,18 @@ def status() -> None:
 
 
 @server.command()
-@click.option("--no-wait", is_flag=True, help="Return at once; the server ends when its jobs have.")
+@click.option("--no-wait", is_flag=True, help="Return at once; the server ends soon after.")
 def stop(no_wait: bool) -> None:
-    """Stop the embedded server: it takes no more jobs, waits for the running ones, and ends."""
+    """Stop the embedded server: it takes no more jobs, lets running ones end for up to 20 s, and ends.
+
+    What still runs then goes on; the next server, which the next launch starts, finds it.
+    """
     from headless.launcher.embedded import wait_for_end
 
     answer = _ask("server.stop")
     if answer["running"]:
-        jobs = "1 running job ends" if answer["running"] == 1 else f"{answer['running']} running jobs end"
-        click.echo(f"stopping; {jobs} first")
+        jobs = "1 running job" if answer["running"] == 1 else f"{answer['running']} running jobs"
+        click.echo(f"stopping; {jobs} may end first, for up to 20 s, and go on after that")
     if not no_wait:
         wait_for_end(read_environment())
 

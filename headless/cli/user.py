@@ -132,7 +132,7 @@ def list_users(state: str | None, as_json: bool) -> None:
     for row in rows:
         may = [*row["modules"], *(word for word in ("scripts", "code") if row[word])]
         extra = [f"as {row['run_as']}"] if row["run_as"] else []
-        extra += [f"{name}={value:g}" for name, value in sorted(row["limits"].items())]
+        extra += [f"{name}={value:.15g}" for name, value in sorted(row["limits"].items())]
         extra += [] if row["enabled"] else ["disabled"]
         click.echo(
             f"{row['name']:20} {','.join(row['logins']):24} {' '.join(may) or '(nothing)'} {' '.join(extra)}".rstrip()
@@ -232,7 +232,9 @@ def limit(name: str, limits: Sequence[str], state: str | None) -> None:
     kept = store.change(
         name, lambda user: {"limits": {key: value for key, value in user.limits.items() if key not in given} | checked}
     )
-    _record(store, "USER_LIMIT", name, {"limits": [f"{key}={value:g}" for key, value in sorted(kept.limits.items())]})
+    _record(
+        store, "USER_LIMIT", name, {"limits": [f"{key}={value:.15g}" for key, value in sorted(kept.limits.items())]}
+    )
 
 
 def _split_pair(text: str) -> tuple[str, str]:

@@ -84,7 +84,7 @@ def ensure_server(environment: Environment, limit_s: float = math.inf) -> UnixAd
             if _is_listening(address):
                 return address
         # A server that ends listens no more, and still holds its state folder.
-        reason = "the embedded server is stopping, and waits for its running jobs"
+        reason = "the embedded server is stopping"
         os.close(_lock(os.path.join(state, STATE_LOCK), reason, limit_s))
         _start_server(server_command(environment), os.path.join(state, "server.log"), environment.home, limit_s)
         return addresses[0]

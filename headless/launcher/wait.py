@@ -31,6 +31,7 @@ class Wait:
         self._received = 0  # up to this offset of the job's output, what was cut included
         self._cut = 0
         self._ends_line = True
+        self._has_waited = False  # for its turn, when it was last asked
         self._regain: Regain | None = None
 
     def run(self) -> int:
@@ -74,7 +75,8 @@ class Wait:
         if deadline is not None:
             self._link.deadline = max(deadline, time.monotonic() + LEAST_ANSWER_S)
         try:
-            self._link.call("job.watch", {"job_id": self._job_id, "stdout": stdout, "progress": self._talk.has_bar})
+            watch = {"job_id": self._job_id, "stdout": stdout, "progress": self._talk.has_bar}
+            self._has_waited = self._link.call("job.watch", watch).get("state") == "waiting"
         except ConnectionFailed:
             raise
         except HeadlessError as exc:
@@ -90,7 +92,8 @@ class Wait:
         while True:
             message = self._link.next_notification(deadline)
             if message is None:
-                raise TimedOut(f"job {self._job_id} is still running after {self._settings.timeout_s:g} s, and goes on")
+                where = "waiting or running" if self._has_waited else "running"
+                raise TimedOut(f"job {self._job_id} is still {where} after {self._settings.timeout_s:g} s, and goes on")
             if message.params.get("job_id") != self._job_id:
                 raise ProtocolError("news of another job")
             if message.method == "job.ended":

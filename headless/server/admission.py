@@ -82,6 +82,10 @@ class Admission:
             )
         return path
 
+    def check_start(self, account: Account, kind: JobKind, module: str) -> None:
+        """All of a start that can be looked at without one; raises as :meth:`admit`."""
+        read_policy(self.check(account, kind, module))
+
     def check_any(self, account: Account) -> None:
         """Whether the account may run anything at all.
 

@@ -236,7 +236,7 @@ class ServerSession:
         return {**result, **self._describe_server()}
 
     async def _job_check(self, message: JobCheck) -> dict[str, Any]:
-        self._jobs.admission.check(self._who, JobKind(message.kind), message.module)
+        self._jobs.admission.check_start(self._who, JobKind(message.kind), message.module)
         return {"allowed": True}
 
     async def _job_upload(self, message: JobUpload) -> dict[str, Any]:

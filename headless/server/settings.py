@@ -52,7 +52,7 @@ class ServerSettings:
     login_timeout: float = _setting(10.0, "seconds in which a connection must log in", "SECONDS")
     grace: float = _setting(10.0, "seconds between TERM and KILL for what a job leaves behind", "SECONDS")
     drain: float = _setting(
-        -1.0, "seconds for which a stopping server waits for running jobs; -1: all it takes", "SECONDS"
+        20.0, "seconds for which a server that stops lets its jobs end; the others go on; -1: all it takes", "SECONDS"
     )
     max_running: int = _setting(100, "most jobs that run at a time; the others wait", "COUNT")
     max_running_per_user: int = _setting(0, "most jobs of one user that run at a time; 0: no such limit", "COUNT")

@@ -125,7 +125,10 @@ def test_a_stopping_server_tells_what_it_waits_for(world: World) -> None:
     assert world.run("-c", code).returncode == 0
     pid = int(_status(world)["pid"])
     done = world.run("server", "stop", "--no-wait")
-    assert (done.returncode, done.stdout) == (0, b"stopping; 1 running job ends first\n")
+    assert (done.returncode, done.stdout) == (
+        0,
+        b"stopping; 1 running job may end first, for up to 20 s, and go on after that\n",
+    )
     assert _servers(world) == [pid]
     go.touch()
     wait_dead(pid)

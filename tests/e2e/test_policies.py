@@ -91,10 +91,11 @@ def test_a_module_may_say_how_it_overlaps_and_a_launcher_may_say_it_better(serve
     ],
 )
 def test_module_settings_that_are_of_no_use(server: Server, home: World, module: str, code: int, line: str) -> None:
-    done = home.run("-s", server.unix, "-m", module, "-t", "-1")
-    assert done.returncode == code
-    assert line.format(home.home / "modules") in done.stderr.decode()
-    assert done.stderr.count(b"\n") == 1
+    for options in ([], ["--check"]):  # what would be refused at 3 a.m. is told by --check
+        done = home.run("-s", server.unix, "-m", module, "-t", "-1", *options)
+        assert done.returncode == code
+        assert line.format(home.home / "modules") in done.stderr.decode()
+        assert done.stderr.count(b"\n") == 1
 
 
 def test_a_user_s_limits_are_shown_and_taken_away(server: Server) -> None:
@@ -126,5 +127,7 @@ def test_one_user_at_a_time_and_the_others_are_not_held_up(server: Server, home:
     states = {job["job_id"]: job["state"] for job in json.loads(listed.stdout)}
     assert [states[job_id] for job_id in held] == ["running", "waiting"]
     assert read_limits(server, "batch", "plain")
+    late = home.run(*login, "-m", "plain", "-t", "0.5")
+    assert (late.returncode, b"is still waiting or running after 0.5 s" in late.stderr) == (3, True)
     for job_id in held:
         assert home.run("jobs", "cancel", *login, job_id).returncode == 0
