@@ -24,7 +24,7 @@ def environment(tmp_path: Path) -> Environment:
     ("name", "message"),
     [
         ("start.lock", "another launch is starting the embedded server, and does not end: try again later"),
-        ("lock", "the embedded server is stopping, and waits for its running jobs: try again later"),
+        ("lock", "the embedded server is stopping: try again later"),
     ],
 )
 def test_a_lock_that_another_process_keeps_is_told_in_time(
