@@ -182,11 +182,13 @@ def test_the_file_is_whole_readable_by_all_and_follows_each_end(
         task = asyncio.get_running_loop().create_task(file.run())
         await until(path.exists, "the file")
         assert stat.S_IMODE(path.stat().st_mode) == 0o644 and not leftover.exists()
-        inode = path.stat().st_ino
+        first = path.open("rb")  # held, for the number of a file that has gone is given to the next
         await end(journal, make_hooks())
         file.wake()
         await until(lambda: b'runs_total{name="nightly",state="failed"} 1.0' in path.read_bytes(), "the end")
-        assert path.stat().st_ino != inode  # another file in its place, never one that is half written
+        # Another file is in its place, never one that is half written.
+        assert path.stat().st_ino != os.fstat(first.fileno()).st_ino
+        first.close()
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
