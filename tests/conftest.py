@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from fault_support import make_chance
+from postgres import Postgres, run_postgres
 from support import World, open_world
 
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
@@ -47,3 +48,19 @@ def home() -> Iterator[World]:
 def chance() -> random.Random:
     """Chance from a seed that is shown when the test fails."""
     return make_chance()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL."""
+    with run_postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def journal_url(request: pytest.FixtureRequest) -> str:
+    """A new journal's URL; empty for SQLite's file."""
+    if request.param == "sqlite":
+        return ""
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.create_database(f"t{os.urandom(6).hex()}")
