@@ -177,18 +177,27 @@ def test_a_damaged_plan_leaves_a_record_too(folder: Path, text: str) -> None:
 
 
 def test_a_record_that_cannot_be_written_is_tried_again_until_it_can(folder: Path) -> None:
-    """A folder in the place of the result stands for a full disk: writing fails until it has gone."""
-    (folder / RESULT).mkdir()
-    _plan(folder, "from headless import job; job.result(7); open('../ran', 'w').close()")
+    """A folder in the place of the record stands for a full disk: writing fails until it has gone."""
+    (folder / EXIT).mkdir()
+    _plan(folder, "from headless import job; job.result(7)")
     process = _start(folder)
-    wait_for((folder / "ran").exists, "the job")
-    wait_for(lambda: find_processes(f"MARK={folder}") == [], "the job's end")
-    assert process.poll() is None and read_claim(str(folder)) is Claim.HELD and not (folder / EXIT).exists()
-    (folder / RESULT).rmdir()
+    wait_for((folder / RESULT).exists, "the result, which is written before the record")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.3)
+    assert read_claim(str(folder)) is Claim.HELD
+    (folder / EXIT).rmdir()
     assert process.wait(30 * TIME_SCALE) == 0
     assert json.loads((folder / EXIT).read_bytes())["ending"] == "status"
     assert (folder / RESULT).read_text() == "7"
     assert not [name for name in os.listdir(folder) if name.endswith(".tmp")]
+
+
+def test_a_result_that_cannot_be_written_is_told_and_holds_up_no_outcome(folder: Path) -> None:
+    (folder / RESULT).mkdir()
+    _plan(folder, "from headless import job; job.result(7)")
+    record = _run(folder)
+    assert (record["ending"], record["code"]) == ("status", 0)
+    assert record["reason"].startswith("its result could not be kept: ")
 
 
 def test_a_supervisor_whose_folder_was_removed_ends_with_its_job(folder: Path) -> None:
