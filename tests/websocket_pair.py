@@ -8,8 +8,9 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from headless.protocol.session import SUBPROTOCOL
-from headless.protocol.websocket import ClientConnection
+from headless.protocol.websocket import ClientConnection, Opening
 
+OPENING = Opening("a headless server", SUBPROTOCOL)
 KEY = bytes(range(16))
 MASK = bytes.fromhex("37fa213d")
 MAX_SIZE = 2 << 20
@@ -17,7 +18,7 @@ MAX_SIZE = 2 << 20
 
 def make_client(max_size: int = MAX_SIZE, mask: bytes = MASK) -> ClientConnection:
     """A client with nothing random in it."""
-    return ClientConnection("127.0.0.1:7443", SUBPROTOCOL, KEY, max_size, lambda: mask)
+    return ClientConnection("127.0.0.1:7443", OPENING, KEY, max_size, lambda: mask)
 
 
 def cut(data: bytes, size: int) -> Iterator[bytes]:

@@ -1,23 +1,40 @@
 """The client's side of RFC 6455: bytes in, messages and bytes out.
 
 Why our own: importing ``websockets.client`` costs a launch more than all the rest of it (``docs/benchmarks.md``).
-No extension, text messages only: all that ``headless.v1`` uses. Tested against ``websockets`` in both directions.
+No extension, text messages only: all that our protocols use. Tested against ``websockets`` in both directions.
 """
 
 import binascii
 import hashlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
-from headless.errors import ProtocolError, Unavailable
+from headless.errors import ProtocolError, Refused, Unavailable
 
-__all__ = ["ClientConnection"]
+__all__ = ["ClientConnection", "Opening"]
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 MAX_HEADERS = 16 * 1024  # bytes; what nginx and Apache allow for a response's header at most
 MAX_CONTROL = 125  # bytes (section 5.5)
 CONTINUATION, TEXT, CLOSE, PING, PONG = 0x0, 0x1, 0x8, 0x9, 0xA
-NOT_OURS = "this is not a headless server, check the address"
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a client asks for in the opening handshake.
+
+    Attributes:
+        kind: of server, as messages name it: "a headless server".
+        subprotocol: the only one that is taken; ``None`` asks for none and takes none.
+        path: of the request.
+        headers: more of them; names and values are checked by nobody.
+    """
+
+    kind: str
+    subprotocol: str | None
+    path: str = "/"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class ClientConnection:
@@ -32,10 +49,10 @@ class ClientConnection:
         close_reason: what the peer said when it closed, printable; empty before that.
     """
 
-    def __init__(self, host: str, subprotocol: str, key: bytes, max_size: int, mask: Callable[[], bytes]) -> None:
+    def __init__(self, host: str, opening: Opening, key: bytes, max_size: int, mask: Callable[[], bytes]) -> None:
         """Args:
         host: the value of the ``Host`` header.
-        subprotocol: the only one that is taken.
+        opening: what is asked for.
         key: 16 random bytes.
         max_size: the largest message that is taken, in bytes (a security limit).
         mask: called for each frame that is sent; returns 4 fresh random bytes (RFC 6455, section 5.3).
@@ -43,7 +60,8 @@ class ClientConnection:
         self.is_open = False
         self.is_closed = False
         self.close_reason = ""
-        self._subprotocol = subprotocol
+        self._opening = opening
+        self._not_ours = f"this is not {opening.kind}, check the address"
         self._max_size = max_size
         self._mask = mask
         self._key = binascii.b2a_base64(key, newline=False)
@@ -51,11 +69,7 @@ class ClientConnection:
         self._fragments = bytearray()
         self._in_message = False
         self._messages: deque[str] = deque()
-        self._output = [
-            b"GET / HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: %s\r\n\r\n"
-            % (host.encode(), self._key, subprotocol.encode())
-        ]
+        self._output = [_write_request(host, opening, self._key)]
 
     def data_to_send(self) -> bytes:
         """All that has to go to the peer by now; empty if there is nothing."""
@@ -93,11 +107,11 @@ class ClientConnection:
 
     def _read_handshake(self) -> None:
         if not b"HTTP/1.".startswith(self._input[:7]):
-            raise ProtocolError(f"{NOT_OURS}: no HTTP answer")
+            raise ProtocolError(f"{self._not_ours}: no HTTP answer")
         end = self._input.find(b"\r\n\r\n", 0, MAX_HEADERS)
         if end < 0:
             if len(self._input) >= MAX_HEADERS:
-                raise ProtocolError(f"{NOT_OURS}: its HTTP header has no end")
+                raise ProtocolError(f"{self._not_ours}: its HTTP header has no end")
             return
         status, *lines = bytes(self._input[:end]).decode("latin-1").split("\r\n")
         del self._input[: end + 4]
@@ -108,24 +122,26 @@ class ClientConnection:
     def _check_answer(self, status: str, headers: dict[str, str]) -> None:
         """RFC 6455, section 4.1, what the client must check of the server's answer."""
         version, _, code = status[:12].partition(" ")
-        theirs = headers.get("sec-websocket-protocol")
+        theirs, ours = headers.get("sec-websocket-protocol"), self._opening.subprotocol
         # A headless server names its protocol when it refuses, too.
-        if theirs != self._subprotocol and (theirs is not None or code == "101"):
+        if theirs != ours and (theirs is not None or code == "101"):
             raise ProtocolError(
-                f"the server speaks another protocol version, {(theirs or '')[:60]!r}, not {self._subprotocol!r}:"
+                f"the server speaks another protocol version, {(theirs or '')[:60]!r}, not {ours or ''!r}:"
                 " install the same version of headless on both sides"
             )
+        if code == "401":
+            raise Refused(f"the server does not take this login, it answered {status[:60]!r}")
         if code in ("502", "503", "504"):
             raise Unavailable(f"the server is not ready, it answered {status[:60]!r}: try again later")
         if (version, code) != ("HTTP/1.1", "101"):
-            raise ProtocolError(f"{NOT_OURS}: it answered {status[:60]!r}")
+            raise ProtocolError(f"{self._not_ours}: it answered {status[:60]!r}")
         if headers.get("upgrade", "").lower() != "websocket" or "upgrade" not in headers.get("connection", "").lower():
-            raise ProtocolError(f"{NOT_OURS}: wrong Upgrade or Connection")
+            raise ProtocolError(f"{self._not_ours}: wrong Upgrade or Connection")
         digest = hashlib.sha1(self._key + GUID, usedforsecurity=False).digest()
         if headers.get("sec-websocket-accept", "").encode() != binascii.b2a_base64(digest, newline=False):
-            raise ProtocolError(f"{NOT_OURS}: wrong Sec-WebSocket-Accept")
+            raise ProtocolError(f"{self._not_ours}: wrong Sec-WebSocket-Accept")
         if "sec-websocket-extensions" in headers:
-            raise ProtocolError(f"{NOT_OURS}: it uses a websocket extension that was not offered")
+            raise ProtocolError(f"{self._not_ours}: it uses a websocket extension that was not offered")
 
     def _read_frame(self) -> bool:
         """Take one frame off the input; False if it is not whole yet (RFC 6455, section 5.2)."""
@@ -197,6 +213,21 @@ class ClientConnection:
             header = bytes((0x80 | opcode, 0x80 | 127)) + length.to_bytes(8, "big")
         mask = self._mask()
         self._output += (header, mask, _apply_mask(payload, mask))
+
+
+def _write_request(host: str, opening: Opening, key: bytes) -> bytes:
+    """RFC 6455, section 4.1, what the client sends."""
+    headers = {
+        "Host": host,
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": key.decode(),
+        "Sec-WebSocket-Version": "13",
+    }
+    if opening.subprotocol is not None:
+        headers["Sec-WebSocket-Protocol"] = opening.subprotocol
+    lines = [f"{name}: {value}" for name, value in (headers | dict(opening.headers)).items()]
+    return "\r\n".join([f"GET {opening.path} HTTP/1.1", *lines, "", ""]).encode()
 
 
 def _apply_mask(payload: bytes, mask: bytes) -> bytes:

@@ -8,17 +8,21 @@ import os
 import socket
 import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headless.errors import ConnectionFailed, ParameterError, ProtocolError, Refused, Unavailable, Untrusted
 from headless.protocol.session import SUBPROTOCOL
-from headless.protocol.websocket import ClientConnection
+from headless.protocol.websocket import ClientConnection, Opening
 from headless.transport.address import Address, TcpAddress, UnixAddress
 
 if TYPE_CHECKING:
     from headless.transport.tls import ClientTls
 
-__all__ = ["MAX_MESSAGE", "PINGS_MISSED", "SILENCE_LIMIT_S", "Connection", "connect"]
+__all__ = ["HEADLESS", "MAX_MESSAGE", "PINGS_MISSED", "SILENCE_LIMIT_S", "Connection", "connect"]
+
+HEADLESS = Opening("a headless server", SUBPROTOCOL)
+"""How a launcher asks for a session."""
 
 MAX_MESSAGE = 4 << 20
 """Largest message of a server, in bytes: a result of 1 MiB, written with six characters a byte, fits in twice."""
@@ -43,12 +47,15 @@ class Connection:
         silence_limit_s: after this long without a byte of the server the connection counts as lost.
     """
 
-    def __init__(self, channel: socket.socket, certificate: bytes | None, websocket: ClientConnection) -> None:
+    def __init__(
+        self, channel: socket.socket, certificate: bytes | None, websocket: ClientConnection, kind: str
+    ) -> None:
         """Use :func:`connect`."""
         self.certificate = certificate
         self.silence_limit_s = SILENCE_LIMIT_S
         self._channel = channel
         self._websocket = websocket
+        self._kind = kind
         self._heard_at = time.monotonic()
 
     def send(self, text: str) -> None:
@@ -124,13 +131,21 @@ class Connection:
 
     def _lost(self, what: str) -> ConnectionFailed:
         has_answered = self._websocket.is_open or self._websocket.is_closed
-        return ConnectionFailed(what if has_answered else f"{what}: is this a headless server? its log may say why")
+        return ConnectionFailed(what if has_answered else f"{what}: is this {self._kind}? its log may say why")
 
     def _describe_close(self) -> str:
         return f"the server closed the session: {self._websocket.close_reason}"
 
 
-def connect(address: Address, tls: "ClientTls | None", limit_s: float, *, own: bool = False) -> Connection:
+def connect(
+    address: Address,
+    tls: "ClientTls | None",
+    limit_s: float,
+    *,
+    own: bool = False,
+    opening: Opening = HEADLESS,
+    max_message: int = MAX_MESSAGE,
+) -> Connection:
     """Connect, with TLS if ``tls`` is given, and do the websocket's opening handshake.
 
     Args:
@@ -138,6 +153,8 @@ def connect(address: Address, tls: "ClientTls | None", limit_s: float, *, own: b
         tls: how to look at its certificate; ``None`` for a unix socket.
         limit_s: seconds until it must be done; only the resolver of host names keeps its own time.
         own: whether, on a unix socket, the server must be a process of this very user.
+        opening: what to ask for; a launcher's session by default.
+        max_message: the largest message that is taken, in bytes.
 
     Returns:
         The connection. The server may have closed it at once: then the first use of it says why.
@@ -146,24 +163,24 @@ def connect(address: Address, tls: "ClientTls | None", limit_s: float, *, own: b
         ConnectionFailed: no such host, nothing listens there, or too late.
         ProtocolError: what is there speaks no TLS, or is no headless server.
         Untrusted: its certificate is of no authority that is known, or the socket is another user's.
-        Refused: the server does not take the client certificate.
+        Refused: the server does not take the client certificate, or its owner.
         ParameterError: the files that ``tls`` names are of no use.
     """
-    deadline = time.monotonic() + limit_s
-    channel = _open_socket(address, deadline)
+    limit = _Limit(time.monotonic() + limit_s, opening.kind)
+    channel = _open_socket(address, limit)
     try:
         if own:
             _check_owner(channel)
         certificate = None
         if tls is not None:
-            channel.settimeout(_remaining(deadline))
-            channel, certificate = _start_tls(channel, address, tls)
+            channel.settimeout(limit.remaining_s())
+            channel, certificate = _start_tls(channel, address, tls, opening.kind)
         key, mask = os.urandom(16), lambda: os.urandom(4)
-        websocket = ClientConnection(_host_header(address), SUBPROTOCOL, key, MAX_MESSAGE, mask)
-        connection = Connection(channel, certificate, websocket)
-        connection._flush(_remaining(deadline))
+        websocket = ClientConnection(_host_header(address), opening, key, max_message, mask)
+        connection = Connection(channel, certificate, websocket, opening.kind)
+        connection._flush(limit.remaining_s())
         while not (websocket.is_open or websocket.is_closed):
-            connection._pump(_remaining(deadline))
+            connection._pump(limit.remaining_s())
     except ConnectionFailed as exc:
         channel.close()
         kind = next(cls for cls in (ProtocolError, Untrusted, ConnectionFailed) if isinstance(exc, cls))
@@ -183,18 +200,25 @@ def _check_owner(channel: socket.socket) -> None:
             raise Untrusted(f"the process that listens there is another user's (uid {uid}): it is not spoken to")
 
 
-def _remaining(deadline: float) -> float:
-    remaining_s = deadline - time.monotonic()
-    if remaining_s <= 0:
-        raise ConnectionFailed("no answer in time: is this a headless server?")
-    return remaining_s
+@dataclass(frozen=True)
+class _Limit:
+    """When connecting must be done, on the monotonic clock, and with what."""
+
+    deadline: float
+    kind: str
+
+    def remaining_s(self) -> float:
+        remaining_s = self.deadline - time.monotonic()
+        if remaining_s <= 0:
+            raise ConnectionFailed(f"no answer in time: is this {self.kind}?")
+        return remaining_s
 
 
-def _open_socket(address: Address, deadline: float) -> socket.socket:
+def _open_socket(address: Address, limit: "_Limit") -> socket.socket:
     try:
         if isinstance(address, UnixAddress):
-            return _open_unix_socket(address, _remaining(deadline))
-        return _open_tcp_socket(address, deadline)
+            return _open_unix_socket(address, limit.remaining_s())
+        return _open_tcp_socket(address, limit)
     except TimeoutError as exc:
         raise ConnectionFailed(f"cannot connect to {address} in time: check host, port and firewall") from exc
     except (socket.gaierror, UnicodeError) as exc:
@@ -205,7 +229,7 @@ def _open_socket(address: Address, deadline: float) -> socket.socket:
         ) from exc
 
 
-def _open_tcp_socket(address: TcpAddress, deadline: float) -> socket.socket:
+def _open_tcp_socket(address: TcpAddress, limit: "_Limit") -> socket.socket:
     """Try all addresses of the host in turn, each for its share of the time: one that is a black hole stops no other.
 
     Raises:
@@ -215,7 +239,7 @@ def _open_tcp_socket(address: TcpAddress, deadline: float) -> socket.socket:
     error = OSError("the host has no address")
     for index, (family, _, _, _, place) in enumerate(places):
         try:
-            return _connect_socket(family, place, _remaining(deadline) / (len(places) - index))
+            return _connect_socket(family, place, limit.remaining_s() / (len(places) - index))
         except OSError as exc:
             error = exc
     raise error
@@ -240,7 +264,7 @@ def _connect_socket(family: int, place: Any, limit_s: float) -> socket.socket:
     return channel
 
 
-def _start_tls(channel: socket.socket, address: Address, tls: "ClientTls") -> tuple[socket.socket, bytes]:
+def _start_tls(channel: socket.socket, address: Address, tls: "ClientTls", kind: str) -> tuple[socket.socket, bytes]:
     import ssl
 
     from headless.transport.tls import build_client_context
@@ -252,11 +276,11 @@ def _start_tls(channel: socket.socket, address: Address, tls: "ClientTls") -> tu
     except ssl.SSLCertVerificationError as exc:
         raise Untrusted(f"the server's certificate is not trusted: {exc.verify_message}") from exc
     except TimeoutError as exc:
-        raise ConnectionFailed("no TLS answer in time: is this a headless server?") from exc
+        raise ConnectionFailed(f"no TLS answer in time: is this {kind}?") from exc
     except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError) as exc:
         raise ConnectionFailed("the server closed the connection during the TLS handshake: see its log") from exc
     except ssl.SSLError as exc:
-        raise ProtocolError(f"no TLS there ({_reason(exc)}): is this the TLS port of a headless server?") from exc
+        raise ProtocolError(f"no TLS there ({_reason(exc)}): is this the TLS port of {kind}?") from exc
     except OSError as exc:
         raise ConnectionFailed(f"connection lost during the TLS handshake: {_reason(exc)}") from exc
     certificate = secured.getpeercert(binary_form=True)

@@ -9,7 +9,7 @@ import ssl
 import stat
 import struct
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -27,7 +27,18 @@ from headless.transport.address import Address, UnixAddress
 if sys.platform == "win32":
     raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
 
-__all__ = ["Channel", "Listener", "Server", "adopt_socket", "close_quietly", "listen", "open_socket", "wait_closed"]
+__all__ = [
+    "HEADLESS",
+    "Channel",
+    "Dialect",
+    "Listener",
+    "Server",
+    "adopt_socket",
+    "close_quietly",
+    "listen",
+    "open_socket",
+    "wait_closed",
+]
 
 BACKLOG = 4096  # a thousand launchers at midnight; the kernel cuts it to net.core.somaxconn
 MAX_BEFORE_LOGIN = 16 * 1024  # bytes of a message
@@ -48,6 +59,26 @@ class Listener:
     socket: socket.socket
     name: str
     tls: ssl.SSLContext | None
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What is spoken over a listener's websockets.
+
+    Attributes:
+        subprotocol: the only one that is accepted; ``None`` for none.
+        max_message: bytes of a message; :meth:`Channel.allow_messages` may change it later.
+        admit: judges a handshake by its path and the client's certificate (DER) before a session is made of it, and
+            returns the status to refuse it with, or ``None``.
+    """
+
+    subprotocol: str | None
+    max_message: int
+    admit: Callable[[str, bytes | None], HTTPStatus | None] | None = None
+
+
+HEADLESS = Dialect(SUBPROTOCOL, MAX_BEFORE_LOGIN)
+"""The launcher's protocol."""
 
 
 class _TlsObject(ssl.SSLObject):
@@ -110,8 +141,8 @@ class Channel:
             raise ConnectionFailed("a binary message")
         return message
 
-    async def send(self, text: str) -> None:
-        """Send a message; waits while the peer takes nothing.
+    async def send(self, text: str | AsyncIterator[str]) -> None:
+        """Send a message; waits while the peer takes nothing. Pieces of a message become its fragments.
 
         Raises:
             ConnectionFailed: the connection is closed.
@@ -213,7 +244,11 @@ def _keep_alive(channel: socket.socket) -> None:
 
 
 async def listen(
-    listener: Listener, handle: Callable[[Channel], Awaitable[None]], open_timeout_s: float, ping_s: float
+    listener: Listener,
+    handle: Callable[[Channel], Awaitable[None]],
+    open_timeout_s: float,
+    ping_s: float,
+    dialect: Dialect = HEADLESS,
 ) -> Server:
     """Accept websocket connections and have each handled by ``handle``, until the returned server is closed.
 
@@ -230,6 +265,18 @@ async def listen(
         finally:
             pulse.stop()
 
+    def _admit(connection: ServerConnection, request: Request) -> Response | None:
+        if dialect.admit is None:
+            return None
+        ssl_object: Any = connection.transport.get_extra_info("ssl_object")
+        status = dialect.admit(request.path, ssl_object and ssl_object.getpeercert(True))
+        return None if status is None else connection.respond(status, f"{status.phrase}\n")
+
+    def _name_protocol(connection: ServerConnection, request: Request, response: Response) -> None:
+        """A client of another version is refused (400): tell it which protocol is spoken here."""
+        if response.status_code == HTTPStatus.BAD_REQUEST and dialect.subprotocol is not None:
+            response.headers["Sec-WebSocket-Protocol"] = dialect.subprotocol
+
     options: dict[str, Any] = {"backlog": BACKLOG}  # else the loop listens anew, with its own 100
     if listener.tls:
         listener.tls.sslobject_class = _TlsObject
@@ -238,24 +285,19 @@ async def listen(
         _handle,
         sock=listener.socket,
         ssl=listener.tls,
-        subprotocols=[Subprotocol(SUBPROTOCOL)],
+        subprotocols=None if dialect.subprotocol is None else [Subprotocol(dialect.subprotocol)],
         origins=[None],
         compression=None,
         server_header=None,
+        process_request=_admit,
         process_response=_name_protocol,
-        max_size=MAX_BEFORE_LOGIN,
+        max_size=dialect.max_message,
         open_timeout=open_timeout_s,
         ping_interval=None,  # see _Pulse
         close_timeout=CLOSE_TIMEOUT_S,
         logger=_silent,
         **options,
     )
-
-
-def _name_protocol(connection: ServerConnection, request: Request, response: Response) -> None:
-    """A launcher of another version is refused (400): tell it which protocol is spoken here."""
-    if response.status_code == HTTPStatus.BAD_REQUEST:
-        response.headers["Sec-WebSocket-Protocol"] = SUBPROTOCOL
 
 
 def _open_unix_socket(path: str, mode: int) -> socket.socket:

@@ -5,6 +5,7 @@ import os
 import socket
 import stat
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,8 @@ from websockets.typing import Origin, Subprotocol
 
 from headless.errors import ConnectionFailed, HeadlessError, ParameterError, ProtocolError
 from headless.protocol.session import SUBPROTOCOL
-from headless.transport import client
 from headless.transport.address import TcpAddress, UnixAddress
-from headless.transport.client import connect
+from headless.transport.client import HEADLESS, connect
 from headless.transport.server import Channel, Listener, adopt_socket, listen, open_socket, wait_closed
 from support import TIME_SCALE
 
@@ -67,12 +67,13 @@ def test_a_launcher_and_a_server_talk_and_the_kernel_says_who_is_there(tmp_path:
     run_with_server(tmp_path / "s", lambda: asyncio.to_thread(launch))
 
 
-def test_a_launcher_of_another_version_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_launcher_of_another_version_is_told_so(tmp_path: Path) -> None:
     def launch() -> None:
         with pytest.raises(ProtocolError, match=r"another protocol version, 'headless\.v1', not 'headless\.v0'"):
-            connect(UnixAddress(str(tmp_path / "s")), None, LIMIT_S)
+            connect(
+                UnixAddress(str(tmp_path / "s")), None, LIMIT_S, opening=replace(HEADLESS, subprotocol="headless.v0")
+            )
 
-    monkeypatch.setattr(client, "SUBPROTOCOL", "headless.v0")
     run_with_server(tmp_path / "s", lambda: asyncio.to_thread(launch))
 
 

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from websockets.frames import CloseCode, Opcode
 
 from fuzzing import FUZZ, read_vectors
-from headless.errors import ProtocolError
+from headless.errors import ProtocolError, Refused
 from headless.protocol.session import SUBPROTOCOL
-from headless.protocol.websocket import ClientConnection
-from websocket_pair import MASK, Pair, make_client
+from headless.protocol.websocket import ClientConnection, Opening
+from websocket_pair import KEY, MASK, OPENING, Pair, make_client
 
 VECTORS = read_vectors("websocket.json")
 SIZES = [0, 1, 125, 126, 65535, 65536, 1 << 20]
@@ -44,7 +44,7 @@ def test_the_opening_handshake_is_what_the_library_wants(piece: int) -> None:
 
 def test_the_handshake_gives_the_answer_of_the_rfc() -> None:
     key = bytes.fromhex("7468652073616d706c65206e6f6e6365")
-    client = ClientConnection("server.example.com", "chat", key, 100, lambda: MASK)
+    client = ClientConnection("server.example.com", Opening("any server", "chat"), key, 100, lambda: MASK)
     handshake = VECTORS["handshake"]
     assert f"Sec-WebSocket-Key: {handshake['key']}\r\n".encode() in client.data_to_send()
     client.receive_data(
@@ -52,6 +52,20 @@ def test_the_handshake_gives_the_answer_of_the_rfc() -> None:
         b"Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: chat\r\n\r\n" % handshake["accept"].encode()
     )
     assert client.is_open
+
+
+def test_another_server_is_asked_with_its_path_and_its_headers() -> None:
+    opening = Opening("a grid server", None, "/websocket/json", {"User-Agent": "ours"})
+    request = ClientConnection("host", opening, KEY, 100, lambda: MASK).data_to_send()
+    assert request.startswith(b"GET /websocket/json HTTP/1.1\r\nHost: host\r\n")
+    assert request.endswith(b"User-Agent: ours\r\n\r\n")
+    assert b"Protocol" not in request
+
+
+def test_a_login_that_is_not_taken_is_refused() -> None:
+    client = make_client()
+    with pytest.raises(Refused, match="the server does not take this login, it answered 'HTTP/1.1 401 Unauthorized'"):
+        client.receive_data(b"HTTP/1.1 401 Unauthorized\r\n\r\n")
 
 
 @pytest.mark.parametrize("vector", VECTORS["frames"], ids=lambda vector: vector["what"])
@@ -167,7 +181,7 @@ def test_after_the_close_nothing_is_taken_or_kept() -> None:
 
 def test_every_frame_has_a_mask_of_its_own() -> None:
     masks = iter([bytes((number,)) * 4 for number in range(1, 5)])
-    client = ClientConnection("host", SUBPROTOCOL, bytes(16), 100, lambda: next(masks))
+    client = ClientConnection("host", OPENING, bytes(16), 100, lambda: next(masks))
     client._output.clear()
     client.is_open = True
     client.send_text("\x01\x01")
