@@ -11,7 +11,14 @@ from typing import Any
 
 from headless.errors import ParameterError
 
-__all__ = ["COMPLETION_VARIABLE", "Environment", "read_completion", "read_environment", "read_launcher_files"]
+__all__ = [
+    "COMPLETION_VARIABLE",
+    "Environment",
+    "read_completion",
+    "read_environment",
+    "read_launcher_files",
+    "read_variables",
+]
 
 COMPLETION_VARIABLE = "_HEADLESS_COMPLETE"  # the name is click's rule
 
@@ -76,6 +83,11 @@ def read_environment() -> Environment:
 def read_completion() -> str:
     """What a shell's completion asks for; empty in all other runs."""
     return os.environ.get(COMPLETION_VARIABLE, "")
+
+
+def read_variables(prefixes: tuple[str, ...]) -> dict[str, str]:
+    """The variables whose names begin so; those that are empty count as unset."""
+    return {name: value for name, value in os.environ.items() if name.startswith(prefixes) and value}
 
 
 def read_launcher_files(files: Collection[str], known: Collection[str]) -> dict[str, tuple[Any, str]]:

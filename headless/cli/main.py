@@ -23,6 +23,7 @@ COMMANDS = {
     "serve": "headless.cli.serve",
     "server": "headless.cli.server",
     "user": "headless.cli.user",
+    "grid": "headless.cli.grid",
     "completion": "headless.cli.completion",
 }
 

@@ -1,9 +1,6 @@
 """The journal's tables, and how a journal of an older version becomes one of this version."""
 
-from collections.abc import Callable, Sequence
-
 from sqlalchemy import (
-    BigInteger,
     Boolean,
     Column,
     Connection,
@@ -15,22 +12,19 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    inspect,
-    select,
 )
 
-from headless.errors import ParameterError
+from headless.database.schema import KEY, Schema, build_version_column
 
-__all__ = ["VERSION", "forgotten", "jobs", "names", "notices", "upgrade_schema"]
+__all__ = ["JOURNAL", "forgotten", "jobs", "names", "notices"]
 
 metadata = MetaData()
-_Key = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows by itself in an INTEGER only
-version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
+_version = Table("schema_version", metadata, build_version_column())
 
 jobs = Table(
     "jobs",
     metadata,
-    Column("seq", _Key, primary_key=True, autoincrement=True),  # the order of acceptance
+    Column("seq", KEY, primary_key=True, autoincrement=True),  # the order of acceptance
     Column("job_id", String(26), nullable=False, unique=True),
     Column("name", String(128), nullable=False),
     Column("kind", String(8), nullable=False),
@@ -99,7 +93,7 @@ names = Table(
 notices = Table(
     "notices",
     metadata,
-    Column("id", _Key, primary_key=True, autoincrement=True),
+    Column("id", KEY, primary_key=True, autoincrement=True),
     Column("job_id", String(26), nullable=False),
     Column("name", String(128), nullable=False),
     Column("event", String(16), nullable=False),
@@ -116,28 +110,12 @@ def _create_all(connection: Connection) -> None:
     metadata.create_all(connection)
 
 
-# MIGRATIONS[n] makes version n + 1 of version n; a new journal is made whole, as VERSION.
-MIGRATIONS: Sequence[Callable[[Connection], None]] = (_create_all,)
-VERSION = len(MIGRATIONS)
-
-
-def upgrade_schema(connection: Connection) -> int:
-    """Bring a journal to this version, within the caller's transaction; return the version that it was of, 0 if new.
-
-    Raises:
-        ParameterError: it was written by a newer headless, or is some other program's database.
-    """
-    tables = set(inspect(connection).get_table_names())
-    if version.name not in tables:
-        if jobs.name in tables:
-            raise ParameterError("it is another program's database: give headless one of its own")
-        _create_all(connection)
-        connection.execute(version.insert().values(version=VERSION))
-        return 0
-    found: int = connection.execute(select(version.c.version)).scalar_one()
-    if found > VERSION:
-        raise ParameterError(f"it is of version {found}, and this headless knows {VERSION} at most: upgrade headless")
-    for migrate in MIGRATIONS[found:]:
-        migrate(connection)
-    connection.execute(version.update().values(version=VERSION))
-    return found
+JOURNAL = Schema(
+    name="journal",
+    file="journal.db",
+    advisory_lock=0x68656164,  # "head"
+    version=_version,
+    main=jobs,
+    migrations=(_create_all,),
+)
+"""The journal's tables; one server a PostgreSQL journal."""

@@ -68,13 +68,13 @@ class Dialect:
     Attributes:
         subprotocol: the only one that is accepted; ``None`` for none.
         max_message: bytes of a message; :meth:`Channel.allow_messages` may change it later.
-        admit: judges a handshake by its path and the client's certificate (DER) before a session is made of it, and
-            returns the status to refuse it with, or ``None``.
+        admit: judges a handshake by its path and the client's certificate (DER) before a session is made of it;
+            gives the status to refuse it with, or ``None``.
     """
 
     subprotocol: str | None
     max_message: int
-    admit: Callable[[str, bytes | None], HTTPStatus | None] | None = None
+    admit: Callable[[str, bytes | None], Awaitable[HTTPStatus | None]] | None = None
 
 
 HEADLESS = Dialect(SUBPROTOCOL, MAX_BEFORE_LOGIN)
@@ -265,11 +265,11 @@ async def listen(
         finally:
             pulse.stop()
 
-    def _admit(connection: ServerConnection, request: Request) -> Response | None:
+    async def _admit(connection: ServerConnection, request: Request) -> Response | None:
         if dialect.admit is None:
             return None
         ssl_object: Any = connection.transport.get_extra_info("ssl_object")
-        status = dialect.admit(request.path, ssl_object and ssl_object.getpeercert(True))
+        status = await dialect.admit(request.path, ssl_object and ssl_object.getpeercert(True))
         return None if status is None else connection.respond(status, f"{status.phrase}\n")
 
     def _name_protocol(connection: ServerConnection, request: Request, response: Response) -> None:

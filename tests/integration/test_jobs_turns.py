@@ -21,9 +21,10 @@ from headless.server.audit import AuditLog
 from headless.server.chronicle import Chronicle
 from headless.server.hooks.actions import Hooks
 from headless.server.jobs import Jobs
-from headless.server.journal import FILE, Journal
+from headless.server.journal import Journal
 from headless.server.login import Account
 from headless.server.modules import Modules
+from headless.server.schema import JOURNAL
 from headless.server.settings import ServerSettings
 from headless.server.state import prepare_state
 from headless.server.uploads import Uploads
@@ -90,7 +91,7 @@ def test_a_place_that_a_refused_start_has_held_is_given_to_whoever_waits(world: 
             log_in(session)
         holder = one.start_code(wait_code(mark))["result"]["job_id"]
         wait_for(lambda: read_state(one, holder) == "running", "the start of the first")
-        other = sqlite3.connect(server.state / FILE, isolation_level=None)
+        other = sqlite3.connect(server.state / JOURNAL.file, isolation_level=None)
         other.execute("begin immediate")  # the journal stands still: all starts are decided together, later
         source = encode_bytes(b"pass")
         skipped, wanted = new_job_id(), new_job_id()

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, select
 from headless.errors import ParameterError, Skipped, Unavailable
 from headless.job import Ending, JobState, Outcome, Overlap
 from headless.server import ledger
-from headless.server.journal import FILE, Journal
-from headless.server.schema import jobs
+from headless.server.journal import Journal
+from headless.server.schema import JOURNAL, jobs
 from journal_support import accept, build_record, end, insert_name, read_names, run
 from postgres import Postgres, run_postgres
 from raw_session import new_job_id
@@ -126,10 +126,10 @@ def test_wait_goes_behind_all_that_live_and_replace_cancels_them(tmp_path: Path,
 def test_a_transaction_that_cannot_be_written_is_unavailable_and_the_next_may_succeed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headless.server.journal.LOCK_LIMIT_S", 0.2)
+    monkeypatch.setattr("headless.database.database.LOCK_LIMIT_S", 0.2)
 
     async def write(journal: Journal) -> None:
-        other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+        other = sqlite3.connect(tmp_path / JOURNAL.file, isolation_level=None)
         other.execute("begin immediate")
         with pytest.raises(Unavailable, match="locked: another program has it open"):
             await journal.write(insert_name("a"))

@@ -64,7 +64,7 @@ def test_another_server_is_asked_with_its_path_and_its_headers() -> None:
 
 def test_a_login_that_is_not_taken_is_refused() -> None:
     client = make_client()
-    with pytest.raises(Refused, match="the server does not take this login, it answered 'HTTP/1.1 401 Unauthorized'"):
+    with pytest.raises(Refused, match=r"the server does not take this login, it answered 'HTTP/1\.1 401 Unauthorized'"):
         client.receive_data(b"HTTP/1.1 401 Unauthorized\r\n\r\n")
 
 

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
+from headless.database.database import check_url
 from headless.server.audit import AuditAction
 from headless.server.hooks.actions import ActionKind
-from headless.server.journal import check_url
 from headless.server.limits import LIMITS
 from headless.server.metrics_text import build_metrics
 from headless.server.policy import read_policy
@@ -27,7 +27,7 @@ def test_the_samples_are_settings(tmp_path: Path) -> None:
         build_settings(parse_settings(sample, "/etc/headless/server.toml")) for sample in samples
     )
     assert limits.limits == {"memory": 4 << 30, "max_runtime": 86_400}
-    assert check_url(journal.journal).host == "db.example.org"
+    assert check_url(journal.journal, "journal").host == "db.example.org"
     (tmp_path / "nightly_report.toml").write_text(module)
     policy = read_policy(str(tmp_path / "nightly_report.py"))
     assert (policy.overlap, policy.limits["memory"]) == ("skip", 2 << 30)

@@ -1,0 +1,35 @@
+"""``headless grid serve``: run a small grid."""
+
+import os
+
+import click
+
+from headless.config import read_environment
+from headless.log import set_up_log
+
+__all__ = ["default_grid_state", "serve"]
+
+
+@click.command(name="serve")
+@click.option("--state", metavar="FOLDER", help="where the catalogue, the PKI and the jobs are kept")
+@click.option("--listen", metavar="HOST:PORT", default="127.0.0.1:8097", show_default=True, help="where to listen")
+@click.option("--database", metavar="URL", default="", help="postgresql://... instead of SQLite in the state folder")
+@click.option("--ready-fd", type=int, hidden=True)
+def serve(state: str | None, listen: str, database: str, ready_fd: int | None) -> None:
+    """Run a small grid: catalogue, storage, jobs, behind JAliEn's protocol.
+
+    \b
+    Exit status: 0 stopped as told, 1 the address is not to be had, 2 a setting or the state folder is of no use.
+    """
+    from headless.grid.serve.service import run_grid
+    from headless.grid.serve.settings import GridSettings
+
+    environment = read_environment()
+    folder = os.path.abspath(state or default_grid_state(environment.state_folder))
+    set_up_log(file=None, has_journal=environment.has_journal)
+    run_grid(GridSettings(state=folder, listen=listen, database=database), ready_fd)
+
+
+def default_grid_state(user_folder: str) -> str:
+    """Where a grid keeps its things if nothing is said."""
+    return os.path.join(user_folder, "grid")

@@ -1,0 +1,1 @@
+"""What is stored: one writer over SQLite or PostgreSQL, and schemas that grow."""

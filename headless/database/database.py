@@ -1,0 +1,305 @@
+"""A database behind one writer, whose commits many callers share.
+
+SQLite (WAL, every commit synced) in the state folder, or PostgreSQL by URL. All writes go through one thread: what
+comes while it commits is in the next transaction, so a hundred starts in the same instant cost two syncs, not a
+hundred, and what a transaction decides (overlap, above all) nobody else decides at the same time.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import queue
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar, Self, TypeVar
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
+
+from headless.database.schema import Schema
+from headless.errors import ParameterError, Unavailable
+
+if sys.platform == "win32":
+    raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
+
+__all__ = ["Database", "check_url"]
+
+LOCK_LIMIT_S = 5.0  # for which another program may hold the database
+BATCH = 500  # callers that share one commit
+READERS = 2  # threads; in WAL mode they neither wait for the writer nor keep it waiting
+NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "9p", "afs", "ceph", "lustre", "fuse.sshfs", "glusterfs")
+
+# A host that vanishes must not hold the writer for as long as TCP would (libpq, connection parameters).
+POSTGRES_LIMITS = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 30_000,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "options": "-c statement_timeout=30s -c lock_timeout=10s",
+}
+
+log = logging.getLogger("headless.database")
+Result = TypeVar("Result")
+_Work = tuple[Callable[[Connection], Any], "asyncio.Future[Any]"]
+
+
+class Database:
+    """An open database of one schema. Use :meth:`open`, within a running event loop."""
+
+    schema: ClassVar[Schema]
+
+    def __init__(self, url: URL, path: str) -> None:
+        """Args:
+        url: of the database.
+        path: what to call it in messages.
+        """
+        self._path = path
+        self._engine = _build_engine(url)
+        self._loop = asyncio.get_running_loop()
+        self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._readers = ThreadPoolExecutor(READERS, f"{self.schema.name}-read")
+        self._writer = threading.Thread(target=self._run_writer, name=f"{self.schema.name}-write", daemon=True)
+        self._connection: Connection | None = None  # the writer's; on PostgreSQL it holds the lock
+
+    @classmethod
+    def open(cls, url: str, state: str) -> Self:
+        """Open it; a new one is made, an older one brought up to date.
+
+        Args:
+            url: ``postgresql://...``; empty for the file in the state folder.
+            state: the server's state folder, absolute.
+
+        Raises:
+            ParameterError: it is no database of ours, of a newer version, in use by another server, or cannot be
+                read or written; the message says which.
+        """
+        path = os.path.join(state, cls.schema.file)
+        parsed = check_url(url, cls.schema.name) if url else URL.create("sqlite", database=path)
+        shown = parsed.render_as_string(hide_password=True) if url else path
+        if not url:
+            _check_file_system(state, cls.schema.name)
+        database = cls(parsed, shown)
+        try:
+            database._prepare()
+        except ParameterError as exc:
+            database._release()
+            raise ParameterError(f"{cls.schema.name} {shown}: {exc}") from exc
+        except SQLAlchemyError as exc:
+            database._release()
+            raise ParameterError(f"{cls.schema.name} {shown} is of no use: {_explain(exc)}") from exc
+        database._writer.start()
+        return database
+
+    async def write(self, function: Callable[[Connection], Result]) -> Result:
+        """Run a function within a transaction; once this returns, what it has written is on disk.
+
+        The function runs in the writer's thread, beside those of other callers in the same transaction, each in a
+        savepoint of its own: one that raises undoes its own work only.
+
+        Raises:
+            Unavailable: the disk is full, the database is away. Nothing was written, or the answer to the commit was
+                lost: what was asked may be found in it later.
+            Exception: what the function has raised.
+        """
+        done: asyncio.Future[Result] = self._loop.create_future()
+        self._work.put((function, done))
+        return await done
+
+    async def read(self, function: Callable[[Connection], Result]) -> Result:
+        """Run a function that only reads, beside the writer.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        return await self._loop.run_in_executor(self._readers, self._read, function)
+
+    async def close(self) -> None:
+        """End when all that was asked for is written."""
+        self._work.put(None)
+        await asyncio.to_thread(self._writer.join)
+        self._readers.shutdown()
+        self._release()
+
+    def _prepare(self) -> None:
+        if self._engine.dialect.name == "sqlite" and not os.path.lexists(self._path):
+            os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        connection = self._connect()
+        with connection.begin():
+            before = self.schema.upgrade(connection)
+        last = len(self.schema.migrations)
+        if before not in (0, last):
+            log.info("%s-migrated from=%d to=%d", self.schema.name, before, last)
+
+    def _connect(self) -> Connection:
+        """The writer's connection, made anew after a failure; nobody else writes while it lives.
+
+        Raises:
+            ParameterError: another server writes it.
+            SQLAlchemyError: the database cannot be reached.
+        """
+        if self._connection is None:
+            self._connection = self._engine.connect()
+            if self._engine.dialect.name == "postgresql":
+                with self._connection.begin():
+                    ask = sqlalchemy.text(f"select pg_try_advisory_lock({self.schema.advisory_lock})")
+                    if not self._connection.execute(ask).scalar_one():
+                        raise ParameterError("it is in use by another server")
+        return self._connection
+
+    def _release(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+        self._engine.dispose()
+
+    def _read(self, function: Callable[[Connection], Result]) -> Result:
+        try:
+            with self._engine.connect() as connection:
+                return function(connection.execution_options(reads=True))
+        except DBAPIError as exc:
+            raise Unavailable(f"the server cannot read its {self.schema.name}: {_explain(exc)}") from exc
+
+    def _run_writer(self) -> None:
+        work = self._work.get()
+        while work is not None:
+            batch: list[_Work] = []
+            while work is not None and len(batch) < BATCH:
+                batch.append(work)
+                if self._work.empty():
+                    break
+                work = self._work.get()
+            results = self._write_batch([function for function, _ in batch])
+            self._loop.call_soon_threadsafe(_resolve, [done for _, done in batch], results)
+            if work is batch[-1]:
+                work = self._work.get()
+
+    def _write_batch(self, functions: list[Callable[[Connection], Any]]) -> list[Any]:
+        """Run all in one transaction; the result, or the exception, of each."""
+        results: list[Any] = []
+        try:
+            connection = self._connect()
+            with connection.begin():
+                for function in functions:
+                    results.append(_run_savepoint(connection, function))
+        except (SQLAlchemyError, ParameterError) as exc:
+            reason = _explain(exc)
+            with contextlib.suppress(SQLAlchemyError):
+                self._release()
+            log.error("%s-write-failed reason=%r", self.schema.name, reason)
+            return [Unavailable(f"the server cannot write its {self.schema.name}: {reason}") for _ in functions]
+        except Exception as exc:
+            log.exception("bug in the database")  # the thread goes on: without it nothing is ever written again
+            self._connection = None
+            return [
+                Unavailable(f"the server cannot write its {self.schema.name}: {type(exc).__name__}") for _ in functions
+            ]
+        return results
+
+
+def check_url(url: str, setting: str) -> URL:
+    """Read a setting that names a database.
+
+    Raises:
+        ParameterError: it is no URL of a database that can be used here.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, NoSuchModuleError, ValueError) as exc:
+        raise ParameterError(f"setting '{setting}' is a URL like postgresql://user@host/database") from exc
+    if parsed.get_backend_name() != "postgresql":
+        raise ParameterError(f"setting '{setting}': {parsed.get_backend_name()!r} is not known: use postgresql://...")
+    try:
+        import psycopg  # noqa: F401  # the driver, by its own name in the message
+    except ImportError as exc:
+        raise ParameterError(f"setting '{setting}': install the driver: pip install 'headless[postgresql]'") from exc
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def _build_engine(url: URL) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        return sqlalchemy.create_engine(url, pool_pre_ping=True, connect_args=POSTGRES_LIMITS)
+    engine = sqlalchemy.create_engine(url, connect_args={"timeout": LOCK_LIMIT_S, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
+    connection.isolation_level = None  # the driver's own idea of transactions knows no savepoints
+    for pragma in ("journal_mode = WAL", "synchronous = FULL"):
+        connection.execute(f"pragma {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer says so at once: one that finds out later that it is none cannot wait for its turn. Readers see the
+    # state as of their first query either way.
+    connection.exec_driver_sql("begin" if connection.get_execution_options().get("reads") else "begin immediate")
+
+
+def _run_savepoint(connection: Connection, function: Callable[[Connection], Any]) -> Any:
+    try:
+        with connection.begin_nested():
+            return function(connection)
+    except DBAPIError as exc:
+        if not isinstance(exc, IntegrityError | DataError | ProgrammingError):
+            raise  # full, read-only, away, too slow: of no use to the others either
+        log.exception("bug in a write")
+        return exc
+    except Exception as exc:  # noqa: BLE001  # the caller's, handed back to it
+        return exc
+
+
+def _resolve(futures: "list[asyncio.Future[Any]]", results: list[Any]) -> None:
+    for future, result in zip(futures, results, strict=True):
+        if future.cancelled():
+            continue
+        if isinstance(result, BaseException):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
+
+
+def _check_file_system(state: str, name: str) -> None:
+    """WAL needs memory that all its users share, which no network has (https://sqlite.org/wal.html)."""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            lines = [line.split() for line in file]
+    except OSError:
+        return
+    place, kind = "", ""
+    for fields in lines:
+        mount = fields[4]
+        if (state + "/").startswith(mount.rstrip("/") + "/") and len(mount) >= len(place):
+            place, kind = mount, fields[fields.index("-") + 1]
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise ParameterError(
+            f"the state folder {state} is on a network file system ({kind}), which cannot hold the {name}: choose"
+            f" a local folder with --state, or a PostgreSQL database with --{name}"
+        )
+
+
+def _explain(error: Exception) -> str:
+    """The driver's own words, on one line."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    text = " ".join(str(original).split()) or type(original).__name__
+    if isinstance(original, sqlite3.DatabaseError):
+        if "not a database" in text or "malformed" in text:
+            return f"{text}: restore it from a backup, or move it away (running jobs are then not known any more)"
+        if "locked" in text:
+            return f"{text}: another program has it open"
+    return text

@@ -1,0 +1,79 @@
+"""One command of one session, as the functions that do the work see it."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from headless.grid.messages import GridError, Row
+from headless.grid.serve.grid import Grid
+
+__all__ = ["Call", "Command", "Rows", "Session", "User"]
+
+Rows = Sequence[Row] | AsyncIterator[Row]
+"""A command's answer; one that may be long is made row by row."""
+
+
+@dataclass(frozen=True)
+class User:
+    """Who a session belongs to."""
+
+    name: str
+    roles: tuple[str, ...]
+    home: str
+    is_admin: bool
+
+
+@dataclass
+class Session:
+    """What the server keeps of a session.
+
+    Attributes:
+        user: who has logged in.
+        role: in which role; at first the user's own.
+        directory: absolute, without a slash at its end, but for the root.
+        subject: of the certificate, RFC 4514.
+        expires_at: when that ends, seconds since 1970.
+        source: where it comes from.
+        job_id: the job whose token this is; ``None`` outside jobs.
+    """
+
+    user: User
+    role: str
+    directory: str
+    subject: str
+    expires_at: float
+    source: str
+    job_id: int | None = None
+
+
+@dataclass
+class Call:
+    """A command with its options; the options that any command takes are taken out.
+
+    Attributes:
+        failure: what went wrong with one of several paths; the last one is told, as JAliEn does.
+    """
+
+    grid: Grid
+    session: Session
+    command: str
+    options: Sequence[str]
+    failure: GridError | None = None
+    started_at: float = field(default_factory=time.time)
+
+    def fail(self, error: GridError) -> None:
+        """Note an error, and go on."""
+        self.failure = error
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of the server.
+
+    Attributes:
+        run: does it. It may raise :class:`GridError`, whose message is the detail behind the errno's own words.
+        usage: what ``-h`` answers.
+    """
+
+    run: Callable[[Call], Awaitable[Rows]]
+    usage: str

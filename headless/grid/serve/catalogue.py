@@ -1,0 +1,12 @@
+"""The grid's database."""
+
+from headless.database.database import Database
+from headless.grid.serve.schema import CATALOGUE
+
+__all__ = ["Catalogue"]
+
+
+class Catalogue(Database):
+    """Users, files, storage, jobs: ``catalogue.db`` in the state folder, or PostgreSQL by URL."""
+
+    schema = CATALOGUE

@@ -1,0 +1,18 @@
+"""All commands of the server, by name."""
+
+from headless.grid.serve import navigation
+from headless.grid.serve.call import Call, Command, Rows
+
+__all__ = ["COMMANDS"]
+
+
+async def _commandlist(call: Call) -> Rows:
+    names = sorted(COMMANDS)
+    first = {"commandlist": names[0], "message": "\n".join(names)}
+    return [first, *({"commandlist": name} for name in names[1:])]
+
+
+COMMANDS: dict[str, Command] = {
+    **navigation.COMMANDS,
+    "commandlist": Command(_commandlist, "commandlist: the names of all commands"),
+}

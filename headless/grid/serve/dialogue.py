@@ -1,0 +1,98 @@
+"""A session's dialogue: requests in, replies out, in order; long replies in fragments, so that none is kept whole."""
+
+import logging
+import os
+from collections.abc import AsyncIterator
+
+from headless.errors import HeadlessError
+from headless.grid.messages import GridError, Row, format_metadata, format_row, parse_request
+from headless.grid.serve.call import Call, Rows, Session
+from headless.grid.serve.commands import COMMANDS
+from headless.grid.serve.grid import Grid
+from headless.grid.serve.navigation import show_directory
+from headless.transport.server import Channel
+
+__all__ = ["converse"]
+
+FRAGMENT = 64 * 1024  # characters of a reply that are sent together
+HELP = frozenset({"-h", "-help", "--help"})
+GENERAL = frozenset({"-nomsg", "-nokeys", "-silent"}) | HELP  # any command takes them
+
+log = logging.getLogger("headless.grid")
+
+
+async def converse(grid: Grid, session: Session, channel: Channel) -> None:
+    """Answer the requests of a session until its connection ends.
+
+    Raises:
+        ConnectionFailed: that is how it ends.
+    """
+    while True:
+        pieces = _answer(grid, session, await channel.receive())
+        first = await anext(pieces)
+        second = await anext(pieces, None)
+        await channel.send(first if second is None else _chain(first, second, pieces))
+
+
+async def _chain(first: str, second: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
+    yield first
+    yield second
+    async for piece in rest:
+        yield piece
+
+
+async def _answer(grid: Grid, session: Session, text: str) -> AsyncIterator[str]:
+    """The reply to one request, in pieces."""
+    call = Call(grid, session, "", ())
+    buffer, size, separator = ['{"results":['], 0, ""
+    try:
+        async for row in _run(call, text):
+            shown = format_row(row)
+            buffer += (separator, shown)
+            separator = ","
+            size += len(shown)
+            if size >= FRAGMENT:
+                yield "".join(buffer)
+                buffer, size = [], 0
+    except GridError as exc:
+        call.fail(exc)
+    except HeadlessError as exc:
+        log.error("command-failed command=%r reason=%r", call.command, str(exc))
+        call.fail(GridError(5, str(exc)))
+    except Exception as exc:
+        log.exception("bug in command %r", call.command)
+        call.fail(GridError(5, f"a bug in the server: {type(exc).__name__}: see its log"))
+    code, error = (0, "") if call.failure is None else (call.failure.exit_code, _explain(call.failure))
+    metadata = format_metadata(code, error, session.role, show_directory(session.directory))
+    yield "".join([*buffer, '],"metadata":', metadata, "}"])
+
+
+async def _run(call: Call, text: str) -> AsyncIterator[Row]:
+    """Do what a request says; its rows with the keys that it wants."""
+    request = parse_request(text)
+    call.command = request.command
+    call.options = [option for option in request.options if option not in GENERAL]
+    asked = GENERAL & set(request.options)
+    command = COMMANDS.get(request.command)
+    if command is None:
+        raise GridError(2, f"Command [{request.command}] not found!")
+    rows: Rows = [{"message": command.usage}] if asked & HELP else await command.run(call)
+    async for row in _iterate(rows):
+        if "-nokeys" in asked:
+            row = {"message": row["message"]} if "message" in row else {}
+        if "-nomsg" in asked:
+            row = {name: value for name, value in row.items() if name != "message"}
+        yield row
+
+
+async def _iterate(rows: Rows) -> AsyncIterator[Row]:
+    if isinstance(rows, AsyncIterator):
+        async for row in rows:
+            yield row
+    else:
+        for row in rows:
+            yield row
+
+
+def _explain(error: GridError) -> str:
+    return f"{os.strerror(error.exit_code)} : {error}"

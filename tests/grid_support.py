@@ -1,0 +1,126 @@
+"""A grid of a test's own: a real ``headless grid serve``, and the real alien.py beside our client."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from support import HEADLESS, TIME_SCALE, World
+
+ALIEN_PY = os.path.join(os.path.dirname(sys.executable), "alien.py")
+
+
+class GridServer:
+    """A ``headless grid serve`` of a test, on a free port of loopback.
+
+    Attributes:
+        port: where it listens.
+    """
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self.state = folder / "grid"
+        self.options = options
+        self.log_file = folder / "grid.log"
+        self.port = 0
+        self.process: subprocess.Popen[bytes] | None = None
+        self._run("pki", "--state", str(self.state), "init")
+
+    def add_user(self, name: str, *roles: str) -> "GridUser":
+        """Make a user, who may come from now on."""
+        home = self.folder / name
+        words = [word for role in roles for word in ("--role", role)]
+        self._run("pki", "--state", str(self.state), "user", name, "--out", str(home / ".globus"), *words)
+        (home / "tmp").mkdir(mode=0o700)
+        return GridUser(self, home)
+
+    def start(self) -> "GridServer":
+        """Start, or start again, and wait until it listens; after the first time on the same port."""
+        read, write = os.pipe()
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                [HEADLESS, "grid", "serve", "--state", str(self.state), "--listen", f"127.0.0.1:{self.port}"]
+                + ["--ready-fd", str(write), *self.options],
+                cwd="/", env=_environment(self.folder), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                pass_fds=(write,),
+            )  # fmt: skip
+        os.close(write)
+        with os.fdopen(read) as pipe:
+            address = pipe.readline()
+        assert address, self.log
+        self.port = int(address.rpartition(":")[2])
+        return self
+
+    def stop(self) -> None:
+        """End it as an administrator would."""
+        if self.process is not None:
+            self.process.terminate()
+            assert self.process.wait(30 * TIME_SCALE) == 0, self.log
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    @property
+    def log(self) -> str:
+        """All that was logged."""
+        return self.log_file.read_text()
+
+    def _run(self, *words: str) -> None:
+        subprocess.run([HEADLESS, "grid", *words], check=True, env=_environment(self.folder), cwd="/", timeout=60)
+
+
+class GridUser:
+    """A user of a test's grid, with a home of its own.
+
+    Attributes:
+        world: to run ``headless`` in.
+    """
+
+    def __init__(self, server: GridServer, home: Path) -> None:
+        self.server = server
+        self.home = home
+        self.world = World(home)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What points a client, ours or alien.py, to the server."""
+        temporary = str(self.home / "tmp")
+        return {
+            "TMPDIR": temporary,
+            "X509_CERT_FILE": str(self.server.state / "pki" / "ca.pem"),
+            "X509_USER_CERT": str(self.home / ".globus" / "usercert.pem"),
+            "X509_USER_KEY": str(self.home / ".globus" / "userkey.pem"),
+            "JALIEN_TOKEN_CERT": os.path.join(temporary, f"tokencert_{os.getuid()}.pem"),
+            "JALIEN_TOKEN_KEY": os.path.join(temporary, f"tokenkey_{os.getuid()}.pem"),
+            "ALIENPY_JCENTRAL": "localhost",
+            "ALIENPY_JCENTRAL_PORT": str(self.server.port),
+        }
+
+    def run(
+        self, *words: str, stdin: bytes | None = None, environment: Mapping[str, str] | None = None, limit_s: float = 30
+    ) -> "subprocess.CompletedProcess[bytes]":
+        """Run ``headless grid``."""
+        more = {**self.variables, **(environment or {})}
+        return self.world.run("grid", *words, stdin=stdin, environment=more, limit_s=limit_s)
+
+    def alien(
+        self, *words: str, stdin: bytes | None = None, environment: Mapping[str, str] | None = None, limit_s: float = 60
+    ) -> "subprocess.CompletedProcess[bytes]":
+        """Run the real alien.py, in this user's home."""
+        return subprocess.run(
+            [ALIEN_PY, *words],
+            input=stdin or b"",
+            capture_output=True,
+            env={**_environment(self.home), **self.variables, **(environment or {})},
+            cwd=self.home,
+            timeout=limit_s * TIME_SCALE,
+            check=False,
+        )
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return {"HOME": str(home), "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin", "SHELL": "/bin/sh", "LANG": "C.UTF-8"}
