@@ -40,8 +40,8 @@ class GridServer:
         read, write = os.pipe()
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [HEADLESS, "grid", "serve", "--state", str(self.state), "--listen", f"127.0.0.1:{self.port}"]
-                + ["--ready-fd", str(write), *self.options],
+                [HEADLESS, "grid", "serve", "--state", str(self.state), "--listen", f"127.0.0.1:{self.port}",
+                 "--ready-fd", str(write), *self.options],
                 cwd="/", env=_environment(self.folder), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 pass_fds=(write,),
             )  # fmt: skip

@@ -162,16 +162,13 @@ def parse_listen(text: str) -> Address:
         ParameterError: it is no address.
     """
     plain = text.removeprefix("proxied:")
-    is_any = plain.endswith(":0") and not plain.startswith("unix:")
     try:
-        address = parse_address(f"{plain[:-1]}1" if is_any else plain)
+        address = parse_address(plain, is_any_port=True)
     except ParameterError as exc:
         raise ParameterError(f"setting 'listen': {exc}") from exc
-    if isinstance(address, UnixAddress):
-        if plain != text:
-            raise ParameterError(f"setting 'listen': {text!r}: a unix socket needs no proxy: leave 'proxied:' out")
-        return address
-    return TcpAddress(address.host, 0 if is_any else address.port)
+    if isinstance(address, UnixAddress) and plain != text:
+        raise ParameterError(f"setting 'listen': {text!r}: a unix socket needs no proxy: leave 'proxied:' out")
+    return address
 
 
 def parse_metrics_listen(text: str) -> TcpAddress:

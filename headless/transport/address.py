@@ -34,8 +34,8 @@ class UnixAddress:
 Address = TcpAddress | UnixAddress
 
 
-def parse_address(text: str) -> Address:
-    """Read an address.
+def parse_address(text: str, *, is_any_port: bool = False) -> Address:
+    """Read an address; with ``is_any_port`` 0 is one too, for any that is free.
 
     Raises:
         ParameterError: it is not of one of the three forms.
@@ -45,7 +45,8 @@ def parse_address(text: str) -> Address:
     host, separator, port = text.rpartition(":")
     if not separator or not host or (":" in host and not host.startswith("[")):
         raise ParameterError(f"service {text!r} has no port: give HOST:PORT, [IPv6]:PORT or unix:/path")
-    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
+    is_number = port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535
+    if not (is_number or (is_any_port and port == "0")):
         raise ParameterError(f"service {text!r} has a bad port: give a number from 1 to 65535")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]

@@ -59,7 +59,7 @@ class _Service:
         authority = Authority.open(self._settings.pki)
         self._catalogue = Catalogue.open(self._settings.database, self._settings.state)
         self._grid = Grid(self._settings, self._catalogue)
-        address = parse_address(self._settings.listen)
+        address = parse_address(self._settings.listen, is_any_port=True)
         tls = build_server_context(*_ensure_host(authority), os.path.join(authority.folder, "ca.pem"), need_client=True)
         channel = open_socket(address, 0o600)
         host, port = channel.getsockname()[:2]
