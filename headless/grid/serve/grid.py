@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from headless.grid.serve.catalogue import Catalogue
+from headless.grid.serve.envelopes import Envelopes
 from headless.grid.serve.settings import GridSettings
+from headless.grid.serve.stores import Stores
 
 __all__ = ["Grid"]
 
@@ -14,3 +16,5 @@ class Grid:
 
     settings: GridSettings
     catalogue: Catalogue
+    envelopes: Envelopes
+    stores: Stores
