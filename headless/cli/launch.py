@@ -60,6 +60,7 @@ Commands (headless COMMAND --help):
   jobs        look back at a server's jobs: list, show, logs; attach, cancel, rerun
   audit       the server's audit log: show it, check that it is intact
   schedule    print a line for cron, units for systemd, a task for Windows
+  grid        files and jobs of the ALICE grid; a small grid of one's own
   completion  print a completion script for a shell
 """
 

@@ -48,8 +48,11 @@ def _build_command(path: str, command: click.Command) -> Iterator[str]:
     yield from _build_options(command)
     yield from _build_text(command.epilog or "")
     if isinstance(command, click.Group):
-        for name, child in sorted(command.commands.items()):
-            yield from _build_command(f"{path} {name}", child)
+        context = click.Context(command)
+        for name in sorted(command.list_commands(context)):
+            child = command.get_command(context, name)
+            if child is not None:
+                yield from _build_command(f"{path} {name}", child)
 
 
 def _usage(path: str, command: click.Command) -> str:

@@ -4,6 +4,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+import click
 import pytest
 
 from headless.cli.commands import load_command
@@ -58,8 +59,10 @@ def test_no_document_names_an_option_that_is_not_there() -> None:
     assert named - known <= {"--days"}  # the module tidy's own
 
 
-def _options(command: object) -> set[str]:
-    names = {name for parameter in getattr(command, "params", []) for name in parameter.opts}
-    for child in getattr(command, "commands", {}).values():
-        names |= _options(child)
+def _options(command: click.Command | None) -> set[str]:
+    names = {name for parameter in command.params for name in parameter.opts} if command else set()
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            names |= _options(command.get_command(context, name))
     return names
