@@ -69,6 +69,20 @@ class GridSession:
             raise GridError(reply.code, reply.error)
         return reply
 
+    def open_another(self) -> "GridSession":
+        """One more session of this user, in the same directory.
+
+        Raises:
+            GridError: it cannot be had.
+        """
+        other = GridSession(self._settings)
+        try:
+            other.ask("cd", self.directory)
+        except BaseException:
+            other.close()
+            raise
+        return other
+
     def close(self) -> None:
         """Say goodbye. Never raises."""
         self._connection.close()
