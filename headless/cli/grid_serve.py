@@ -29,6 +29,14 @@ __all__ = ["default_grid_state", "serve"]
     help="of the first storage, the others follow; left out: any free one. XRootD listens on all of the host's"
     " addresses: only access envelopes, and your firewall, keep others out",
 )
+@click.option(
+    "--envelope-lifetime",
+    type=click.FloatRange(1),
+    default=86400.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="for which files may be read and written with leave once given; an upload must end within it",
+)
 @click.option("--max-files", type=click.IntRange(0), default=1_000_000, show_default=True, help="a user's quota")
 @click.option("--max-bytes", type=click.IntRange(0), default=1 << 40, show_default=True, help="a user's quota")
 @click.option("--ready-fd", type=int, hidden=True)
@@ -38,6 +46,7 @@ def serve(
     database: str,
     storages: tuple[str, ...],
     storage_port: int,
+    envelope_lifetime: float,
     max_files: int,
     max_bytes: int,
     ready_fd: int | None,
@@ -61,6 +70,7 @@ def serve(
         database=database,
         storages=tuple((name, os.path.abspath(place)) for name, place in own),
         storage_port=storage_port,
+        envelope_lifetime_s=envelope_lifetime,
         max_files=max_files,
         max_bytes=max_bytes,
     )

@@ -6,6 +6,7 @@ from headless.grid.serve.catalogue import Catalogue
 from headless.grid.serve.envelopes import Envelopes
 from headless.grid.serve.settings import GridSettings
 from headless.grid.serve.stores import Stores
+from headless.grid.serve.xrootd import StorageClient
 
 __all__ = ["Grid"]
 
@@ -18,3 +19,4 @@ class Grid:
     catalogue: Catalogue
     envelopes: Envelopes
     stores: Stores
+    storage_client: StorageClient

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 __all__ = ["Macaroon", "build_macaroon", "is_genuine", "parse_macaroon"]
 
 KEY_GENERATOR = b"macaroons-key-generator".ljust(32, b"\0")
+HEX = frozenset(b"0123456789abcdef")
 SIGNATURE = 32  # bytes
 MAX_TEXT = 16 * 1024  # characters; ours have some hundreds
 
@@ -92,6 +93,8 @@ def _build_packet(field: str, data: bytes) -> bytes:
 
 def _split_packets(raw: bytes) -> Iterator[tuple[str, bytes]]:
     while raw:
+        if not set(raw[:4]) <= HEX:
+            raise ValueError("no packets of a macaroon")
         size = int(raw[:4], 16)
         packet, raw = raw[4:size], raw[size:]
         field, blank, data = packet.partition(b" ")

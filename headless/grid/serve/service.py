@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 from http import HTTPStatus
 
 from cryptography import x509
@@ -21,9 +22,13 @@ from headless.grid.serve.people import find_user
 from headless.grid.serve.pki import Authority
 from headless.grid.serve.settings import GridSettings
 from headless.grid.serve.stores import Stores
+from headless.grid.serve.xrootd import StorageClient
 from headless.transport.address import TcpAddress, parse_address
 from headless.transport.server import Channel, Dialect, Listener, close_quietly, listen, open_socket
 from headless.transport.tls import build_server_context
+
+if sys.platform == "win32":
+    raise ImportError("a grid of one's own runs on POSIX systems only")
 
 __all__ = ["run_grid"]
 
@@ -64,7 +69,7 @@ class _Service:
         self._catalogue = Catalogue.open(self._settings.database, self._settings.state)
         envelopes = Envelopes.open(self._settings.pki)
         stores = Stores(self._catalogue, envelopes)
-        self._grid = Grid(self._settings, self._catalogue, envelopes, stores)
+        self._grid = Grid(self._settings, self._catalogue, envelopes, stores, StorageClient(envelopes))
         address = parse_address(self._settings.listen, is_any_port=True)
         tls = build_server_context(*_ensure_host(authority), os.path.join(authority.folder, "ca.pem"), need_client=True)
         channel = open_socket(address, 0o600)

@@ -17,6 +17,7 @@ class GridSettings:
         base: the folder of all LFNs' homes: BASE/t/tester.
         storages: names and absolute folders of the grid's own storages.
         storage_port: where the first of them listens, the others behind it; 0 for any.
+        envelope_lifetime_s: seconds for which files may be read or written with leave once given.
         max_files: that a user may have, unless ``fquota set`` says otherwise.
         max_bytes: of all files of a user, the same way.
     """
@@ -27,6 +28,7 @@ class GridSettings:
     base: str = "/grid/user"
     storages: tuple[tuple[str, str], ...] = ()
     storage_port: int = 0
+    envelope_lifetime_s: float = 86400.0
     max_files: int = 1_000_000
     max_bytes: int = 1 << 40
 

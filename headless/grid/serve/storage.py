@@ -12,6 +12,9 @@ from headless.errors import ParameterError
 from headless.grid.serve import storage_child
 from headless.grid.serve.storage_folder import StorageFolder, find_program, find_user, is_free
 
+if sys.platform == "win32":
+    raise ImportError("a grid of one's own runs on POSIX systems only")
+
 __all__ = ["StorageServer"]
 
 START_LIMIT_S = 20.0

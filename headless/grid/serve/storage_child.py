@@ -11,6 +11,9 @@ import os
 import signal
 import sys
 
+if sys.platform == "win32":
+    raise ImportError("a grid of one's own runs on POSIX systems only")
+
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -25,7 +28,7 @@ def main(arguments: list[str]) -> None:
         os.setgroups([gid])
         os.setgid(gid)
         os.setuid(uid)
-    if sys.platform == "linux":
+    if sys.platform == "linux":  # elsewhere the next server ends what this one leaves behind
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it died before it could be asked for
         os._exit(127)

@@ -6,12 +6,16 @@ import pwd
 import shutil
 import signal
 import socket
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 
 from headless.errors import ParameterError
 from headless.execution.files import write_atomically
+
+if sys.platform == "win32":
+    raise ImportError("a grid of one's own runs on POSIX systems only")
 
 __all__ = ["StorageFolder", "find_program", "find_user", "is_free"]
 

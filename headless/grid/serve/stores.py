@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import re
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from headless.grid.serve.catalogue import Catalogue
 from headless.grid.serve.envelopes import Envelopes
 from headless.grid.serve.schema import storages
 from headless.grid.serve.storage import StorageServer
+
+if sys.platform == "win32":
+    raise ImportError("a grid of one's own runs on POSIX systems only")
 
 __all__ = ["Store", "Stores", "list_stores", "parse_storage", "put_store"]
 
