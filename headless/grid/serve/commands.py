@@ -1,6 +1,15 @@
 """All commands of the server, by name."""
 
-from headless.grid.serve import access, changes, commit, identity, listing, moves, navigation
+from headless.grid.serve import (
+    access,
+    changes,
+    commit,
+    find,
+    identity,
+    listing,
+    moves,
+    navigation,
+)
 from headless.grid.serve.call import Call, Command, Rows
 
 __all__ = ["COMMANDS"]
@@ -16,6 +25,7 @@ COMMANDS: dict[str, Command] = {
     **access.COMMANDS,
     **changes.COMMANDS,
     **commit.COMMANDS,
+    **find.COMMANDS,
     **identity.COMMANDS,
     **listing.COMMANDS,
     **moves.COMMANDS,

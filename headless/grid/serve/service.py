@@ -28,7 +28,7 @@ from headless.transport.server import Channel, Dialect, Listener, close_quietly,
 from headless.transport.tls import build_server_context
 
 if sys.platform == "win32":
-    raise ImportError("a grid of one's own runs on POSIX systems only")
+    raise ImportError("the server runs on POSIX systems only: use one of another machine")
 
 __all__ = ["run_grid"]
 
