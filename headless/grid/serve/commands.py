@@ -9,6 +9,7 @@ from headless.grid.serve import (
     listing,
     moves,
     navigation,
+    tokens,
 )
 from headless.grid.serve.call import Call, Command, Rows
 
@@ -30,5 +31,6 @@ COMMANDS: dict[str, Command] = {
     **listing.COMMANDS,
     **moves.COMMANDS,
     **navigation.COMMANDS,
+    **tokens.COMMANDS,
     "commandlist": Command(_commandlist, "commandlist: the names of all commands"),
 }

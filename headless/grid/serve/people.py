@@ -10,7 +10,7 @@ from headless.grid.serve.entries import find_entry, insert_folder
 from headless.grid.serve.paths import list_ancestors
 from headless.grid.serve.schema import subjects, users
 
-__all__ = ["add_user", "find_user"]
+__all__ = ["add_user", "find_user", "find_user_by_name"]
 
 
 def add_user(connection: Connection, name: str, roles: list[str], base: str, subject: str) -> None:
@@ -43,7 +43,11 @@ def _make_home(connection: Connection, home: str, name: str) -> None:
 
 def find_user(connection: Connection, subject: str) -> User | None:
     """The user whose certificate has this subject."""
-    row = connection.execute(
-        select(users).join(subjects, subjects.c.user == users.c.name).where(subjects.c.subject == subject)
-    ).first()
+    name = connection.execute(select(subjects.c.user).where(subjects.c.subject == subject)).scalar()
+    return None if name is None else find_user_by_name(connection, name)
+
+
+def find_user_by_name(connection: Connection, name: str) -> User | None:
+    """The user of this name."""
+    row = connection.execute(select(users).where(users.c.name == name)).first()
     return None if row is None else User(row.name, tuple(json.loads(row.roles)), row.home, row.is_admin)

@@ -9,16 +9,13 @@ import socket
 import sys
 from http import HTTPStatus
 
-from cryptography import x509
-
 from headless.errors import ConnectionFailed
 from headless.execution.files import write_atomically
-from headless.grid.serve.call import Session, User
 from headless.grid.serve.catalogue import Catalogue
 from headless.grid.serve.dialogue import converse
 from headless.grid.serve.envelopes import Envelopes
 from headless.grid.serve.grid import Grid
-from headless.grid.serve.people import find_user
+from headless.grid.serve.login import Login, find_login
 from headless.grid.serve.pki import Authority
 from headless.grid.serve.settings import GridSettings
 from headless.grid.serve.stores import Stores
@@ -69,7 +66,8 @@ class _Service:
         self._catalogue = Catalogue.open(self._settings.database, self._settings.state)
         envelopes = Envelopes.open(self._settings.pki)
         stores = Stores(self._catalogue, envelopes)
-        self._grid = Grid(self._settings, self._catalogue, envelopes, stores, StorageClient(envelopes))
+        client = StorageClient(envelopes)
+        self._grid = Grid(self._settings, self._catalogue, authority, envelopes, stores, client)
         address = parse_address(self._settings.listen, is_any_port=True)
         tls = build_server_context(*_ensure_host(authority), os.path.join(authority.folder, "ca.pem"), need_client=True)
         channel = open_socket(address, 0o600)
@@ -87,6 +85,7 @@ class _Service:
         close_quietly(server)
         for session in list(self._channels):
             await session.close(1001, "the server stops")
+        client.close()
         await stores.stop()
         await self._catalogue.close()
 
@@ -95,26 +94,16 @@ class _Service:
             return HTTPStatus.NOT_FOUND
         return None if certificate and await self._find(certificate) else HTTPStatus.UNAUTHORIZED
 
-    async def _find(self, certificate: bytes) -> User | None:
-        subject = x509.load_der_x509_certificate(certificate).subject.rfc4514_string()
-        return await self._catalogue.read(lambda connection: find_user(connection, subject))
+    async def _find(self, certificate: bytes) -> Login | None:
+        return await self._catalogue.read(lambda connection: find_login(connection, certificate))
 
     async def _handle(self, channel: Channel) -> None:
-        certificate = channel.client_certificate or b""  # never: admission has seen one
-        user = await self._find(certificate)
-        if user is None:
+        login = await self._find(channel.client_certificate or b"")  # never empty: admission has seen one
+        if login is None:
             return
-        parsed = x509.load_der_x509_certificate(certificate)
-        session = Session(
-            user,
-            user.name,
-            user.home,
-            parsed.subject.rfc4514_string(),
-            parsed.not_valid_after_utc.timestamp(),
-            channel.source,
-        )
+        session = login.begin(channel.source)
         self._channels.add(channel)
-        log.info("session user=%s source=%s", user.name, channel.source)
+        log.info("session user=%s source=%s", session.user.name, channel.source)
         try:
             with contextlib.suppress(ConnectionFailed):
                 await converse(self._grid, session, channel)
