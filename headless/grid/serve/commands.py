@@ -9,6 +9,7 @@ from headless.grid.serve import (
     listing,
     moves,
     navigation,
+    storage_commands,
     tokens,
 )
 from headless.grid.serve.call import Call, Command, Rows
@@ -31,6 +32,7 @@ COMMANDS: dict[str, Command] = {
     **listing.COMMANDS,
     **moves.COMMANDS,
     **navigation.COMMANDS,
+    **storage_commands.COMMANDS,
     **tokens.COMMANDS,
     "commandlist": Command(_commandlist, "commandlist: the names of all commands"),
 }

@@ -86,6 +86,14 @@ class StorageClient:
         """
         await self._run(lambda: self._remove(store, path))
 
+    async def write_small(self, store: Store, path: str, data: bytes) -> None:
+        """Write a file in one go; one of this path is replaced.
+
+        Raises:
+            GridError: as :meth:`find`.
+        """
+        await self._run(lambda: self._write_small(store, path, data))
+
     async def read_md5(self, store: Store, path: str) -> str:
         """The MD5 sum that the storage computes of a file, in hex.
 
@@ -137,6 +145,19 @@ class StorageClient:
         status, _ = _connect(store).rm(self._show(store, path, SERVER), timeout=LIMIT_S)
         if not _is_missing(status):
             _check(store, status)
+
+    def _write_small(self, store: Store, path: str, data: bytes) -> None:
+        flags = _load("flags").OpenFlags
+        file = _load().File()
+        url = store.locate(self._show(store, path, (*WRITE, *SERVER)))
+        status, _ = file.open(url, flags.DELETE | flags.MAKEPATH, timeout=LIMIT_S)
+        _check(store, status)
+        try:
+            status, _ = file.write(data, 0, timeout=LIMIT_S)
+            _check(store, status)
+        finally:
+            status, _ = file.close(timeout=LIMIT_S)
+        _check(store, status)
 
     def _read_md5(self, store: Store, path: str) -> str:
         shown = self._show(store, path, READ)
