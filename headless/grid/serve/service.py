@@ -12,6 +12,7 @@ from http import HTTPStatus
 from headless.errors import ConnectionFailed
 from headless.execution.files import write_atomically
 from headless.grid.serve.catalogue import Catalogue
+from headless.grid.serve.copier import run_copier
 from headless.grid.serve.dialogue import converse
 from headless.grid.serve.envelopes import Envelopes
 from headless.grid.serve.grid import Grid
@@ -19,6 +20,7 @@ from headless.grid.serve.login import Login, find_login
 from headless.grid.serve.pki import Authority
 from headless.grid.serve.settings import GridSettings
 from headless.grid.serve.stores import Stores
+from headless.grid.serve.sweeper import run_sweeper
 from headless.grid.serve.xrootd import StorageClient
 from headless.transport.address import TcpAddress, parse_address
 from headless.transport.server import Channel, Dialect, Listener, close_quietly, listen, open_socket
@@ -81,7 +83,10 @@ class _Service:
         if ready_fd is not None:
             os.write(ready_fd, f"{place}\n".encode())
             os.close(ready_fd)
+        background = [asyncio.create_task(run(self._grid)) for run in (run_sweeper, run_copier)]
         await stop.wait()
+        for task in background:
+            task.cancel()
         close_quietly(server)
         for session in list(self._channels):
             await session.close(1001, "the server stops")

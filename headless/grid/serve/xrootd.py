@@ -110,13 +110,13 @@ class StorageClient:
         """
         return await self._run(lambda: self._read_space(store))
 
-    async def copy(self, source: Store, source_path: str, target: Store, target_path: str, md5: str) -> None:
-        """Copy a file between storages through this process's memory, checked by its MD5 sum if there is one.
+    async def copy(self, source: Store, source_path: str, target: Store, target_path: str) -> None:
+        """Copy a file between storages through this process's memory. Whoever asks checks what has come.
 
         Raises:
             GridError: EIO: it failed; nothing is left at the target.
         """
-        await self._run(lambda: self._copy(source, source_path, target, target_path, md5))
+        await self._run(lambda: self._copy(source, source_path, target, target_path))
 
     async def _run(self, function: Callable[[], Result]) -> Result:
         if not self._is_set_up:
@@ -176,7 +176,7 @@ class StorageClient:
         values = dict(part.partition("=")[::2] for part in answer.decode("ascii", "replace").strip("\0\n").split("&"))
         return int(values.get("oss.space", "0")), int(values.get("oss.free", "0"))
 
-    def _copy(self, source: Store, source_path: str, target: Store, target_path: str, md5: str) -> None:
+    def _copy(self, source: Store, source_path: str, target: Store, target_path: str) -> None:
         process = _load().CopyProcess()
         process.add_job(
             source.locate(self._show(source, source_path, READ)),
@@ -184,10 +184,6 @@ class StorageClient:
             force=True,
             posc=True,
             mkdir=True,
-            checksummode="end2end" if md5 else "none",
-            checksumtype="md5" if md5 else "",
-            checksumpreset=md5,
-            rmBadCksum=True,
             cptimeout=COPY_LIMIT_S,
         )
         status = process.prepare()
