@@ -35,6 +35,7 @@ class Session:
         expires_at: when that ends, seconds since 1970.
         source: where it comes from.
         job_id: the job whose token this is; ``None`` outside jobs.
+        marks: of searches that were cut off: how many rows have been shown, and the bound behind the last.
     """
 
     user: User
@@ -44,6 +45,7 @@ class Session:
     expires_at: float
     source: str
     job_id: int | None = None
+    marks: dict[tuple[str, ...], tuple[int, str]] = field(default_factory=dict)
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """All commands of the server, by name."""
 
-from headless.grid.serve import changes, identity, listing, moves, navigation
+from headless.grid.serve import changes, find, identity, listing, moves, navigation
 from headless.grid.serve.call import Call, Command, Rows
 
 __all__ = ["COMMANDS"]
@@ -14,6 +14,7 @@ async def _commandlist(call: Call) -> Rows:
 
 COMMANDS: dict[str, Command] = {
     **changes.COMMANDS,
+    **find.COMMANDS,
     **identity.COMMANDS,
     **listing.COMMANDS,
     **moves.COMMANDS,

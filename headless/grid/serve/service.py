@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 from http import HTTPStatus
 
 from cryptography import x509
@@ -21,6 +22,9 @@ from headless.grid.serve.settings import GridSettings
 from headless.transport.address import TcpAddress, parse_address
 from headless.transport.server import Channel, Dialect, Listener, close_quietly, listen, open_socket
 from headless.transport.tls import build_server_context
+
+if sys.platform == "win32":
+    raise ImportError("the server runs on POSIX systems only: use one of another machine")
 
 __all__ = ["run_grid"]
 
