@@ -111,13 +111,13 @@ def test_without_home_the_users_database_names_it(environment: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("count", "pid", "expected"), [("2", os.getpid(), 2), ("2", 1, 0), ("x", os.getpid(), 0), ("-1", os.getpid(), 0)]
+    ("count", "is_ours", "expected"), [("2", True, 2), ("2", False, 0), ("x", True, 0), ("-1", True, 0)]
 )
 def test_sockets_are_ours_only_if_handed_to_this_process(
-    environment: pytest.MonkeyPatch, count: str, pid: int, expected: int
+    environment: pytest.MonkeyPatch, count: str, is_ours: bool, expected: int
 ) -> None:
     environment.setenv("LISTEN_FDS", count)
-    environment.setenv("LISTEN_PID", str(pid))
+    environment.setenv("LISTEN_PID", str(os.getpid() if is_ours else 1))
     assert read_environment().listen_fds == expected
 
 

@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Integer, 
 
 from headless.database.schema import Schema, build_version_column
 
-__all__ = ["CATALOGUE", "entries", "replicas", "storages", "subjects", "users"]
+__all__ = ["CATALOGUE", "entries", "orphans", "replicas", "storages", "subjects", "users"]
 
 metadata = MetaData()
 _version = Table("grid_version", metadata, build_version_column())
@@ -66,6 +66,15 @@ replicas = Table(
     Column("guid", String(36), primary_key=True),
     Column("storage", String(64), primary_key=True),
     Column("pfn", Text, nullable=False),
+)
+
+
+# Replicas of contents that no path has any more; the sweeper removes the files, then the rows.
+orphans = Table(
+    "grid_orphans",
+    metadata,
+    Column("storage", String(64), primary_key=True),
+    Column("pfn", Text, primary_key=True),
 )
 
 
