@@ -1,4 +1,5 @@
 # make demo   installs into .venv and runs the main job on the embedded server
+# make grid-demo  a grid of one's own, a folder there and back; as root on Debian it installs xrootd
 # make test   everything that CI runs: format, lint, types, import contract, all tests
 # make soak   the fault tests of tests/faults with large numbers (an hour); not part of make test
 # make bench  the figures of docs/benchmarks.md, both sides in one run
@@ -6,10 +7,13 @@ PYTHON ?= python3
 SOURCES := setup.cfg pyproject.toml README.md $(shell find headless jobs -name '*.py')
 DEV := .venv-dev/bin
 
-.PHONY: demo test check unit soak peers bench docs clean
+.PHONY: demo grid-demo test check unit soak peers bench docs clean
 
 demo: .venv/installed
 	@$(PYTHON) contrib/demo/demo.py .venv/bin/headless
+
+grid-demo: .venv/grid peers
+	@$(PYTHON) contrib/demo/grid.py .venv/bin/headless
 
 test: .venv-dev/installed peers check
 	$(DEV)/python -m pytest --quiet tests/protocol --cov=headless.protocol --cov-branch --cov-fail-under=100 --cov-report=
@@ -31,8 +35,10 @@ soak: .venv-dev/installed peers
 peers:
 	@./tests/peers.sh
 
-bench: .venv/installed peers
+bench: .venv/grid peers
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check alienpy
 	.venv/bin/python -m bench
+	.venv/bin/python -m bench.grid
 
 docs: .venv-dev/installed
 	$(DEV)/python -m headless.cli.manual docs
@@ -42,6 +48,11 @@ docs: .venv-dev/installed
 	@rm -rf build
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade . 2>&1 | grep -v '^WARNING: Location' >&2 || true
 	@test -x .venv/bin/headless
+	@rm -rf build
+	@touch $@
+
+.venv/grid: .venv/installed
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check '.[grid]' 2>&1 | grep -v '^WARNING: Location' >&2 || true
 	@rm -rf build
 	@touch $@
 

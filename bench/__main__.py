@@ -40,7 +40,7 @@ def main() -> int:
         text, targets = measure(Path(name), arguments.rounds, arguments.sessions)
     print(text)
     if arguments.rounds >= FEWEST_ROUNDS and arguments.sessions >= SESSIONS:
-        write_between_markers(DOCUMENT, text)
+        write_between_markers(DOCUMENT, "jobs", text)
     else:
         print(f"\nNot written to {DOCUMENT.name}: fewer than {FEWEST_ROUNDS} rounds or {SESSIONS} sessions.")
     return 0 if all(target.is_met for target in targets) else 1

@@ -12,9 +12,6 @@ from pathlib import Path
 
 __all__ = ["Target", "build_table", "describe_machine", "write_between_markers"]
 
-BEGIN = "<!-- written by make bench: begin -->"
-END = "<!-- written by make bench: end -->"
-
 
 @dataclass(frozen=True)
 class Target:
@@ -78,17 +75,18 @@ def describe_machine(rounds: int) -> str:
     )
 
 
-def write_between_markers(path: Path, text: str) -> None:
-    """Replace what stands between the two marker lines of a file.
+def write_between_markers(path: Path, part: str, text: str) -> None:
+    """Replace what stands between the two marker lines of a part of a file.
 
     Raises:
         RuntimeError: the markers are not there.
     """
-    before, begin, rest = path.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
+    first, last = (f"<!-- written by make bench, {part}: {edge} -->" for edge in ("begin", "end"))
+    before, begin, rest = path.read_text().partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise RuntimeError(f"{path} has lost its marker lines: {BEGIN} and {END}")
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+        raise RuntimeError(f"{path} has lost its marker lines: {first} and {last}")
+    path.write_text(f"{before}{first}\n\n{text}\n\n{last}{after}")
 
 
 def _pad(cells: Sequence[str], widths: Sequence[int]) -> list[str]:

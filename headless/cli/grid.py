@@ -1,13 +1,9 @@
 """``headless grid``: the grid's files and jobs; and a grid of one's own."""
 
 import importlib
-import os
 from typing import Any
 
 import click
-
-from headless.config import read_environment, read_variables
-from headless.errors import ParameterError
 
 __all__ = ["grid"]
 
@@ -57,12 +53,9 @@ def grid() -> None:
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 def _at_the_grid(words: tuple[str, ...]) -> Any:
     from headless.grid.session import GridSession
-    from headless.grid.settings import PREFIXES, read_client_settings
+    from headless.grid.settings import open_settings
 
-    if not hasattr(os, "getuid"):
-        raise ParameterError("headless grid is for POSIX systems only")
-    settings = read_client_settings(read_variables(PREFIXES), read_environment().home, os.getuid())
-    session = GridSession(settings)
+    session = GridSession(open_settings())
     try:
         reply = session.run(words[0], "-nokeys", *words[1:])
     finally:

@@ -1,62 +1,103 @@
-"""A session with the grid's server: one command at a time, its reply awaited."""
+"""A session with the grid's server: one command at a time, its reply awaited; a lost connection is made anew."""
 
+import socket
 import time
 
-from headless.errors import ConnectionFailed, Refused
+from headless import __version__
+from headless.errors import ConnectionFailed, ParameterError, ProtocolError, Refused, Untrusted
+from headless.grid.credentials import Credentials, choose_credentials
 from headless.grid.messages import GridError, Reply, Request, parse_reply
+from headless.grid.repeatable import is_repeatable
 from headless.grid.settings import ClientSettings
 from headless.protocol.websocket import Opening
 from headless.transport.address import TcpAddress
-from headless.transport.client import Connection, connect
+from headless.transport.client import Connection, Dial, connect
 from headless.transport.tls import ClientTls
 
 __all__ = ["GridSession"]
 
-ENOTCONN, EKEYREJECTED = 107, 129
+EINVAL, EPROTO, ENOTCONN, ETIMEDOUT, EKEYREJECTED = 22, 71, 107, 110, 129
 MAX_REPLY = 1 << 30  # bytes
 CONNECT_LIMIT_S = 10.0
+FAMILIES = {0: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
+OVER_S = 60.0  # a certificate with less than this left is not shown again
 
 
 class GridSession:
-    """One session.
+    """One session, of one thread; :meth:`clone` makes more of them.
+
+    Where the connection is lost, the next one begins in the same role and directory, and the command is sent again
+    only if that cannot do harm (:mod:`headless.grid.repeatable`).
 
     Attributes:
-        user: who is logged in, as of the last reply.
-        directory: the working directory there, with a slash at its end.
-        home: the directory that the session began in.
-        commands: the names of all that the server knows.
+        settings: as given.
+        credentials: that were shown.
+        user: who is logged in, in the current role, as of the last reply.
+        directory: the working directory there, with a slash at its end; empty before the first reply.
     """
 
-    def __init__(self, settings: ClientSettings) -> None:
+    def __init__(self, settings: ClientSettings, credentials: Credentials | None = None) -> None:
         """Connect and log in.
 
+        Args:
+            settings: where to, and how.
+            credentials: to show; the token or the user's certificate if left out.
+
         Raises:
-            GridError: ENOTCONN: the server cannot be reached; EKEYREJECTED: it does not take the certificate.
-            ParameterError: certificate or key are of no use.
+            GridError: ENOTCONN: the server cannot be reached; EKEYREJECTED: it does not take the certificate; ENOKEY,
+                EKEYEXPIRED, EINVAL: there is none, it is over, or it is of no use.
         """
-        self._settings = settings
-        self._connection = _connect(settings)
+        self.settings = settings
+        self.credentials = credentials or choose_credentials(settings)
         self.user = self.directory = ""
-        reply = self.run("commandlist")
-        self.home = reply.directory
-        self.commands = frozenset(row["commandlist"] for row in reply.rows if "commandlist" in row)
+        self._home = ""
+        self._commands: frozenset[str] | None = None
+        self._last_command_at = time.monotonic()
+        self._connection: Connection | None = self._connect()
+
+    def __enter__(self) -> "GridSession":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @property
+    def home(self) -> str:
+        """The directory that sessions begin in, with a slash at its end."""
+        if not self._home:
+            self.ask("pwd")
+        return self._home
+
+    @property
+    def commands(self) -> frozenset[str]:
+        """The names of all that the server knows."""
+        if self._commands is None:
+            rows = self.ask("commandlist", "-nomsg").rows
+            names = (row.get("commandlist", "") for row in rows)
+            self._commands = frozenset(name for name in names if name and not name.endswith("_csd"))
+        return self._commands
 
     def run(self, command: str, *options: str) -> Reply:
         """Have a command done; what the server says of it, good or bad, is the reply.
 
         Raises:
-            GridError: ENOTCONN: the connection is lost; the command may have been done or not.
+            GridError: ENOTCONN or ETIMEDOUT: there is no answer; the message says whether it may have been done.
         """
-        try:
-            self._connection.send(Request(command, options).format())
-            text = self._connection.receive(time.monotonic() + 600)
-        except ConnectionFailed as exc:
-            raise GridError(ENOTCONN, str(exc)) from exc
-        if text is None:
-            raise GridError(ENOTCONN, "no answer")
-        reply = parse_reply(text)
-        self.user, self.directory = reply.user, reply.directory
-        return reply
+        if not self._home and command in ("cd", "user", "su"):
+            self.ask("pwd")
+        tries = self.settings.tries if is_repeatable(command, options) else 1
+        while True:
+            tries -= 1
+            self._ensure_connection(command, options)
+            try:
+                return self._exchange(command, options)
+            except ConnectionFailed as exc:
+                self._drop()
+                doubt = "" if is_repeatable(command, options) else "; it may have been done, or not"
+                if isinstance(exc, ProtocolError):
+                    raise GridError(EPROTO, f"{command}: {exc}{doubt}") from exc
+                if not tries:
+                    raise GridError(ENOTCONN, f"{command}: {exc}{doubt}") from exc
 
     def ask(self, command: str, *options: str) -> Reply:
         """The same, where only success will do.
@@ -69,26 +110,195 @@ class GridSession:
             raise GridError(reply.code, reply.error)
         return reply
 
+    def clone(self) -> "GridSession":
+        """Another session of the same user, in the same role and directory.
+
+        Raises:
+            GridError: as for the first.
+        """
+        other = GridSession(self.settings, self.credentials)
+        other._home, other._commands = self._home, self._commands
+        other.user, other.directory = self.user, self.directory
+        try:
+            other._restore()
+        except BaseException:
+            other.close()
+            raise
+        return other
+
+    def ping(self) -> float:
+        """How long the server takes to answer a ping, in seconds.
+
+        Raises:
+            GridError: ENOTCONN: there is no answer.
+        """
+        self._ensure_connection("ping", ())
+        try:
+            return self._link.measure_ping(time.monotonic() + self.settings.timeout_s)
+        except ConnectionFailed as exc:
+            self._drop()
+            raise GridError(ENOTCONN, f"ping: {exc}") from exc
+
+    def keep_alive(self, idle_s: float) -> None:
+        """Show the server, and what is between, that somebody is here. Never raises: the next command will tell.
+
+        Args:
+            idle_s: after this long without a command one is sent; pings alone do not count there.
+        """
+        if self._connection is None:
+            return
+        try:
+            if time.monotonic() - self._last_command_at > idle_s:
+                self._exchange("pwd", ())
+            else:
+                self._connection.measure_ping(time.monotonic() + self.settings.timeout_s)
+        except (ConnectionFailed, GridError):
+            self._drop()
+
     def close(self) -> None:
         """Say goodbye. Never raises."""
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @property
+    def _link(self) -> Connection:
+        if self._connection is None:
+            raise ConnectionFailed("the session is closed")
+        return self._connection
+
+    def _ensure_connection(self, command: str, options: tuple[str, ...]) -> None:
+        """A connection in the right role and directory; one that was lost meanwhile is noticed before anything is sent.
+
+        The directory is not needed by a command that leaves it for another anyway.
+        """
+        if self._connection is not None:
+            try:
+                self._connection.settle()
+            except ConnectionFailed:
+                self._drop()
+        if self._connection is None:
+            if self.credentials.remaining_s < OVER_S:
+                self.credentials = choose_credentials(self.settings)
+            self._connection = self._connect()
+            leaves = command == "cd" and (not options or options[0].startswith("/"))
+            try:
+                self._restore(with_directory=not leaves)
+            except BaseException:
+                self._drop()
+                raise
+
+    def _restore(self, *, with_directory: bool = True) -> None:
+        """What the server has forgotten with the last connection.
+
+        Raises:
+            GridError: it cannot be had back; then nothing may be sent.
+        """
+        user, directory = self.user, self.directory
+        try:
+            if user and self._exchange("pwd", ()).user != user:
+                self._insist("user", user)
+            if with_directory and directory and self.directory != directory:
+                self._insist("cd", directory)
+        except ConnectionFailed as exc:
+            raise GridError(ENOTCONN, str(exc)) from exc
+        finally:
+            self.user, self.directory = user, directory
+
+    def _insist(self, command: str, value: str) -> None:
+        reply = self._exchange(command, (value,))
+        if reply.code or value not in (reply.user, reply.directory):
+            why = reply.error or f"the server says {reply.user} in {reply.directory}"
+            raise GridError(reply.code or EPROTO, f"connected anew, but '{command} {value}' failed: {why}")
+
+    def _exchange(self, command: str, options: tuple[str, ...]) -> Reply:
+        """Send, and wait.
+
+        Raises:
+            ConnectionFailed: the connection is of no more use.
+            GridError: ETIMEDOUT.
+        """
+        limit_s = self.settings.command_limit_s
+        link = self._link
+        self._last_command_at = time.monotonic()
+        link.send(Request(command, options).format())
+        text = link.receive(self._last_command_at + limit_s if limit_s else None)
+        if text is None:
+            self._drop()  # the answer may come yet, and would be taken for the next command's
+            raise GridError(ETIMEDOUT, f"{command}: no answer within {limit_s:g} s; it may have been done, or not")
+        reply = parse_reply(text)
+        self.user, self.directory = reply.user, reply.directory
+        self._home = self._home or reply.directory
+        return reply
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None
+
+    def _connect(self) -> Connection:
+        """Raises:
+        GridError: no server can be had, after all tries that could help.
+        """
+        for _ in range(self.settings.tries - 1):
+            try:
+                return self._connect_once()
+            except GridError as exc:
+                if exc.exit_code != ENOTCONN or isinstance(exc.__cause__, ProtocolError | Untrusted):
+                    raise
+            time.sleep(self.settings.try_pause_s)
+        return self._connect_once()
+
+    def _connect_once(self) -> Connection:
+        *first, last = self.settings.servers
+        for place in first:
+            try:
+                return self._open(*place)
+            except GridError as exc:
+                if exc.exit_code != ENOTCONN:
+                    raise
+        return self._open(*last)
+
+    def _open(self, host: str, port: int) -> Connection:
+        settings, began = self.settings, time.monotonic()
+        agent = f"headless/{__version__} id/{settings.uid}@{socket.gethostname()}"
+        opening = Opening("a grid server", None, "/websocket/json", {"User-Agent": agent})
+        dial = Dial(FAMILIES[settings.ip_version], settings.is_staggered)
+        try:
+            connection = connect(
+                TcpAddress(host, port),
+                _make_tls(settings, self.credentials),
+                CONNECT_LIMIT_S,
+                opening=opening,
+                max_message=MAX_REPLY,
+                dial=dial,
+            )
+        except Refused as exc:
+            raise GridError(EKEYREJECTED, f"{host}:{port}: {exc}: is the {self.credentials.kind} known there?") from exc
+        except ParameterError as exc:
+            raise GridError(EINVAL, str(exc)) from exc
+        except ConnectionFailed as exc:
+            raise GridError(ENOTCONN, str(exc)) from exc
+        connection.ping_every_s = settings.timeout_s
+        connection.silence_limit_s = 2 * settings.timeout_s
+        self.connect_s = time.monotonic() - began
+        if settings.site:
+            self._set_site(connection)
+        return connection
+
+    def _set_site(self, connection: Connection) -> None:
+        """What the server thinks of the site is not our concern: it only chooses replicas by it."""
+        connection.send(Request("setSite", ("-nomsg", self.settings.site)).format())
+        connection.receive(time.monotonic() + self.settings.timeout_s)
 
 
-def _connect(settings: ClientSettings) -> Connection:
-    tls = ClientTls(
+def _make_tls(settings: ClientSettings, credentials: Credentials) -> ClientTls:
+    return ClientTls(
         check_chain=True,
         check_host=settings.check_host,
         ca_file=settings.ca_file,
         ca_folder=settings.ca_folder,
-        certificate=settings.user_certificate,
-        key=settings.user_key,
+        certificate=credentials.certificate,
+        key=credentials.key,
+        ask_passphrase=credentials.ask,
     )
-    opening = Opening("a grid server", None, "/websocket/json", {"User-Agent": "headless"})
-    try:
-        return connect(
-            TcpAddress(settings.host, settings.port), tls, CONNECT_LIMIT_S, opening=opening, max_message=MAX_REPLY
-        )
-    except Refused as exc:
-        raise GridError(EKEYREJECTED, f"{settings.host}:{settings.port}: {exc}") from exc
-    except ConnectionFailed as exc:
-        raise GridError(ENOTCONN, str(exc)) from exc

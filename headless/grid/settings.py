@@ -4,11 +4,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from headless.config import read_environment, read_variables
 from headless.errors import ParameterError
 
-__all__ = ["PREFIXES", "ClientSettings", "read_client_settings"]
+__all__ = ["ClientSettings", "open_settings", "read_client_settings"]
 
-PREFIXES = ("ALIENPY_", "ALIEN_", "JALIEN_", "X509_", "TMPDIR", "EDITOR", "PAGER", "XRD_")
+PREFIXES = ("ALIENPY_", "ALIEN_", "JALIEN_", "X509_", "TMPDIR", "EDITOR", "PAGER", "XRD_", "HEADLESS_GRID_")
 """Of the variables that matter here."""
 
 DEFAULT_HOST, DEFAULT_PORT = "alice-jcentral.cern.ch", 8097
@@ -17,6 +18,8 @@ AUTHORITY_FOLDERS = (
     "/cvmfs/grid.cern.ch/etc/grid-security/certificates",
     "/etc/grid-security/certificates",
 )
+FAMILIES = {"4": 4, "ipv4": 4, "6": 6, "ipv6": 6}
+NO = ("0", "false", "no", "off")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,28 +27,73 @@ class ClientSettings:
     """Everything that can be set.
 
     Attributes:
-        host: of the server.
-        port: of the server.
-        user_certificate: path of the user's certificate, PEM.
-        user_key: path of its key.
-        token_certificate: path of the token, PEM.
-        token_key: path of its key.
+        servers: host and port of each that may be used, the first that can be reached is.
+        user_certificate: path of the user's certificate, or the PEM text itself.
+        user_key: path of its key, or its text.
+        token_certificate: path of the token, or its text.
+        token_key: path of its key, or its text.
         ca_file: the authorities; ``None`` for those of the folder.
         ca_folder: with OpenSSL's hash links; ``None`` for the system's authorities.
+        temporary: folder for what lives as long as a command.
+        home: the user's own folder.
+        uid: the user's number.
+        site: that the session is told to be near to; empty for none.
         timeout_s: seconds without an answer after which the session counts as lost; also the pause between pings.
+        command_limit_s: seconds that a command may take; 0 for as long as it takes.
+        tries: how often to connect before giving up, while it may still help.
+        try_pause_s: seconds between these.
+        is_staggered: whether a host's addresses are tried one beside the other (RFC 8305).
+        ip_version: 4 or 6 for these addresses only; 0 for both.
         check_host: whether the server's certificate must be for its host name.
+        format: of what is printed: ``text``, ``json`` or ``jsonl``.
+        is_timed: whether the time that connecting took is told.
+        debug_file: where to log; empty for nowhere.
+        is_debug_appended: whether the log is kept from run to run.
+        keeps_directory: whether the interactive shell begins where the last one ended.
+        prompt_date: whether its prompt shows the time.
+        prompt_directory: whether its prompt shows the local folder.
+        editor: of the user, or empty.
+        pager: of the user, or empty.
     """
 
-    host: str
-    port: int
+    servers: tuple[tuple[str, int], ...]
     user_certificate: str
     user_key: str
     token_certificate: str
     token_key: str
     ca_file: str | None
     ca_folder: str | None
+    temporary: str
+    home: str
+    uid: int
+    site: str = ""
     timeout_s: float = 20.0
+    command_limit_s: float = 600.0
+    tries: int = 3
+    try_pause_s: float = 0.3
+    is_staggered: bool = True
+    ip_version: int = 0
     check_host: bool = True
+    format: str = "text"
+    is_timed: bool = False
+    debug_file: str = ""
+    is_debug_appended: bool = False
+    keeps_directory: bool = True
+    prompt_date: bool = False
+    prompt_directory: bool = False
+    editor: str = ""
+    pager: str = ""
+
+
+def open_settings() -> ClientSettings:
+    """The settings of this process.
+
+    Raises:
+        ParameterError: a variable is of no use, or this is no POSIX system.
+    """
+    if not hasattr(os, "getuid"):
+        raise ParameterError("headless grid is for POSIX systems only")
+    return read_client_settings(read_variables(PREFIXES), read_environment().home, os.getuid())
 
 
 def read_client_settings(variables: Mapping[str, str], home: str, uid: int) -> ClientSettings:
@@ -56,18 +104,103 @@ def read_client_settings(variables: Mapping[str, str], home: str, uid: int) -> C
     """
     temporary = variables.get("TMPDIR", "/tmp")  # noqa: S108  # where alien.py and its servers put tokens
     globus = os.path.join(home, ".globus")
-    port = variables.get("ALIENPY_JCENTRAL_PORT", str(DEFAULT_PORT))
-    if not port.isdecimal():
-        raise ParameterError(f"ALIENPY_JCENTRAL_PORT is {port!r}: give a number")
     ca_file = variables.get("X509_CERT_FILE")
     folders = [variables["X509_CERT_DIR"]] if "X509_CERT_DIR" in variables else AUTHORITY_FOLDERS
+    ca_folder = next((folder for folder in folders if os.path.isdir(folder)), None)
+    if "X509_CERT_DIR" in variables and ca_folder is None:
+        raise ParameterError(f"X509_CERT_DIR is {folders[0]!r}, which is no folder: give the one of the authorities")
     return ClientSettings(
-        host=variables.get("ALIENPY_JCENTRAL", DEFAULT_HOST),
-        port=int(port),
+        servers=_find_servers(variables, temporary, uid),
         user_certificate=variables.get("X509_USER_CERT", os.path.join(globus, "usercert.pem")),
         user_key=variables.get("X509_USER_KEY", os.path.join(globus, "userkey.pem")),
         token_certificate=variables.get("JALIEN_TOKEN_CERT", os.path.join(temporary, f"tokencert_{uid}.pem")),
         token_key=variables.get("JALIEN_TOKEN_KEY", os.path.join(temporary, f"tokenkey_{uid}.pem")),
-        ca_file=ca_file,
-        ca_folder=None if ca_file else next((folder for folder in folders if os.path.isdir(folder)), None),
+        # As alien.py has it: a folder that is named counts more than a file, the default folders less.
+        ca_file=None if "X509_CERT_DIR" in variables else ca_file,
+        ca_folder=ca_folder if "X509_CERT_DIR" in variables or ca_file is None else None,
+        temporary=temporary,
+        home=home,
+        uid=uid,
+        site=variables.get("ALIEN_SITE", ""),
+        timeout_s=_read_number(variables, "ALIENPY_TIMEOUT", 20.0, 1),
+        command_limit_s=_read_number(variables, "HEADLESS_GRID_COMMAND_TIMEOUT", 600.0, 0),
+        tries=int(_read_number(variables, "ALIENPY_CONNECT_TRIES", 3, 1)),
+        try_pause_s=_read_number(variables, "ALIENPY_CONNECT_TRIES_INTERVAL", 0.3, 0),
+        is_staggered=not _is_on(variables, "ALIENPY_NO_STAGGER"),
+        ip_version=_read_family(variables),
+        check_host=not _is_on(variables, "HEADLESS_GRID_NO_HOST_CHECK"),
+        format="json" if _is_on(variables, "ALIENPY_JSON") else "text",
+        is_timed=_is_on(variables, "ALIENPY_TIMECONNECT"),
+        debug_file=_find_debug_file(variables, home),
+        is_debug_appended=_is_on(variables, "ALIENPY_DEBUG_APPEND"),
+        keeps_directory=not _is_on(variables, "ALIENPY_NO_CWD_RESTORE"),
+        prompt_date=_is_on(variables, "ALIENPY_PROMPT_DATE"),
+        prompt_directory=_is_on(variables, "ALIENPY_PROMPT_CWD"),
+        editor=variables.get("EDITOR", ""),
+        pager=variables.get("PAGER", ""),
     )
+
+
+def _find_servers(variables: Mapping[str, str], temporary: str, uid: int) -> tuple[tuple[str, int], ...]:
+    """Where to connect, in turn: the one that is named, else a local proxy (JBox), then the central services."""
+    if "ALIENPY_JCENTRAL" in variables:
+        return ((variables["ALIENPY_JCENTRAL"], _read_port(variables, "ALIENPY_JCENTRAL_PORT")),)
+    servers = []
+    if "JALIEN_HOST" in variables:
+        servers.append((variables["JALIEN_HOST"], _read_port(variables, "JALIEN_WSPORT")))
+    proxy = _read_proxy(os.path.join(temporary, f"jclient_token_{uid}"), uid)
+    if proxy is not None:
+        servers.append(proxy)
+    return (*servers, (DEFAULT_HOST, _read_port(variables, "ALIENPY_JCENTRAL_PORT")))
+
+
+def _read_proxy(path: str, uid: int) -> tuple[str, int] | None:
+    """The address in a ``jclient_token`` file; ``None`` unless file and process are this very user's."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
+            if os.fstat(descriptor).st_uid != uid:
+                return None
+            pairs = (line.partition("=") for line in file.read(65536).splitlines())
+        values = {name.strip(): value.strip() for name, _, value in pairs}
+        if os.stat(f"/proc/{int(values.get('JALIEN_PID', ''))}").st_uid != uid:
+            return None
+        port = int(values.get("JALIEN_WSPORT", DEFAULT_PORT))
+    except (OSError, ValueError):
+        return None
+    return (values.get("JALIEN_HOST", "localhost"), port) if 0 < port < 65536 else None
+
+
+def _read_port(variables: Mapping[str, str], name: str) -> int:
+    text = variables.get(name, str(DEFAULT_PORT))
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536):
+        raise ParameterError(f"{name} is {text!r}: give a number from 1 to 65535")
+    return int(text)
+
+
+def _read_number(variables: Mapping[str, str], name: str, default: float, least: float) -> float:
+    text = variables.get(name, str(default))
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not least <= value < 1e9:
+        raise ParameterError(f"{name} is {text!r}: give a number, {least:g} or more")
+    return value
+
+
+def _read_family(variables: Mapping[str, str]) -> int:
+    text = variables.get("ALIENPY_NETWORKSTACK", "")
+    if text and text.lower() not in FAMILIES:
+        raise ParameterError(f"ALIENPY_NETWORKSTACK is {text!r}: give 4 or 6")
+    return FAMILIES.get(text.lower(), 0)
+
+
+def _find_debug_file(variables: Mapping[str, str], home: str) -> str:
+    if not (_is_on(variables, "ALIENPY_DEBUG") or "ALIENPY_DEBUG_FILE" in variables):
+        return ""
+    return variables.get("ALIENPY_DEBUG_FILE", os.path.join(home, "alien_py.log"))
+
+
+def _is_on(variables: Mapping[str, str], name: str) -> bool:
+    return variables.get(name, "0").lower() not in NO

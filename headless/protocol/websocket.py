@@ -47,6 +47,7 @@ class ClientConnection:
         is_open: whether the opening handshake was accepted and no close has begun on either side.
         is_closed: whether the closing handshake has begun on either side; then nothing is taken any more.
         close_reason: what the peer said when it closed, printable; empty before that.
+        pong_count: how many of our pings the peer has answered.
     """
 
     def __init__(self, host: str, opening: Opening, key: bytes, max_size: int, mask: Callable[[], bytes]) -> None:
@@ -60,6 +61,7 @@ class ClientConnection:
         self.is_open = False
         self.is_closed = False
         self.close_reason = ""
+        self.pong_count = 0
         self._opening = opening
         self._not_ours = f"this is not {opening.kind}, check the address"
         self._max_size = max_size
@@ -84,6 +86,10 @@ class ClientConnection:
     def send_text(self, text: str) -> None:
         """Send a message; the caller has seen that the connection is open."""
         self._send_frame(TEXT, text.encode())
+
+    def send_ping(self) -> None:
+        """Ask for a sign of life; the caller has seen that the connection is open."""
+        self._send_frame(PING, b"")
 
     def send_close(self) -> None:
         """Begin the closing handshake with code 1000; nothing if it has begun."""
@@ -185,7 +191,9 @@ class ClientConnection:
                 raise ProtocolError("websocket close frame with half a code")
             self.close_reason = _make_printable(payload[2:].decode(errors="replace")) or "no reason given"
             self._close(payload[:2])
-        elif opcode != PONG:
+        elif opcode == PONG:
+            self.pong_count += 1
+        else:
             self._handle_data(is_final, payload)
 
     def _handle_data(self, is_final: bool, payload: bytes) -> None:

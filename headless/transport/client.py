@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from headless.transport.address import Address, TcpAddress, UnixAddress
 if TYPE_CHECKING:
     from headless.transport.tls import ClientTls
 
-__all__ = ["HEADLESS", "MAX_MESSAGE", "PINGS_MISSED", "SILENCE_LIMIT_S", "Connection", "connect"]
+__all__ = ["DIAL", "HEADLESS", "MAX_MESSAGE", "PINGS_MISSED", "SILENCE_LIMIT_S", "Connection", "Dial", "connect"]
 
 HEADLESS = Opening("a headless server", SUBPROTOCOL)
 """How a launcher asks for a session."""
@@ -39,12 +40,30 @@ GOODBYE_LIMIT_S = 1.0
 RECEIVE_SIZE = 256 * 1024
 
 
+@dataclass(frozen=True)
+class Dial:
+    """How a host of several addresses is called.
+
+    Attributes:
+        family: of addresses that are taken; ``AF_UNSPEC`` for all.
+        is_staggered: whether one is tried beside the other (RFC 8305), or in turn.
+    """
+
+    family: int = socket.AF_UNSPEC
+    is_staggered: bool = True
+
+
+DIAL = Dial()
+"""Any address, one beside the other."""
+
+
 class Connection:
     """An open websocket connection to a server.
 
     Attributes:
         certificate: the server's, in DER; ``None`` on a unix socket.
         silence_limit_s: after this long without a byte of the server the connection counts as lost.
+        ping_every_s: pause between pings of ours while the server is silent; 0 for none.
     """
 
     def __init__(
@@ -53,6 +72,7 @@ class Connection:
         """Use :func:`connect`."""
         self.certificate = certificate
         self.silence_limit_s = SILENCE_LIMIT_S
+        self.ping_every_s = 0.0
         self._channel = channel
         self._websocket = websocket
         self._kind = kind
@@ -90,9 +110,41 @@ class Connection:
             if deadline is not None and deadline <= now:
                 return None
             until = limit if deadline is None else min(limit, deadline)
-            if not self._pump(max(until - now, LAST_LOOK_S)) and limit <= now:
-                raise ConnectionFailed(f"the server was silent for {self.silence_limit_s:.3g} s")
+            if self.ping_every_s:
+                until = min(until, now + self.ping_every_s)
+            if not self._pump(max(until - now, LAST_LOOK_S)):
+                if limit <= now:
+                    raise ConnectionFailed(f"the server was silent for {self.silence_limit_s:.3g} s")
+                if self.ping_every_s:
+                    self._ping()
         return message
+
+    def settle(self) -> None:
+        """Take what has come while nobody waited for anything, and begin to count its silence anew.
+
+        Raises:
+            ConnectionFailed: the connection is lost, or was closed meanwhile.
+        """
+        while self._pump(0):
+            pass
+        if self._websocket.is_closed:
+            raise Unavailable(self._describe_close())
+        self._heard_at = time.monotonic()
+
+    def measure_ping(self, deadline: float) -> float:
+        """Ping, and wait for the answer to it; how long that took, in seconds.
+
+        Raises:
+            ConnectionFailed: the connection is lost, was closed, or no answer came in time.
+        """
+        began, count = time.monotonic(), self._websocket.pong_count
+        self._ping()
+        while self._websocket.pong_count == count:
+            if self._websocket.is_closed:
+                raise ConnectionFailed(self._describe_close())
+            if not self._pump(max(deadline - time.monotonic(), LAST_LOOK_S)):
+                raise ConnectionFailed("no answer to a ping")
+        return time.monotonic() - began
 
     def close(self) -> None:
         """Say goodbye, if the peer still listens, and close. Never raises."""
@@ -101,14 +153,18 @@ class Connection:
             self._flush(GOODBYE_LIMIT_S)
         self._channel.close()
 
+    def abort(self) -> None:
+        """Close without a word, where nobody listens any more. Never raises."""
+        self._channel.close()
+
     def _pump(self, timeout_s: float) -> bool:
         """Take what arrives within ``timeout_s``; False if that was nothing."""
         self._channel.settimeout(timeout_s)
         try:
             data = self._channel.recv(RECEIVE_SIZE)
-        except TimeoutError:
-            return False
         except OSError as exc:
+            if _is_nothing_yet(exc):
+                return False
             if _is_certificate_alert(exc):
                 raise Refused(f"the server does not take the client certificate: {_reason(exc)}") from exc
             raise self._lost(f"connection lost: {_reason(exc)}") from exc
@@ -120,6 +176,10 @@ class Connection:
         with contextlib.suppress(ConnectionFailed):
             self._flush(self.silence_limit_s)
         return True
+
+    def _ping(self) -> None:
+        self._websocket.send_ping()
+        self._flush(self.silence_limit_s)
 
     def _flush(self, limit_s: float) -> None:
         try:
@@ -145,6 +205,7 @@ def connect(
     own: bool = False,
     opening: Opening = HEADLESS,
     max_message: int = MAX_MESSAGE,
+    dial: Dial = DIAL,
 ) -> Connection:
     """Connect, with TLS if ``tls`` is given, and do the websocket's opening handshake.
 
@@ -155,6 +216,7 @@ def connect(
         own: whether, on a unix socket, the server must be a process of this very user.
         opening: what to ask for; a launcher's session by default.
         max_message: the largest message that is taken, in bytes.
+        dial: which of a host's addresses are tried, and how.
 
     Returns:
         The connection. The server may have closed it at once: then the first use of it says why.
@@ -167,7 +229,7 @@ def connect(
         ParameterError: the files that ``tls`` names are of no use.
     """
     limit = _Limit(time.monotonic() + limit_s, opening.kind)
-    channel = _open_socket(address, limit)
+    channel = _open_socket(address, limit, dial)
     try:
         if own:
             _check_owner(channel)
@@ -214,11 +276,11 @@ class _Limit:
         return remaining_s
 
 
-def _open_socket(address: Address, limit: "_Limit") -> socket.socket:
+def _open_socket(address: Address, limit: "_Limit", dial: Dial) -> socket.socket:
     try:
         if isinstance(address, UnixAddress):
             return _open_unix_socket(address, limit.remaining_s())
-        return _open_tcp_socket(address, limit)
+        return _open_tcp_socket(address, limit, dial)
     except TimeoutError as exc:
         raise ConnectionFailed(f"cannot connect to {address} in time: check host, port and firewall") from exc
     except (socket.gaierror, UnicodeError) as exc:
@@ -229,15 +291,25 @@ def _open_socket(address: Address, limit: "_Limit") -> socket.socket:
         ) from exc
 
 
-def _open_tcp_socket(address: TcpAddress, limit: "_Limit") -> socket.socket:
-    """Try all addresses of the host in turn, each for its share of the time: one that is a black hole stops no other.
-
-    Raises:
-        OSError: of the last one.
+def _open_tcp_socket(address: TcpAddress, limit: "_Limit", dial: Dial) -> socket.socket:
+    """Raises:
+    OSError: of the last address that failed, or it took too long.
     """
-    places = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    found = socket.getaddrinfo(address.host, address.port, dial.family, socket.SOCK_STREAM)
+    places = [(family, place) for family, _, _, _, place in found]
+    if len(places) == 1 or not dial.is_staggered:
+        return _connect_in_turn(places, limit)
+    from headless.transport.stagger import connect_first, interleave
+
+    channel = connect_first(interleave(places), limit.deadline)
+    channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return channel
+
+
+def _connect_in_turn(places: Sequence[tuple[int, Any]], limit: "_Limit") -> socket.socket:
+    """Each for its share of the time: one that is a black hole stops no other."""
     error = OSError("the host has no address")
-    for index, (family, _, _, _, place) in enumerate(places):
+    for index, (family, place) in enumerate(places):
         try:
             return _connect_socket(family, place, limit.remaining_s() / (len(places) - index))
         except OSError as exc:
@@ -292,6 +364,11 @@ def _start_tls(channel: socket.socket, address: Address, tls: "ClientTls", kind:
 
 def _host_header(address: Address) -> str:
     return "localhost" if isinstance(address, UnixAddress) else str(address)
+
+
+def _is_nothing_yet(error: OSError) -> bool:
+    """Whether only the time was up; a TLS socket that does not wait has an error of its own for it."""
+    return isinstance(error, TimeoutError | BlockingIOError) or type(error).__name__ == "SSLWantReadError"
 
 
 def _is_certificate_alert(error: OSError) -> bool:

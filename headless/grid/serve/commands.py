@@ -1,6 +1,6 @@
 """All commands of the server, by name."""
 
-from headless.grid.serve import navigation
+from headless.grid.serve import changes, identity, listing, moves, navigation
 from headless.grid.serve.call import Call, Command, Rows
 
 __all__ = ["COMMANDS"]
@@ -13,6 +13,10 @@ async def _commandlist(call: Call) -> Rows:
 
 
 COMMANDS: dict[str, Command] = {
+    **changes.COMMANDS,
+    **identity.COMMANDS,
+    **listing.COMMANDS,
+    **moves.COMMANDS,
     **navigation.COMMANDS,
     "commandlist": Command(_commandlist, "commandlist: the names of all commands"),
 }

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Connection, cast, func, select
 
 from headless.grid.job_states import LIVE, RUNNING, GridJobState
 from headless.grid.messages import GridError
-from headless.grid.serve.schema import job_quotas, jobs
+from headless.grid.serve.job_schema import job_quotas, jobs
 
 __all__ = ["FIELDS", "Quota", "Usage", "check_quota", "measure_usage", "read_quota", "set_quota"]
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, func, select
 from headless.grid.job_states import FINAL, LIVE, RUNNING, GridJobState
 from headless.grid.messages import GridError
 from headless.grid.serve.job_quota import check_quota, read_quota
-from headless.grid.serve.schema import job_trace, jobs
+from headless.grid.serve.job_schema import job_trace, jobs
 
 __all__ = [
     "NewJob",

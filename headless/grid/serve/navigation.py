@@ -1,9 +1,9 @@
 """Commands that move about in a session."""
 
-import posixpath
-
-from headless.grid.messages import GridError
+from headless.grid.serve.arguments import parse_arguments
 from headless.grid.serve.call import Call, Command, Rows
+from headless.grid.serve.lookup import require_folder
+from headless.grid.serve.paths import resolve
 
 __all__ = ["COMMANDS", "show_directory"]
 
@@ -19,19 +19,14 @@ async def _pwd(call: Call) -> Rows:
 
 
 async def _cd(call: Call) -> Rows:
-    if len(call.options) > 1:
-        raise GridError(22, "give one folder")
-    target = call.options[0] if call.options else call.session.user.home
-    call.session.directory = posixpath.normpath(posixpath.join(call.session.directory, target))
+    words = parse_arguments(call.options).require_words(0, 1)
+    path = resolve(call.session, words[0] if words else call.session.user.home)
+    await call.grid.catalogue.read(lambda connection: require_folder(connection, call.session, path, "x"))
+    call.session.directory = path
     return []
-
-
-async def _whoami(call: Call) -> Rows:
-    return [{"username": call.session.user.name, "role": call.session.role, "message": call.session.user.name}]
 
 
 COMMANDS = {
     "pwd": Command(_pwd, "pwd: the working directory"),
     "cd": Command(_cd, "cd [FOLDER]: change the working directory; without one, to the home"),
-    "whoami": Command(_whoami, "whoami [-v]: who is logged in"),
 }

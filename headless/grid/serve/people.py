@@ -6,6 +6,8 @@ import posixpath
 from sqlalchemy import Connection, select
 
 from headless.grid.serve.call import User
+from headless.grid.serve.entries import find_entry, insert_folder
+from headless.grid.serve.paths import list_ancestors
 from headless.grid.serve.schema import subjects, users
 
 __all__ = ["add_user", "find_user"]
@@ -25,8 +27,18 @@ def add_user(connection: Connection, name: str, roles: list[str], base: str, sub
                 is_admin="admin" in roles,
             )
         )
+        _make_home(connection, home, name)
     if connection.execute(select(subjects.c.user).where(subjects.c.subject == subject)).first() is None:
         connection.execute(subjects.insert().values(subject=subject, user=name))
+
+
+def _make_home(connection: Connection, home: str, name: str) -> None:
+    """What is above the homes belongs to the administrators."""
+    for path in list_ancestors(home):
+        if find_entry(connection, path) is None:
+            insert_folder(connection, path, "admin", "admin")
+    if find_entry(connection, home) is None:
+        insert_folder(connection, home, name, name)
 
 
 def find_user(connection: Connection, subject: str) -> User | None:

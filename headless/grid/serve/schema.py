@@ -1,22 +1,10 @@
 """The tables of a grid: users, the file catalogue, storage. Times are milliseconds since 1970, as JAliEn tells them."""
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Connection,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-)
+from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Integer, MetaData, String, Table, Text
 
-from headless.database.schema import KEY, Schema, build_version_column
+from headless.database.schema import Schema, build_version_column
 
-__all__ = ["CATALOGUE", "entries", "job_quotas", "job_trace", "jobs", "replicas", "storages", "subjects", "users"]
+__all__ = ["CATALOGUE", "entries", "metadata", "orphans", "replicas", "storages", "subjects", "users"]
 
 metadata = MetaData()
 _version = Table("grid_version", metadata, build_version_column())
@@ -81,55 +69,12 @@ replicas = Table(
 )
 
 
-jobs = Table(
-    "grid_jobs",
+# Replicas of contents that no path has any more; the sweeper removes the files, then the rows.
+orphans = Table(
+    "grid_orphans",
     metadata,
-    Column("id", KEY, primary_key=True, autoincrement=True),
-    Column("owner", String(64), nullable=False),
-    Column("tag", String(128)),  # of the submit: a second one with it finds the same job
-    Column("name", Text, nullable=False),  # of the executable
-    Column("jdl", Text, nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("priority", Integer, nullable=False),
-    Column("master_id", BigInteger),  # of which it is a part
-    Column("ttl_s", Integer, nullable=False),
-    Column("attempt", Integer, nullable=False),  # resubmits count up
-    Column("run", String(26), nullable=False),  # the engine's name of the attempt; empty before
-    Column("boot_id", String(64), nullable=False),  # of the machine, when it was handed to the engine
-    Column("cancel", Text, nullable=False),  # why it is to end; empty if nobody has said so
-    Column("reason", Text, nullable=False),  # of its end
-    Column("site", String(64), nullable=False),
-    Column("node", String(255), nullable=False),
-    Column("created_ms", BigInteger, nullable=False),
-    Column("started_ms", BigInteger),
-    Column("ended_ms", BigInteger),
-    UniqueConstraint("owner", "tag"),
-    sqlite_autoincrement=True,  # a job's number is never given again
-)
-Index("grid_jobs_state", jobs.c.state, jobs.c.id)
-Index("grid_jobs_owner", jobs.c.owner, jobs.c.id)
-Index("grid_jobs_master", jobs.c.master_id, jobs.c.id)
-
-job_trace = Table(
-    "grid_job_trace",
-    metadata,
-    Column("id", KEY, primary_key=True, autoincrement=True),
-    Column("job_id", BigInteger, nullable=False),
-    Column("at_ms", BigInteger, nullable=False),
-    Column("kind", String(16), nullable=False),  # state, trace
-    Column("text", Text, nullable=False),
-)
-Index("grid_job_trace_job", job_trace.c.job_id, job_trace.c.id)
-
-# What was set for a user; the others have the defaults.
-job_quotas = Table(
-    "grid_job_quotas",
-    metadata,
-    Column("user", String(64), primary_key=True),
-    Column("max_parallel", Integer, nullable=False),
-    Column("max_unfinished", Integer, nullable=False),
-    Column("max_running_s", BigInteger, nullable=False),  # seconds of running in 24 hours
-    Column("max_cost", BigInteger, nullable=False),  # the same, times the price
+    Column("storage", String(64), primary_key=True),
+    Column("pfn", Text, primary_key=True),
 )
 
 
