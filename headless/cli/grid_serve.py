@@ -1,10 +1,12 @@
 """``headless grid serve``: run a small grid."""
 
 import os
+import posixpath
 
 import click
 
 from headless.config import read_environment
+from headless.errors import ParameterError
 from headless.log import set_up_log
 
 __all__ = ["default_grid_state", "serve"]
@@ -14,8 +16,55 @@ __all__ = ["default_grid_state", "serve"]
 @click.option("--state", metavar="FOLDER", help="where the catalogue, the PKI and the jobs are kept")
 @click.option("--listen", metavar="HOST:PORT", default="127.0.0.1:8097", show_default=True, help="where to listen")
 @click.option("--database", metavar="URL", default="", help="postgresql://... instead of SQLite in the state folder")
+@click.option("--base", metavar="FOLDER", default="/grid/user", show_default=True, help="of all users' homes, as LFN")
+@click.option(
+    "--max-sessions", type=click.IntRange(1), default=4000, show_default=True, help="at a time; more get status 503"
+)
+@click.option(
+    "--idle",
+    type=click.FloatRange(0.1),
+    metavar="S",
+    default=900,
+    show_default=True,
+    help="seconds without a command after which a session ends",
+)
+@click.option(
+    "--session-time",
+    type=click.FloatRange(0.1),
+    metavar="S",
+    default=172800,
+    show_default=True,
+    help="seconds after which any session ends, at the latest with its certificate",
+)
+@click.option(
+    "--rate-limit",
+    type=click.IntRange(0),
+    metavar="POINTS",
+    default=0,
+    show_default=True,
+    help="a login costs a certificate 10 points, a command 1; they halve in 5 minutes; above the limit each point"
+    " delays a command by a millisecond, 2 s at most. JAliEn has 100, too few for cp of many files; 0: no limit",
+)
+@click.option(
+    "--delay",
+    type=click.FloatRange(0),
+    metavar="MS",
+    default=0,
+    help="milliseconds to wait before each command, to see how clients bear a far server",
+)
 @click.option("--ready-fd", type=int, hidden=True)
-def serve(state: str | None, listen: str, database: str, ready_fd: int | None) -> None:
+def serve(
+    state: str | None,
+    listen: str,
+    database: str,
+    base: str,
+    max_sessions: int,
+    idle: float,
+    session_time: float,
+    rate_limit: int,
+    delay: float,
+    ready_fd: int | None,
+) -> None:
     """Run a small grid: catalogue, storage, jobs, behind JAliEn's protocol.
 
     \b
@@ -27,7 +76,20 @@ def serve(state: str | None, listen: str, database: str, ready_fd: int | None) -
     environment = read_environment()
     folder = os.path.abspath(state or default_grid_state(environment.state_folder))
     set_up_log(file=None, has_journal=environment.has_journal)
-    run_grid(GridSettings(state=folder, listen=listen, database=database), ready_fd)
+    if posixpath.normpath(base) != base or not base.startswith("/") or base == "/":
+        raise ParameterError(f"--base {base!r}: give an absolute path, such as /grid/user")
+    settings = GridSettings(
+        state=folder,
+        listen=listen,
+        database=database,
+        base=base,
+        max_sessions=max_sessions,
+        idle_s=idle,
+        session_s=session_time,
+        rate_limit=rate_limit,
+        delay_s=delay / 1000,
+    )
+    run_grid(settings, ready_fd)
 
 
 def default_grid_state(user_folder: str) -> str:
