@@ -47,6 +47,7 @@ class Session:
         source: where it comes from.
         job_id: the job whose token this is; ``None`` outside jobs.
         login: who has logged in, where that is not the user any more.
+        site: where its files had better be (``setSite``); may be empty.
         marks: of searches that were cut off: how many rows have been shown, and the bound behind the last.
     """
 
@@ -58,6 +59,7 @@ class Session:
     source: str
     job_id: int | None = None
     login: User | None = None
+    site: str = ""
     marks: dict[tuple[str, ...], tuple[int, str]] = field(default_factory=dict)
 
 

@@ -4,16 +4,20 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
 
 from headless.errors import ParameterError
 from headless.execution.lock import lock_folder
 from headless.grid.serve.catalogue import Catalogue
+from headless.grid.serve.envelopes import Envelopes
 from headless.grid.serve.grid import Grid
 from headless.grid.serve.pki import Authority
 from headless.grid.serve.pki_files import ensure_host
 from headless.grid.serve.sessions import Sessions
 from headless.grid.serve.settings import GridSettings
+from headless.grid.serve.stores import Stores
+from headless.grid.serve.xrootd import StorageClient
 from headless.transport.address import TcpAddress, parse_address
 from headless.transport.server import Dialect, Listener, close_quietly, listen, open_socket
 from headless.transport.tls import build_server_context
@@ -26,6 +30,7 @@ __all__ = ["run_grid"]
 MAX_MESSAGE = 1 << 20  # bytes; what is above the protocol's own limit, and below this, is answered
 OPEN_TIMEOUT_S = 10.0
 PING_S = 20.0
+ANY_HOST = ("0.0.0.0", "::", "")  # noqa: S104  # what an address says that is none to reach us at
 
 log = logging.getLogger("headless.grid")
 
@@ -59,11 +64,15 @@ class _Service:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         authority = Authority.open(self._settings.pki)
         self._catalogue = Catalogue.open(self._settings.database, self._settings.state)
-        self._grid = Grid(self._settings, self._catalogue)
+        envelopes = Envelopes.open(self._settings.pki)
+        stores = Stores(self._catalogue, envelopes)
+        self._grid = Grid(self._settings, self._catalogue, envelopes, stores, StorageClient(envelopes))
         address = parse_address(self._settings.listen, is_any_port=True)
         tls = build_server_context(*ensure_host(authority), os.path.join(authority.folder, "ca.pem"), need_client=True)
         channel = open_socket(address, 0o600)
         host, port = channel.getsockname()[:2]
+        name = socket.getfqdn() if host in ANY_HOST else host
+        await stores.start(self._settings.storages, name, self._settings.storage_port)
         place = TcpAddress(host, port)
         sessions = Sessions(self._grid)
         await sessions.register_users()
@@ -76,4 +85,5 @@ class _Service:
         await stop.wait()
         close_quietly(server)
         await sessions.close()
+        await stores.stop()
         await self._catalogue.close()

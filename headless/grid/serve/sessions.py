@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import sys
 import time
 from http import HTTPStatus
 
@@ -16,6 +17,9 @@ from headless.grid.serve.people import find_user, register
 from headless.grid.serve.rate import LOGIN, LOGOUT, Rate
 from headless.grid.serve.registration import Registrations
 from headless.transport.server import Channel
+
+if sys.platform == "win32":
+    raise ImportError("a grid of one's own runs on POSIX systems only")
 
 __all__ = ["Sessions"]
 

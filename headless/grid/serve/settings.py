@@ -20,6 +20,11 @@ class GridSettings:
         max_sessions: at a time.
         rate_limit: points of one certificate above which commands wait; 0 for none.
         delay_s: a pause before each command, for tests and measurements.
+        storages: names and absolute folders of the grid's own storages.
+        storage_port: where the first of them listens, the others behind it; 0 for any.
+        envelope_lifetime_s: seconds for which files may be read or written with leave once given.
+        max_files: that a user may have, unless ``fquota set`` says otherwise.
+        max_bytes: of all files of a user, the same way.
     """
 
     state: str
@@ -31,6 +36,11 @@ class GridSettings:
     max_sessions: int = 4000
     rate_limit: int = 0
     delay_s: float = 0.0
+    storages: tuple[tuple[str, str], ...] = ()
+    storage_port: int = 0
+    envelope_lifetime_s: float = 86400.0
+    max_files: int = 1_000_000
+    max_bytes: int = 1 << 40
 
     @property
     def pki(self) -> str:
