@@ -1,6 +1,5 @@
 """A storage's folder: the files, and beside them what its XRootD needs to serve them."""
 
-import fcntl
 import os
 import pwd
 import shutil
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 
 from headless.errors import ParameterError
 from headless.execution.files import write_atomically
+from headless.execution.lock import lock_folder
 
 if sys.platform == "win32":
     raise ImportError("a grid of one's own runs on POSIX systems only")
@@ -109,12 +109,12 @@ class StorageFolder:
             os.makedirs(path, 0o755, exist_ok=True)
             for folder, mode in ((path, 0o755), (self.data, 0o755), (os.path.join(path, ADMIN), 0o700)):
                 self._make_folder(folder, mode)
-            self._lock = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise ParameterError(f"storage folder {path} is in use by another server") from exc
+            lock = lock_folder(path)
         except OSError as exc:
             raise ParameterError(f"storage folder {path} is of no use: {exc}") from exc
+        if lock is None:
+            raise ParameterError(f"storage folder {path} is in use by another server")
+        self._lock = lock
         self._check_way()
 
     @property
