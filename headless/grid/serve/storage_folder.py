@@ -22,6 +22,8 @@ __all__ = ["StorageFolder", "find_program", "find_user", "is_free"]
 MAX_FOLDER = 80  # bytes: XRootD keeps unix sockets below it, whose names have 108 at most
 DATA, ADMIN = "data", "admin"
 USERS = ("xrootd", "nobody")  # who runs it where the grid runs as root, which xrootd refuses to
+# Were ofs.persist not off, a client that asks to persist on a successful close, as alien.py does, and may not write
+# over a file that is there, would have it removed. What is left of an upload that broke off, the sweeper removes.
 CONFIGURATION = """\
 # Written by 'headless grid serve' at each start.
 xrd.port {port}
@@ -31,7 +33,7 @@ oss.localroot {folder}/data
 all.adminpath {folder}/admin
 all.pidpath {folder}/admin
 xrootd.chksum max 2 md5
-ofs.persist auto
+ofs.persist off
 ofs.authorize
 ofs.authlib libXrdMacaroons.so
 macaroons.secretkey {folder}/macaroons.key
