@@ -7,8 +7,12 @@ from headless.grid.serve import (
     find,
     identity,
     listing,
+    mirror,
     moves,
     navigation,
+    quotas,
+    storage_commands,
+    tokens,
 )
 from headless.grid.serve.call import Call, Command, Rows
 
@@ -28,7 +32,11 @@ COMMANDS: dict[str, Command] = {
     **find.COMMANDS,
     **identity.COMMANDS,
     **listing.COMMANDS,
+    **mirror.COMMANDS,
     **moves.COMMANDS,
     **navigation.COMMANDS,
+    **quotas.COMMANDS,
+    **storage_commands.COMMANDS,
+    **tokens.COMMANDS,
     "commandlist": Command(_commandlist, "commandlist: the names of all commands"),
 }
