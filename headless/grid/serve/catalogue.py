@@ -1,6 +1,7 @@
 """The grid's database."""
 
 from headless.database.database import Database
+from headless.grid.serve import counting  # noqa: F401  # its triggers belong to the tables
 from headless.grid.serve.schema import CATALOGUE
 
 __all__ = ["Catalogue"]

@@ -1,6 +1,15 @@
 """All commands of the server, by name."""
 
-from headless.grid.serve import changes, identity, listing, moves, navigation
+from headless.grid.serve import (
+    access,
+    changes,
+    commit,
+    find,
+    identity,
+    listing,
+    moves,
+    navigation,
+)
 from headless.grid.serve.call import Call, Command, Rows
 
 __all__ = ["COMMANDS"]
@@ -13,7 +22,10 @@ async def _commandlist(call: Call) -> Rows:
 
 
 COMMANDS: dict[str, Command] = {
+    **access.COMMANDS,
     **changes.COMMANDS,
+    **commit.COMMANDS,
+    **find.COMMANDS,
     **identity.COMMANDS,
     **listing.COMMANDS,
     **moves.COMMANDS,

@@ -15,12 +15,22 @@ class GridSettings:
         listen: ``HOST:PORT``.
         database: a URL of PostgreSQL; empty for SQLite in the state folder.
         base: the folder of all LFNs' homes: BASE/t/tester.
+        storages: names and absolute folders of the grid's own storages.
+        storage_port: where the first of them listens, the others behind it; 0 for any.
+        envelope_lifetime_s: seconds for which files may be read or written with leave once given.
+        max_files: that a user may have, unless ``fquota set`` says otherwise.
+        max_bytes: of all files of a user, the same way.
     """
 
     state: str
     listen: str = "127.0.0.1:8097"
     database: str = ""
     base: str = "/grid/user"
+    storages: tuple[tuple[str, str], ...] = ()
+    storage_port: int = 0
+    envelope_lifetime_s: float = 86400.0
+    max_files: int = 1_000_000
+    max_bytes: int = 1 << 40
 
     @property
     def pki(self) -> str:
