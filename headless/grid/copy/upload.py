@@ -104,6 +104,10 @@ def _count_replicas(work: Work, lfn: str) -> int:
 def _write(work: Work, lfn: str, content: Content, specs: Specs) -> _Written:
     """Write and register all replicas; storage that fails is replaced by other storage, twice."""
     written = _Written(wanted=specs.wanted)
+    if not content.size:  # commit takes no empty file
+        content.finish()
+        work.pool.ask("touch", "-nomsg", lfn)
+        return written
     ask = specs.text
     for _ in range(TRIES):
         try:
@@ -169,7 +173,7 @@ def _register(work: Work, lfn: str, content: Content, replica: Replica) -> None:
     ]  # fmt: skip
     for is_last in (False, True):
         try:
-            reply = work.pool.run("commit", "-nomsg", *words, is_safe=False)
+            reply = work.pool.run("commit", "-nomsg", *words)
         except GridError as exc:
             if is_last or exc.exit_code != ENOTCONN:
                 raise
@@ -184,11 +188,11 @@ def _register(work: Work, lfn: str, content: Content, replica: Replica) -> None:
 def _exchange(work: Work, temporary: str, lfn: str) -> None:
     """Put the new file in the old one's place; see :func:`put`."""
     old = name_temporary(lfn)
-    work.pool.ask("mv", "-nomsg", lfn, old, is_safe=False)
+    work.pool.ask("mv", "-nomsg", lfn, old)
     try:
-        work.pool.ask("mv", "-nomsg", temporary, lfn, is_safe=False)
+        work.pool.ask("mv", "-nomsg", temporary, lfn)
     except BaseException:
-        work.pool.run("mv", "-nomsg", old, lfn, is_safe=False)
+        work.pool.run("mv", "-nomsg", old, lfn)
         raise
     with suppress(GridError):  # the next run tries again
         work.pool.run("rm", "-nomsg", "-f", old)
