@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from headless.execution.machine import read_boot_id
 from headless.job import Ending, JobKind, JobSpec, JobState, Outcome, Overlap
 
 if sys.platform == "win32":
@@ -83,12 +84,7 @@ class Record:
 
 def read_clock() -> Clock:
     """Look at the clocks."""
-    return Clock(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), _read_boot_id())
-
-
-def _read_boot_id() -> str:
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
+    return Clock(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), read_boot_id())
 
 
 def build_row(record: Record) -> dict[str, Any]:

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Mapping
 
 from headless.engines.base import OsUser
+from headless.engines.os_users import read_os_user
 from headless.errors import Refused
 from headless.server.login import Account
 
 if sys.platform == "win32":
     raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
 
-__all__ = ["build_environment", "find_closed_folder", "find_os_user", "read_os_user"]
+__all__ = ["build_environment", "find_closed_folder", "find_os_user"]
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
 ROOT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -43,17 +44,6 @@ def find_os_user(account: Account, server_uid: int) -> OsUser | None:
     if os_user.uid == 0 and not user.run_as:  # never by a name alone
         raise Refused(f"jobs of {user.name} would run as root: headless user allow {user.name} --run-as root says so")
     return os_user
-
-
-def read_os_user(name: str) -> OsUser:
-    """An OS user with its groups.
-
-    Raises:
-        KeyError: there is none of that name.
-    """
-    entry = pwd.getpwnam(name)
-    groups = tuple(os.getgrouplist(name, entry.pw_gid))
-    return OsUser(name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir)
 
 
 def find_closed_folder(path: str) -> str | None:

@@ -8,6 +8,7 @@ __all__ = [
     "CATALOGUE",
     "bookings",
     "entries",
+    "metadata",
     "orphans",
     "quotas",
     "replicas",
