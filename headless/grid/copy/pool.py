@@ -49,6 +49,14 @@ class SessionPool:
             raise GridError(reply.code, reply.error or f"{command}: the server gives no reason")
         return reply
 
+    def clone(self) -> GridSession:
+        """A session more, for one caller alone, who closes it.
+
+        Raises:
+            GridError: the server takes no more.
+        """
+        return self._first.clone()
+
     def close(self) -> None:
         """End the sessions that were opened here and are not in use. Never raises."""
         with self._changed:
