@@ -14,6 +14,20 @@ __all__ = ["default_grid_state", "serve"]
 @click.option("--state", metavar="FOLDER", help="where the catalogue, the PKI and the jobs are kept")
 @click.option("--listen", metavar="HOST:PORT", default="127.0.0.1:8097", show_default=True, help="where to listen")
 @click.option("--database", metavar="URL", default="", help="postgresql://... instead of SQLite in the state folder")
+@click.option(
+    "--jobs",
+    type=click.Choice(("off", "role", "all")),
+    default="role",
+    show_default=True,
+    help="whose jobs are run: nobody's, those of users with the role 'jobs', everybody's",
+)
+@click.option("--max-jobs", type=click.IntRange(0), default=0, help="how many run at once; left out: one a processor")
+@click.option(
+    "--run-as",
+    metavar="OS-USER",
+    default="",
+    help="who jobs run as; left out: the server's own user, unless it is root",
+)
 @click.option("--ready-fd", type=int, hidden=True)
 def serve(state: str | None, listen: str, database: str, ready_fd: int | None) -> None:
     """Run a small grid: catalogue, storage, jobs, behind JAliEn's protocol.

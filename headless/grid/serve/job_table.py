@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
@@ -12,6 +13,7 @@ from headless.grid.serve.job_quota import check_quota, read_quota
 from headless.grid.serve.job_schema import job_trace, jobs
 
 __all__ = [
+    "JobRow",
     "NewJob",
     "add_trace",
     "end_job",
@@ -25,6 +27,8 @@ __all__ = [
 ]
 
 EBUSY = 16
+JobRow = Row[*tuple[Any, ...]]
+"""A row of ``jobs``."""
 
 
 @dataclass(frozen=True)
@@ -91,19 +95,17 @@ def _insert(
     return job_id
 
 
-def find_job(connection: Connection, job_id: int) -> Row[tuple[object, ...]] | None:
+def find_job(connection: Connection, job_id: int) -> JobRow | None:
     """A job's row."""
     return connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
 
 
-def list_running(connection: Connection) -> Sequence[Row[tuple[object, ...]]]:
+def list_running(connection: Connection) -> Sequence[JobRow]:
     """All jobs that are in the hands of the engine, or about to be."""
     return connection.execute(select(jobs).where(jobs.c.state.in_(RUNNING)).order_by(jobs.c.id)).all()
 
 
-def take_next(
-    connection: Connection, places: int, run: str, boot_id: str, site: str, node: str
-) -> Row[tuple[object, ...]] | None:
+def take_next(connection: Connection, places: int, run: str, boot_id: str, site: str, node: str) -> JobRow | None:
     """Assign the job whose turn it is: of the user with the fewest running ones the most urgent, then the oldest.
 
     Args:
