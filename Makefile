@@ -17,7 +17,7 @@ grid-demo: .venv/grid peers
 
 test: .venv-dev/installed peers check
 	$(DEV)/python -m pytest --quiet tests/protocol --cov=headless.protocol --cov-branch --cov-fail-under=100 --cov-report=
-	$(DEV)/python -m pytest
+	$(DEV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv-dev/installed
 	$(DEV)/ruff format --check .

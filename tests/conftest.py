@@ -1,10 +1,13 @@
-"""What all tests share: a real peer is named, and its absence is never silent."""
+"""What all tests share: a real peer is named, and its absence is never silent; some tests need the machine alone."""
 
+import fcntl
 import os
 import random
 import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +31,37 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 if IN_CI:
                     pytest.fail(message)
                 pytest.skip(message)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All fault tests need the machine for themselves."""
+    for item in items:
+        if "faults" in item.path.parts:
+            item.add_marker("alone")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Where tests run in several processes, keep those apart from all others that are marked ``alone``."""
+    folder = _find_common_folder()
+    if folder is None:
+        return (yield)
+    is_alone = item.get_closest_marker("alone") is not None
+    with open(folder / "turn", "ab") as turn, open(folder / "machine", "ab") as machine:
+        # Whoever waits for the machine holds the turn meanwhile: nobody overtakes, so everybody gets it.
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        fcntl.flock(machine, fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH)
+        fcntl.flock(turn, fcntl.LOCK_UN)
+        return (yield)
+
+
+def _find_common_folder() -> Path | None:
+    """A folder that all processes of this run share; ``None`` if there is but one."""
+    if not os.environ.get("PYTEST_XDIST_WORKER"):
+        return None
+    folder = Path(tempfile.gettempdir()) / f"headless-tests-{os.environ['PYTEST_XDIST_TESTRUNUID']}"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture

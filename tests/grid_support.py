@@ -1,8 +1,10 @@
 """A grid of a test's own: a real ``headless grid serve``, and the real alien.py beside our client."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,7 +27,31 @@ class GridServer:
         self.log_file = folder / "grid.log"
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
+        self._storages: Path | None = None
         self._run("pki", "--state", str(self.state), "init")
+
+    def with_storages(self, count: int) -> "GridServer":
+        """Have the next start run so many real XRootDs, LOCAL::SITE::SE1 and on. Their folders are ``storages/SE1``."""
+        # Where tests run as root another user serves the files, who may not pass through pytest's own folders.
+        self._storages = Path(tempfile.mkdtemp(prefix="headless-se-", dir="/tmp"))
+        self._storages.chmod(0o755)
+        names = [f"SE{number + 1}" for number in range(count)]
+        self.options += tuple(
+            word for name in names for word in ("--with-storage", f"LOCAL::SITE::{name}={self._storages / name}")
+        )
+        return self
+
+    @property
+    def storages(self) -> Path:
+        """The folder of the storages' folders."""
+        assert self._storages is not None
+        return self._storages
+
+    def close(self) -> None:
+        """End it in any case, and remove what is in no folder of pytest's."""
+        self.kill()
+        if self._storages is not None:
+            shutil.rmtree(self._storages)
 
     def add_user(self, name: str, *roles: str) -> "GridUser":
         """Make a user, who may come from now on."""

@@ -15,6 +15,31 @@ __all__ = ["default_grid_state", "serve"]
 @click.option("--listen", metavar="HOST:PORT", default="127.0.0.1:8097", show_default=True, help="where to listen")
 @click.option("--database", metavar="URL", default="", help="postgresql://... instead of SQLite in the state folder")
 @click.option(
+    "--with-storage",
+    "storages",
+    metavar="[NAME=]FOLDER",
+    multiple=True,
+    help="run an XRootD that keeps files in this folder; NAME is VO::SITE::NAME; may be repeated",
+)
+@click.option(
+    "--storage-port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    metavar="PORT",
+    help="of the first storage, the others follow; left out: any free one. XRootD listens on all of the host's"
+    " addresses: only access envelopes, and your firewall, keep others out",
+)
+@click.option(
+    "--envelope-lifetime",
+    type=click.FloatRange(1),
+    default=86400.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="for which files may be read and written with leave once given; an upload must end within it",
+)
+@click.option("--max-files", type=click.IntRange(0), default=1_000_000, show_default=True, help="a user's quota")
+@click.option("--max-bytes", type=click.IntRange(0), default=1 << 40, show_default=True, help="a user's quota")
+@click.option(
     "--jobs",
     type=click.Choice(("off", "role", "all")),
     default="role",
@@ -29,7 +54,20 @@ __all__ = ["default_grid_state", "serve"]
     help="who jobs run as; left out: the server's own user, unless it is root",
 )
 @click.option("--ready-fd", type=int, hidden=True)
-def serve(state: str | None, listen: str, database: str, ready_fd: int | None) -> None:
+def serve(
+    state: str | None,
+    listen: str,
+    database: str,
+    storages: tuple[str, ...],
+    storage_port: int,
+    envelope_lifetime: float,
+    max_files: int,
+    max_bytes: int,
+    jobs: str,
+    max_jobs: int,
+    run_as: str,
+    ready_fd: int | None,
+) -> None:
     """Run a small grid: catalogue, storage, jobs, behind JAliEn's protocol.
 
     \b
@@ -37,11 +75,26 @@ def serve(state: str | None, listen: str, database: str, ready_fd: int | None) -
     """
     from headless.grid.serve.service import run_grid
     from headless.grid.serve.settings import GridSettings
+    from headless.grid.serve.stores import parse_storage
 
     environment = read_environment()
     folder = os.path.abspath(state or default_grid_state(environment.state_folder))
     set_up_log(file=None, has_journal=environment.has_journal)
-    run_grid(GridSettings(state=folder, listen=listen, database=database), ready_fd)
+    own = [parse_storage(text, number) for number, text in enumerate(storages, 1)]
+    settings = GridSettings(
+        state=folder,
+        listen=listen,
+        database=database,
+        storages=tuple((name, os.path.abspath(place)) for name, place in own),
+        storage_port=storage_port,
+        envelope_lifetime_s=envelope_lifetime,
+        max_files=max_files,
+        max_bytes=max_bytes,
+        jobs=jobs,
+        max_jobs=max_jobs,
+        run_as=run_as,
+    )
+    run_grid(settings, ready_fd)
 
 
 def default_grid_state(user_folder: str) -> str:

@@ -119,17 +119,13 @@ class _Payload:
         if not transfers:
             return
         settings = read_client_settings(self._environment, self._sandbox.folder, os.getuid())
-        session = GridSession(settings)
-        copier = Copier(session, CopyOptions(force=True))
-        try:
+        with GridSession(settings) as session:
             if folder:
                 session.ask("mkdir", "-p", folder)
-            for result in copier.run(transfers):
-                if result.status == "failed":
-                    raise GridError(result.code, f"{result.lfn}: {result.error}")
-        finally:
-            copier.close()
-            session.close()
+            with Copier(session, CopyOptions(force=True)) as copier:
+                for result in copier.run(transfers):
+                    if result.status == "failed":
+                        raise GridError(result.code, f"{result.lfn}: {result.error}")
 
     def _execute(self, program: str, arguments: Sequence[str], stdout: str, stderr: str) -> int:
         """Run a program in the sandbox; return its status, 128 and more for a signal."""

@@ -19,6 +19,8 @@ from headless.engines.local import LocalEngine
 from headless.job import Ending
 from support import TIME_SCALE, wait_for
 
+pytestmark = pytest.mark.alone
+
 GRACE_S = 1.0
 
 BEGIN = """

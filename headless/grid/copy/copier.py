@@ -1,34 +1,151 @@
-"""Copies files between this machine and the grid: many at a time, metadata ahead of the bytes."""
+"""Copies files between this machine and the grid: many at a time, metadata ahead of the bytes.
 
-from collections.abc import Iterable, Iterator
+Every file has a thread, from its first question to the server to its registration. Only so many of them may move bytes
+at a time; the others ask ahead, or register. Each asks with whichever session is free.
+"""
 
+import queue
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+
+from headless.grid.copy.one import copy_one
+from headless.grid.copy.pool import SESSIONS, SessionPool
+from headless.grid.copy.storage import set_up_client
 from headless.grid.copy.values import CopyOptions, Transfer, TransferResult
+from headless.grid.copy.work import Gauge, Work
 from headless.grid.messages import GridError
 from headless.grid.session import GridSession
 
 __all__ = ["Copier", "fetch", "store"]
 
-ENOSYS = 38
+GOODBYE_S = 5.0  # for what is under way when a run is cancelled, until its temporary files are gone
 
 
 class Copier:
-    """Copies, with a session and more of its kind that it opens as needed. Use it as a context manager, or close it."""
+    """Copies, with a session and more of its kind that are opened as needed.
+
+    Attributes:
+        pool: the sessions; nothing else may use the one given until the copier is closed.
+        gauge: how far it is.
+    """
 
     def __init__(self, session: GridSession, options: CopyOptions) -> None:
-        self._session = session
-        self._options = options
+        """Raises:
+        ParameterError: XRootD is not installed.
+        """
+        set_up_client(options)
+        self.pool = SessionPool(session)
+        self.gauge = Gauge()
+        self._work = Work(self.pool, options, threading.BoundedSemaphore(options.parallel), gauge=self.gauge)
+        self._most = options.parallel + SESSIONS
 
-    def run(self, transfers: Iterable[Transfer]) -> Iterator[TransferResult]:
-        """Copy; the results come as the files end, one for each transfer. The transfers are taken as needed."""
-        for transfer in transfers:
-            yield TransferResult(transfer.lfn, transfer.path, "failed", ENOSYS, "not built yet")
+    def run(self, transfers: Iterable[Transfer | TransferResult]) -> Generator[TransferResult, None, None]:
+        """Copy.
+
+        Args:
+            transfers: taken as needed, in a thread of their own; results among them are passed on.
+
+        Yields:
+            A result for each, as the files end. Close the iterator to cancel what is left.
+
+        Raises:
+            Exception: what ``transfers`` raise, after the results of all that came before.
+        """
+        run = _Run(self._work, self._most)
+        try:
+            yield from run.results(transfers)
+        finally:
+            run.end()
 
     def close(self) -> None:
         """End the sessions that were opened for copying. Never raises."""
+        self._work.cancelled.set()
+        self.pool.close()
+
+
+class _Run:
+    """The threads of one run."""
+
+    def __init__(self, work: Work, most: int) -> None:
+        self._work = work
+        self._most = most
+        self._tasks: queue.Queue[Transfer | None] = queue.Queue(most)
+        self._news: queue.SimpleQueue[TransferResult | BaseException | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    def results(self, transfers: Iterable[Transfer | TransferResult]) -> Iterator[TransferResult]:
+        """See :meth:`Copier.run`."""
+        self._start(lambda: self._feed(transfers))
+        failure: BaseException | None = None
+        ended = 0
+        while ended < len(self._threads):
+            news = self._news.get()
+            if news is None:
+                ended += 1
+            elif isinstance(news, TransferResult):
+                yield news
+            else:
+                failure = failure or news
+        if failure is not None:
+            raise failure
+
+    def end(self) -> None:
+        """Have all threads end, cancelled; whoever still hangs in the network is left behind."""
+        if any(thread.is_alive() for thread in self._threads):
+            self._work.cancelled.set()
+        deadline = time.monotonic() + GOODBYE_S
+        for thread in self._threads:
+            thread.join(max(deadline - time.monotonic(), 0))
+
+    def _start(self, function: Callable[[], None]) -> None:
+        def run() -> None:
+            try:
+                function()
+            except BaseException as exc:  # noqa: BLE001  # raised again by the thread that reads the news
+                self._news.put(exc)
+            finally:
+                self._news.put(None)
+
+        thread = threading.Thread(target=run, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _feed(self, transfers: Iterable[Transfer | TransferResult]) -> None:
+        """Hand out the transfers; as many threads are started as there is work for."""
+        gauge, workers = self._work.gauge, 0
+        try:
+            for item in transfers:
+                if self._work.cancelled.is_set():
+                    break
+                if isinstance(item, TransferResult):
+                    self._news.put(item)
+                    continue
+                gauge.planned_files += 1
+                gauge.planned_bytes += max(item.source.size, 0) if item.source else 0
+                self._tasks.put(item)
+                if workers < self._most and (not workers or self._tasks.qsize()):
+                    workers += 1
+                    self._start(self._copy_many)
+            gauge.is_planned = True
+        finally:
+            for _ in range(workers):
+                self._tasks.put(None)
+
+    def _copy_many(self) -> None:
+        while (transfer := self._tasks.get()) is not None:
+            self._news.put(copy_one(self._work, transfer))
 
 
 def fetch(session: GridSession, lfn: str, path: str, options: CopyOptions | None = None) -> TransferResult:
     """Download one file to a path, whole and verified or not at all.
+
+    Args:
+        session: logged in.
+        lfn: absolute.
+        path: absolute; its folder is made if it is not there.
+        options: how; a file that is there is replaced only with ``force``.
 
     Raises:
         GridError: it failed.
@@ -41,6 +158,13 @@ def store(
 ) -> TransferResult:
     """Upload one file to an LFN, registered and verified or not at all.
 
+    Args:
+        session: logged in.
+        path: absolute.
+        lfn: absolute; its folder must be there.
+        specs: storage, as after ``@``; empty for what the server thinks best.
+        options: how; a file that is there is replaced only with ``force``.
+
     Raises:
         GridError: it failed.
     """
@@ -50,7 +174,10 @@ def store(
 def _copy_one(session: GridSession, transfer: Transfer, options: CopyOptions | None) -> TransferResult:
     copier = Copier(session, options or CopyOptions())
     try:
-        result = next(copier.run([transfer]))
+        with closing(copier.run([transfer])) as results:
+            result = next(results)
+            for _ in results:  # until its thread has ended
+                pass
     finally:
         copier.close()
     if result.status == "failed":

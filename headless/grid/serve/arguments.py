@@ -1,11 +1,11 @@
 """A command's options and words, told apart as JAliEn does it: ``-la``, ``-l 10``, ``--`` before odd names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from headless.grid.messages import GridError
 
-__all__ = ["Arguments", "parse_arguments"]
+__all__ = ["Arguments", "parse_arguments", "take_values"]
 
 EINVAL = 22
 
@@ -75,6 +75,25 @@ def parse_arguments(options: Sequence[str], flags: str = "", values: str = "") -
         else:
             words.append(option)
     return Arguments(frozenset(found), given, words)
+
+
+def take_values(options: Sequence[str], names: Collection[str]) -> tuple[dict[str, str], list[str]]:
+    """Take out the options whose names are words, ``-qos disk``; and what is left for :func:`parse_arguments`.
+
+    Raises:
+        GridError: EINVAL: one lacks its value.
+    """
+    given: dict[str, str] = {}
+    left: list[str] = []
+    rest = iter(options)
+    for option in rest:
+        if option in names:
+            given[option] = next(rest, "")
+            if not given[option]:
+                raise GridError(EINVAL, f"{option} needs a value")
+        else:
+            left.append(option)
+    return given, left
 
 
 def _take_flags(option: str, flags: str, values: str, found: set[str]) -> str:

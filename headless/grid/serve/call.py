@@ -35,6 +35,8 @@ class Session:
         expires_at: when that ends, seconds since 1970.
         source: where it comes from.
         job_id: the job whose token this is; ``None`` outside jobs.
+        site: where its files had better be (``setSite``); may be empty.
+        marks: of searches that were cut off: how many rows have been shown, and the bound behind the last.
     """
 
     user: User
@@ -44,6 +46,8 @@ class Session:
     expires_at: float
     source: str
     job_id: int | None = None
+    site: str = ""
+    marks: dict[tuple[str, ...], tuple[int, str]] = field(default_factory=dict)
 
 
 @dataclass

@@ -1,6 +1,18 @@
 """All commands of the server, by name."""
 
-from headless.grid.serve import changes, identity, listing, moves, navigation
+from headless.grid.serve import (
+    access,
+    changes,
+    commit,
+    find,
+    identity,
+    job_commands,
+    job_listing,
+    job_places,
+    listing,
+    moves,
+    navigation,
+)
 from headless.grid.serve.call import Call, Command, Rows
 
 __all__ = ["COMMANDS"]
@@ -13,8 +25,14 @@ async def _commandlist(call: Call) -> Rows:
 
 
 COMMANDS: dict[str, Command] = {
+    **access.COMMANDS,
     **changes.COMMANDS,
+    **commit.COMMANDS,
+    **find.COMMANDS,
     **identity.COMMANDS,
+    **job_commands.COMMANDS,
+    **job_listing.COMMANDS,
+    **job_places.COMMANDS,
     **listing.COMMANDS,
     **moves.COMMANDS,
     **navigation.COMMANDS,

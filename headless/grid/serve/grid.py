@@ -3,7 +3,12 @@
 from dataclasses import dataclass
 
 from headless.grid.serve.catalogue import Catalogue
+from headless.grid.serve.envelopes import Envelopes
+from headless.grid.serve.job_site import JobSite
+from headless.grid.serve.jobs import Jobs
 from headless.grid.serve.settings import GridSettings
+from headless.grid.serve.stores import Stores
+from headless.grid.serve.xrootd import StorageClient
 
 __all__ = ["Grid"]
 
@@ -14,3 +19,8 @@ class Grid:
 
     settings: GridSettings
     catalogue: Catalogue
+    envelopes: Envelopes
+    stores: Stores
+    storage_client: StorageClient
+    site: JobSite
+    jobs: Jobs

@@ -20,6 +20,7 @@ from headless.grid.serve.catalogue import Catalogue
 from headless.grid.serve.entries import find_entry
 from headless.grid.serve.job_plan import build_engine_job, build_plan, make_output_dir
 from headless.grid.serve.job_request import JobRequest, Places, build_request
+from headless.grid.serve.job_schema import jobs
 from headless.grid.serve.job_table import JobRow
 from headless.grid.serve.pki import Authority
 from headless.grid.serve.schema import subjects, users
@@ -105,7 +106,7 @@ class JobSite:
         subject = _name_token(row.owner, row.id, row.run)
         lifetime = timedelta(seconds=row.ttl_s) + TOKEN_SPARE
         certificate, key = await asyncio.to_thread(self._authority.issue, subject, lifetime, [])
-        await self._catalogue.write(_register(subject.rfc4514_string(), row.owner))
+        await self._catalogue.write(_register(subject.rfc4514_string(), row))
         with open(os.path.join(self._authority.folder, "ca.pem"), "rb") as file:
             authority = file.read()
         output_dir = make_output_dir(request, home, row.id)
@@ -166,9 +167,10 @@ def _name_token(user: str, job_id: int, run: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(oid, value) for oid, value in parts])
 
 
-def _register(subject: str, owner: str) -> Callable[[Connection], None]:
+def _register(subject: str, row: JobRow) -> Callable[[Connection], None]:
     def write(connection: Connection) -> None:
-        connection.execute(subjects.delete().where(subjects.c.subject == subject))
-        connection.execute(subjects.insert().values(subject=subject, user=owner))
+        connection.execute(subjects.delete().where(subjects.c.subject.in_((subject, row.token))))
+        connection.execute(subjects.insert().values(subject=subject, user=row.owner))
+        connection.execute(jobs.update().where(jobs.c.id == row.id).values(token=subject))
 
     return write

@@ -24,6 +24,7 @@ from headless.grid.serve.catalogue import Catalogue
 from headless.grid.serve.job_end import read_end, read_step
 from headless.grid.serve.job_site import JobSite
 from headless.grid.serve.job_table import JobRow, end_job, list_running, move_job, take_next
+from headless.grid.serve.settings import GridSettings
 
 if sys.platform == "win32":
     raise ImportError("a grid of one's own runs on POSIX systems only")
@@ -39,21 +40,25 @@ log = logging.getLogger("headless.grid.jobs")
 
 
 class Jobs:
-    """Starts and follows jobs."""
+    """Starts and follows jobs.
 
-    def __init__(self, catalogue: Catalogue, site: JobSite, state: str, places: int) -> None:
+    Attributes:
+        places: how many run at once.
+        node: the machine's name.
+    """
+
+    def __init__(self, catalogue: Catalogue, site: JobSite, settings: GridSettings) -> None:
         """Args:
         catalogue: where the jobs are.
         site: makes what the engine gets of a job.
-        state: the grid's state folder.
-        places: how many jobs run at once.
+        settings: of the grid.
         """
         self._catalogue = catalogue
         self._site = site
-        self._folder = os.path.join(state, "jobs")
-        self._plans = os.path.join(state, "plans")
-        self._places = places
-        self._node = socket.gethostname()[:255]
+        self._folder = os.path.join(settings.state, "jobs")
+        self._plans = os.path.join(settings.state, "plans")
+        self.places = settings.max_jobs or os.cpu_count() or 1
+        self.node = socket.gethostname()[:255]
         self._boot_id = read_boot_id()
         self._wake = asyncio.Event()
         self._engine: Engine
@@ -146,7 +151,7 @@ class Jobs:
             run = secrets.token_hex(12)
             row = await self._catalogue.write(
                 lambda connection, run=run: take_next(  # type: ignore[misc]
-                    connection, self._places, run, self._boot_id, self._site.name, self._node
+                    connection, self.places, run, self._boot_id, self._site.name, self.node
                 )
             )
             if row is None:

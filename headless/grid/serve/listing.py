@@ -17,7 +17,7 @@ from headless.grid.serve.paths import resolve
 from headless.grid.serve.permissions import check_access
 from headless.grid.serve.schema import replicas
 
-__all__ = ["COMMANDS", "show_permissions", "show_size", "show_time"]
+__all__ = ["COMMANDS", "format_line", "show_permissions", "show_size", "show_time"]
 
 UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
@@ -41,6 +41,15 @@ def show_size(size: float) -> str:
 def show_time(milliseconds: int) -> str:
     """As ``ls -l`` has it, in the server's time zone."""
     return time.strftime("%b %d %H:%M", time.localtime(milliseconds / 1000))
+
+
+def format_line(entry: Entry, name: str, *, is_human: bool) -> str:
+    """The line of ``ls -l``, whose columns scripts count."""
+    size = show_size(entry.size) if is_human else str(entry.size)
+    return (
+        f"{show_permissions(entry)}   {entry.owner:>8} {entry.group:>8} {size:>12} {show_time(entry.modified_ms)}    "
+        + name
+    )
 
 
 async def _ls(call: Call) -> Rows:
@@ -84,18 +93,15 @@ def _show_line(entry: Entry, flags: frozenset[str]) -> Row:
         return {"guid": entry.guid, "message": f"{entry.guid.upper():<36}    {shown}"}
     if "l" not in flags:
         return {"name": name, "path": path, "message": shown}
-    size = show_size(entry.size) if "H" in flags else str(entry.size)
-    permissions = show_permissions(entry)
     return {
-        "permissions": permissions,
+        "permissions": show_permissions(entry),
         "user": entry.owner,
         "group": entry.group,
         "size": str(entry.size),
         "ctime": str(entry.modified_ms),
         "name": name,
         "path": path,
-        "message": f"{permissions}   {entry.owner:>8} {entry.group:>8} {size:>12} {show_time(entry.modified_ms)}    "
-        + shown,
+        "message": format_line(entry, shown, is_human="H" in flags),
     }
 
 

@@ -2,9 +2,22 @@
 
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Integer, MetaData, String, Table, Text
 
-from headless.database.schema import Schema, build_version_column
+from headless.database.schema import KEY, Schema, build_version_column
 
-__all__ = ["CATALOGUE", "entries", "metadata", "orphans", "replicas", "storages", "subjects", "users"]
+__all__ = [
+    "CATALOGUE",
+    "bookings",
+    "entries",
+    "metadata",
+    "orphans",
+    "quotas",
+    "replicas",
+    "storages",
+    "subjects",
+    "transfers",
+    "usage",
+    "users",
+]
 
 metadata = MetaData()
 _version = Table("grid_version", metadata, build_version_column())
@@ -76,6 +89,59 @@ orphans = Table(
     Column("storage", String(64), primary_key=True),
     Column("pfn", Text, primary_key=True),
 )
+
+# What may be written where: made by ``access write``, used up by ``commit``.
+bookings = Table(
+    "grid_bookings",
+    metadata,
+    Column("id", String(32), primary_key=True),  # the envelope's identifier
+    Column("user", String(64), nullable=False),
+    Column("path", _Path, nullable=False),
+    Column("guid", String(36), nullable=False),
+    Column("storage", String(64), nullable=False),
+    Column("pfn", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),  # 0: not known at that time
+    Column("md5", String(32), nullable=False),  # empty: not known at that time
+    Column("job_id", BigInteger),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("committed", Boolean, nullable=False),
+)
+Index("grid_bookings_user", bookings.c.user)
+Index("grid_bookings_expires", bookings.c.expires_ms)
+
+# A user's files and bytes: kept by triggers on the entries (``usage.py``), so that no change can forget them.
+usage = Table(
+    "grid_usage",
+    metadata,
+    Column("user", String(64), primary_key=True),
+    Column("files", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+
+quotas = Table(
+    "grid_quotas",
+    metadata,
+    Column("user", String(64), primary_key=True),
+    Column("max_files", BigInteger, nullable=False),
+    Column("max_bytes", BigInteger, nullable=False),
+)
+
+# Replicas to be made; those that are done stay for ``listTransfer``.
+transfers = Table(
+    "grid_transfers",
+    metadata,
+    Column("id", KEY, primary_key=True),
+    Column("user", String(64), nullable=False),
+    Column("path", _Path, nullable=False),
+    Column("guid", String(36), nullable=False),
+    Column("storage", String(64), nullable=False),
+    Column("state", String(16), nullable=False),  # WAITING, DONE, FAILED
+    Column("reason", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_ms", BigInteger, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+Index("grid_transfers_next", transfers.c.state, transfers.c.next_ms)
 
 
 def _create_all(connection: Connection) -> None:

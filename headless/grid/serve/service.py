@@ -5,6 +5,8 @@ import contextlib
 import logging
 import os
 import signal
+import socket
+import sys
 from http import HTTPStatus
 
 from cryptography import x509
@@ -14,13 +16,21 @@ from headless.execution.files import write_atomically
 from headless.grid.serve.call import Session, User
 from headless.grid.serve.catalogue import Catalogue
 from headless.grid.serve.dialogue import converse
+from headless.grid.serve.envelopes import Envelopes
 from headless.grid.serve.grid import Grid
+from headless.grid.serve.job_site import JobSite
+from headless.grid.serve.jobs import Jobs
 from headless.grid.serve.people import find_user
 from headless.grid.serve.pki import Authority
 from headless.grid.serve.settings import GridSettings
+from headless.grid.serve.stores import Stores
+from headless.grid.serve.xrootd import StorageClient
 from headless.transport.address import TcpAddress, parse_address
 from headless.transport.server import Channel, Dialect, Listener, close_quietly, listen, open_socket
 from headless.transport.tls import build_server_context
+
+if sys.platform == "win32":
+    raise ImportError("the server runs on POSIX systems only: use one of another machine")
 
 __all__ = ["run_grid"]
 
@@ -28,6 +38,7 @@ PATH = "/websocket/json"
 MAX_MESSAGE = 130 * 1024  # bytes; JAliEn's own limit
 OPEN_TIMEOUT_S = 10.0
 PING_S = 20.0
+ANY_HOST = ("0.0.0.0", "::", "")  # noqa: S104  # what an address says that is none to reach us at
 
 log = logging.getLogger("headless.grid")
 
@@ -58,14 +69,21 @@ class _Service:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         authority = Authority.open(self._settings.pki)
         self._catalogue = Catalogue.open(self._settings.database, self._settings.state)
-        self._grid = Grid(self._settings, self._catalogue)
+        envelopes = Envelopes.open(self._settings.pki)
+        stores = Stores(self._catalogue, envelopes)
         address = parse_address(self._settings.listen, is_any_port=True)
         tls = build_server_context(*_ensure_host(authority), os.path.join(authority.folder, "ca.pem"), need_client=True)
         channel = open_socket(address, 0o600)
         host, port = channel.getsockname()[:2]
+        name = socket.getfqdn() if host in ANY_HOST else host
+        await stores.start(self._settings.storages, name, self._settings.storage_port)
         place = TcpAddress(host, port)
+        site = JobSite(self._settings, self._catalogue, authority, place)
+        jobs = Jobs(self._catalogue, site, self._settings)
+        self._grid = Grid(self._settings, self._catalogue, envelopes, stores, StorageClient(envelopes), site, jobs)
         dialect = Dialect(None, MAX_MESSAGE, self._admit)
         server = await listen(Listener(channel, str(place), tls), self._handle, OPEN_TIMEOUT_S, PING_S, dialect)
+        await jobs.start()
         log.info("listening address=%s", place)
         if ready_fd is not None:
             os.write(ready_fd, f"{place}\n".encode())
@@ -74,6 +92,8 @@ class _Service:
         close_quietly(server)
         for session in list(self._channels):
             await session.close(1001, "the server stops")
+        await jobs.stop()
+        await stores.stop()
         await self._catalogue.close()
 
     async def _admit(self, path: str, certificate: bytes | None) -> HTTPStatus | None:

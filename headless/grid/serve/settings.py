@@ -15,6 +15,11 @@ class GridSettings:
         listen: ``HOST:PORT``.
         database: a URL of PostgreSQL; empty for SQLite in the state folder.
         base: the folder of all LFNs' homes: BASE/t/tester.
+        storages: names and absolute folders of the grid's own storages.
+        storage_port: where the first of them listens, the others behind it; 0 for any.
+        envelope_lifetime_s: seconds for which files may be read or written with leave once given.
+        max_files: that a user may have, unless ``fquota set`` says otherwise.
+        max_bytes: of all files of a user, the same way.
         jobs: whose are run: ``off`` nobody's, ``role`` of users with the role "jobs" and of administrators, ``all``.
         max_jobs: how many run at once; 0 for one a processor.
         run_as: the OS user that they run as; empty for the server's own, if that is not root.
@@ -24,6 +29,11 @@ class GridSettings:
     listen: str = "127.0.0.1:8097"
     database: str = ""
     base: str = "/grid/user"
+    storages: tuple[tuple[str, str], ...] = ()
+    storage_port: int = 0
+    envelope_lifetime_s: float = 86400.0
+    max_files: int = 1_000_000
+    max_bytes: int = 1 << 40
     jobs: str = "role"
     max_jobs: int = 0
     run_as: str = ""

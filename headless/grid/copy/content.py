@@ -1,0 +1,106 @@
+"""What an upload writes: a file of this machine, or one of the grid."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from headless.grid.copy.access import Replica
+from headless.grid.copy.hashing import Hashing, hash_file
+from headless.grid.copy.local import Source, name_descriptor, open_source
+from headless.grid.copy.values import Known
+from headless.grid.messages import GridError
+
+__all__ = ["Content", "GridContent", "LocalContent", "open_content"]
+
+LARGE = 64 << 20  # bytes; from here on reading the file twice would cost more than asking without its md5
+
+
+class Content(Protocol):
+    """What an upload writes.
+
+    Attributes:
+        address: where XRootD reads it.
+        size: in bytes.
+        md5: empty until it is known.
+    """
+
+    address: str
+    size: int
+    md5: str
+
+    def begin(self) -> None:
+        """Its bytes are going to be copied."""
+
+    def finish(self) -> str:
+        """See that it is what it was, also after the copying; its md5, which is known from then on.
+
+        Raises:
+            OSError: it has changed.
+            GridError: likewise.
+        """
+
+
+class LocalContent:
+    """A file of this machine."""
+
+    def __init__(self, source: Source) -> None:
+        self.address = name_descriptor(source.descriptor)
+        self.size = source.size
+        self.md5 = "" if source.size >= LARGE else hash_file(source.descriptor)
+        self._source = source
+        self._hashing: Hashing | None = None
+
+    def begin(self) -> None:
+        """See :class:`Content`."""
+        if not self.md5 and self._hashing is None:
+            self._hashing = Hashing(self._source.descriptor)
+            self._hashing.allow(self.size)
+
+    def finish(self) -> str:
+        """See :class:`Content`."""
+        self.begin()
+        md5 = self._hashing.finish(self.size) if self._hashing else hash_file(self._source.descriptor)
+        self._source.check_unchanged()
+        if self.md5 and md5 != self.md5:
+            raise OSError(errno.EAGAIN, "has changed while it was copied: copy it again", self._source.path)
+        self.md5 = md5
+        return md5
+
+    def close(self) -> None:
+        """End what reads the file."""
+        if self._hashing is not None:
+            self._hashing.allow(-1)
+            self._hashing.stop()
+
+
+class GridContent:
+    """A file of the grid; whether what arrives is what was registered, its target's storage must tell."""
+
+    def __init__(self, lfn: str, replica: Replica, known: Known) -> None:
+        if known.size < 0 or not known.md5:
+            raise GridError(errno.EBADMSG, f"{lfn}: without a registered size and md5 no copy of it can be verified")
+        self.address = replica.address
+        self.size, self.md5 = known.size, known.md5
+
+    def begin(self) -> None:
+        """See :class:`Content`."""
+
+    def finish(self) -> str:
+        """See :class:`Content`."""
+        return self.md5
+
+
+@contextmanager
+def open_content(path: str) -> Iterator[LocalContent]:
+    """A file of this machine as content.
+
+    Raises:
+        OSError: as :func:`open_source`.
+    """
+    with open_source(path) as source:
+        content = LocalContent(source)
+        try:
+            yield content
+        finally:
+            content.close()

@@ -1,0 +1,148 @@
+"""Reads files from the grid: to a temporary name in the folder, verified, then put in place."""
+
+import errno
+import os
+import shutil
+import zipfile
+from contextlib import ExitStack
+
+from headless.grid.copy.access import Replica, parse_replicas
+from headless.grid.copy.hashing import Hashing, hash_file
+from headless.grid.copy.local import Target, name_descriptor, open_target
+from headless.grid.copy.storage import copy_bytes
+from headless.grid.copy.values import Known, Status, Transfer
+from headless.grid.copy.work import Work
+from headless.grid.messages import GridError
+
+__all__ = ["ask_replicas", "get"]
+
+TRIES = 3
+LARGE = 8 << 20  # bytes; from here on a thread that computes the md5 meanwhile is worth its start
+
+
+def get(work: Work, transfer: Transfer) -> tuple[Status, Known, tuple[str, ...]]:
+    """Copy a file of the grid to its path.
+
+    Returns:
+        What became of it, what it is, and where it was read.
+
+    Raises:
+        GridError: it failed; what was there is as it was. EEXIST: it is there, differs, and is not to be replaced.
+        OSError: this machine has failed; likewise.
+    """
+    work.sweeper.sweep(os.path.dirname(transfer.path))
+    with open_target(transfer.path, transfer.root) as target:
+        if transfer.source is not None and transfer.source.md5 and _is_done(work, target, transfer.source):
+            return "same", transfer.source, ()
+        replicas = ask_replicas(work, transfer.lfn, transfer.specs)
+        known = transfer.source if transfer.source and transfer.source.md5 else replicas[0].known
+        if known != transfer.source and _is_done(work, target, known):
+            return "same", known, ()
+        return _get_any(work, target, known, replicas)
+
+
+def ask_replicas(work: Work, lfn: str, specs: str) -> list[Replica]:
+    """Where a file can be read, the best place first.
+
+    Raises:
+        GridError: nowhere.
+    """
+    work.check()
+    reply = work.pool.run("access", "-nomsg", "read", lfn, *([specs] if specs else []))
+    if reply.code:
+        raise GridError(reply.code, f"{lfn}: {reply.error}")
+    return parse_replicas(reply.rows, lfn)
+
+
+def _is_done(work: Work, target: Target, known: Known) -> bool:
+    """Whether the file is there already.
+
+    Raises:
+        GridError: EEXIST: another one is, and it is not to be replaced.
+    """
+    if target.look() is None:
+        return False
+    if target.holds(known):
+        return True
+    if not work.options.force:
+        raise GridError(errno.EEXIST, f"{target.path} is there and differs: give -f to replace it")
+    return False
+
+
+def _get_any(
+    work: Work, target: Target, known: Known, replicas: list[Replica]
+) -> tuple[Status, Known, tuple[str, ...]]:
+    """Read the first replica that can be read."""
+    failure = GridError(errno.ENOENT, "there is no replica")
+    for replica in replicas[: TRIES if work.options.recover else 1]:
+        try:
+            with target.write_temporary() as descriptor:
+                found = _read(work, replica, known, descriptor)
+                return _place(work, target, found, descriptor), found, (replica.storage,)
+        except GridError as exc:
+            work.check()
+            if exc.exit_code == errno.EEXIST:
+                raise
+            failure = GridError(exc.exit_code, f"{replica.storage or replica.url}: {exc}")
+    raise failure
+
+
+def _place(work: Work, target: Target, found: Known, descriptor: int) -> Status:
+    work.check()
+    try:
+        target.put_in_place(descriptor, replace=work.options.force)
+    except FileExistsError as exc:
+        if target.holds(found):  # another run has copied it meanwhile
+            return "same"
+        raise GridError(errno.EEXIST, f"{target.path} is there and differs: give -f to replace it") from exc
+    return "copied"
+
+
+def _read(work: Work, replica: Replica, known: Known, descriptor: int) -> Known:
+    """Fetch into an open file, and verify what has come."""
+    if replica.member and work.options.unzip_here:
+        return _check(_unzip(work, replica, descriptor), known)
+    hashing = Hashing(descriptor) if known.size >= LARGE else None
+    try:
+        _fetch(work, replica.address, descriptor, hashing)
+        size = os.fstat(descriptor).st_size
+        md5 = hashing.finish(size) if hashing is not None and size >= LARGE else hash_file(descriptor)
+    finally:
+        if hashing is not None:
+            hashing.stop()
+    return _check(Known(size, md5), known)
+
+
+def _fetch(work: Work, address: str, descriptor: int, hashing: Hashing | None = None) -> None:
+    with work.slots:
+        work.check()
+        [ended] = copy_bytes(address, [name_descriptor(descriptor)], work.options, work.watch(hashing))
+    if ended.code in (errno.ENOSPC, 122) or (ended.code and os.fstat(descriptor).st_nlink == 0):
+        raise OSError(ended.code, f"cannot be written here: {ended.message}")
+    if ended.code:
+        raise GridError(ended.code, ended.message)
+
+
+def _check(found: Known, known: Known) -> Known:
+    """See that what has come is what is registered."""
+    if known.size >= 0 and found.size != known.size:
+        raise GridError(errno.EBADMSG, f"{found.size} bytes have come, and {known.size} are registered")
+    if known.md5 and found.md5 != known.md5:
+        raise GridError(errno.EBADMSG, f"what has come has the md5 {found.md5}, and {known.md5} is registered")
+    return found
+
+
+def _unzip(work: Work, replica: Replica, descriptor: int) -> Known:
+    """Fetch the whole archive, and take the member out here."""
+    import tempfile
+
+    with ExitStack() as stack:
+        archive = stack.enter_context(tempfile.TemporaryFile())
+        _fetch(work, replica.whole_address, archive.fileno())
+        try:
+            member = stack.enter_context(zipfile.ZipFile(archive).open(replica.member))
+        except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError) as exc:
+            raise GridError(errno.ENOENT, f"no {replica.member!r} in the archive: {exc}") from exc
+        with open(descriptor, "wb", closefd=False) as file:
+            shutil.copyfileobj(member, file)
+    return Known(os.fstat(descriptor).st_size, hash_file(descriptor))

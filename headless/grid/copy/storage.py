@@ -1,0 +1,150 @@
+"""The bytes' way: XRootD's client, told what to do and asked how it ended."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headless.errors import ParameterError
+from headless.grid.copy.errnos import find_errno
+from headless.grid.copy.values import CopyOptions
+from headless.grid.messages import GridError
+
+__all__ = ["Ended", "Progress", "copy_bytes", "read_checksum", "set_up_client"]
+
+# What alien.py sets, but for those that options set: a storage that is gone is given up in minutes, not in hours.
+DEFAULTS = {
+    "TimeoutResolution": 1,
+    "ConnectionRetry": 3,
+    "ConnectionWindow": 10,
+    "RequestTimeout": 1200,
+    "StreamTimeout": 60,
+    "CPInitTimeout": 90,
+    "DataServerTTL": 20,
+}
+ENOTSUP = 95
+_set_up = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How copying to one target ended: 0 or an errno, and XRootD's words."""
+
+    code: int
+    message: str
+
+
+class Progress:
+    """Is told of bytes, and asked whether to go on. Called in XRootD's threads."""
+
+    def __init__(self, tell: Callable[[int], None], is_cancelled: Callable[[], bool]) -> None:
+        self._tell = tell
+        self._is_cancelled = is_cancelled
+        self._done: dict[int, int] = {}
+
+    def begin(self, number: int, total: int, source: Any, target: Any) -> None:
+        """A target's bytes begin; after a failure, once more from the first one."""
+        self._done[number] = 0
+
+    def end(self, number: int, results: Any) -> None:
+        """A target's bytes have ended."""
+
+    def update(self, number: int, processed: int, total: int) -> None:
+        """So many bytes are there."""
+        if processed > self._done[number]:
+            self._done[number] = processed
+            if len(self._done) == 1 or number == min(self._done):
+                self._tell(processed)
+
+    def should_cancel(self, number: int) -> bool:
+        """Whether to stop."""
+        return self._is_cancelled()
+
+
+def set_up_client(options: CopyOptions) -> None:
+    """Import XRootD's client and give it our defaults; variables ``XRD_...`` of the environment stay stronger.
+
+    Raises:
+        ParameterError: it is not installed.
+    """
+    client = _import_client()
+    with _set_up:
+        for name, value in DEFAULTS.items():
+            client.EnvPutInt(name, value)
+        client.EnvPutInt("SubStreamsPerChannel", 1 + options.streams)
+
+
+def copy_bytes(source: str, targets: Sequence[str], options: CopyOptions, progress: Progress) -> list[Ended]:
+    """Copy one source to all targets at once.
+
+    Args:
+        source: a URL of a storage, or a path of this machine.
+        targets: likewise; files of this machine are overwritten, those of storages must not be there.
+        options: of the copying.
+        progress: is told of it.
+
+    Returns:
+        How it ended, for each target.
+    """
+    process = _import_client().CopyProcess()
+    process.parallel(len(targets))
+    for target in targets:
+        is_local = target.startswith("/")
+        process.add_job(
+            source, target, sourcelimit=options.sources, force=is_local, posc=options.posc and not is_local,
+            mkdir=not is_local, chunksize=options.chunk_size, parallelchunks=options.chunks,
+            cptimeout=options.timeout_s, xrateThreshold=options.rate_threshold, retry=options.retries,
+        )  # fmt: skip
+    status = process.prepare()
+    if not status.ok:
+        return [_end(status)] * len(targets)
+    status, results = process.run(progress)
+    ended = [_end(result.get("status", status)) for result in results]
+    # A job that was never begun has no result: then all of it has failed.
+    return ended if len(ended) == len(targets) else [_end(status)] * len(targets)
+
+
+def read_checksum(url: str, limit_s: int) -> tuple[str, str]:
+    """Ask a storage for a file's checksum.
+
+    Args:
+        url: with the envelope.
+        limit_s: seconds until there must be an answer.
+
+    Returns:
+        Its kind, such as ``md5``, and the checksum; both empty where the storage computes none for us.
+
+    Raises:
+        GridError: the file is not there, or the storage is gone.
+    """
+    client = _import_client()
+    from XRootD.client.flags import QueryCode
+
+    server, _, rest = url.partition("://")[2].partition("/")
+    path, _, opaque = rest.partition("?")
+    system = client.FileSystem(f"{url.partition('://')[0]}://{server}")
+    status, answer = system.query(QueryCode.CHECKSUM, f"/{path.lstrip('/')}?cks.type=md5&{opaque}", timeout=limit_s)
+    if not status.ok:
+        ended = _end(status)
+        if status.code == 400 and status.errno != 3011:
+            return "", ""  # unsupported, or the envelope is for writing only
+        raise GridError(ended.code, f"checksum at the storage: {ended.message}")
+    words = bytes(answer or b"").rstrip(b"\x00").decode("ascii", "replace").split()
+    return (words[0].lower(), words[1].lower()) if len(words) == 2 else ("", "")
+
+
+def _end(status: Any) -> Ended:
+    if status.ok:
+        return Ended(0, "")
+    words = " ".join(str(status.message).split())
+    for noise in ("[ERROR]", "[FATAL]", "Server responded with an error:", "Local error:"):
+        words = words.replace(noise, "").strip()
+    return Ended(find_errno(status.code, status.errno), words or "XRootD gives no reason")
+
+
+def _import_client() -> Any:
+    try:
+        from XRootD import client
+    except ImportError as exc:
+        raise ParameterError(f"copying needs XRootD ({exc}): pip install 'headless[grid]'") from exc
+    return client

@@ -1,0 +1,194 @@
+"""Writes files to the grid: bytes to storage, verified, then registered; a file that is replaced goes last."""
+
+import errno
+import posixpath
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from headless.grid.copy.access import Replica, check_committed, parse_known, parse_replicas
+from headless.grid.copy.content import Content
+from headless.grid.copy.remote_sweep import name_temporary
+from headless.grid.copy.specs import Specs, parse_specs
+from headless.grid.copy.storage import Ended, copy_bytes, read_checksum
+from headless.grid.copy.values import Known, Status
+from headless.grid.copy.work import Work
+from headless.grid.messages import GridError
+
+__all__ = ["put"]
+
+TRIES = 3
+CHECKSUM_LIMIT_S = 1800
+ENOTCONN, ENOLINK = 107, 67
+
+
+@dataclass
+class _Written:
+    """The replicas that were written so far."""
+
+    storages: list[str] = field(default_factory=list)
+    tried: list[str] = field(default_factory=list)
+    wanted: int = 0
+    failure: GridError | None = None
+
+
+def put(work: Work, lfn: str, content: Content, specs: str, *, is_new: bool) -> tuple[Status, tuple[str, ...]]:
+    """Write a file to an LFN.
+
+    A file that is there and differs is replaced only if that was asked for, in this order: the new one is written and
+    registered under a hidden name beside it; the old one is moved to another hidden name; the new one is moved to the
+    LFN; the old one is removed. Whoever is killed in between leaves both whole; what is hidden is removed by the next
+    run that replaces something in the folder.
+
+    Args:
+        work: of the run.
+        lfn: absolute.
+        content: to be written.
+        specs: of the storage.
+        is_new: whether nothing is there, as is known.
+
+    Returns:
+        What became of it, and where the replicas are.
+
+    Raises:
+        GridError: it failed. EEXIST: what is there differs. What was there still is.
+    """
+    present = None if is_new else _look(work, lfn)
+    if present is not None:
+        if present.size == content.size and present.md5 and present.md5 == content.finish():
+            return "same", ()
+        if not work.options.force:
+            raise GridError(errno.EEXIST, f"{lfn} is there and differs: give -f to replace it")
+    if work.options.force and not is_new:
+        work.remote_sweeper.sweep(work.pool, posixpath.dirname(lfn))
+    if present is None:
+        return _write_new(work, lfn, content, parse_specs(specs))
+    temporary = name_temporary(lfn)
+    try:
+        written = _write(work, temporary, content, parse_specs(specs))
+        work.check()
+        _exchange(work, temporary, lfn)
+    except BaseException:
+        with suppress(GridError):  # it may never have been registered
+            work.pool.run("rm", "-nomsg", "-f", temporary)
+        raise
+    return "copied", tuple(written.storages)
+
+
+def _look(work: Work, lfn: str) -> Known | None:
+    reply = work.pool.run("stat", "-nomsg", lfn)
+    if reply.code == errno.ENOENT:
+        return None
+    if reply.code or not reply.rows:
+        raise GridError(reply.code or 71, f"{lfn}: {reply.error or 'the server says nothing of it'}")
+    if reply.rows[0].get("type") != "f":
+        raise GridError(errno.EISDIR, f"{lfn} is a folder")
+    return parse_known(reply.rows[0])
+
+
+def _write_new(work: Work, lfn: str, content: Content, specs: Specs) -> tuple[Status, tuple[str, ...]]:
+    try:
+        return "copied", tuple(_write(work, lfn, content, specs).storages)
+    except GridError:
+        # Two that write the same file at once are both right: one of them has registered it.
+        with suppress(GridError):
+            is_there = content.md5 and _look(work, lfn) == Known(content.size, content.md5)
+            if is_there and _count_replicas(work, lfn) >= max(specs.wanted, 1):
+                return "same", ()
+        raise
+
+
+def _count_replicas(work: Work, lfn: str) -> int:
+    return len(work.pool.ask("whereis", "-nomsg", lfn).rows)
+
+
+def _write(work: Work, lfn: str, content: Content, specs: Specs) -> _Written:
+    """Write and register all replicas; storage that fails is replaced by other storage, twice."""
+    written = _Written(wanted=specs.wanted)
+    ask = specs.text
+    for _ in range(TRIES):
+        try:
+            replicas = _ask_access(work, lfn, content, ask)
+        except GridError as exc:
+            raise written.failure or exc from exc
+        written.wanted = written.wanted or len(replicas)
+        _write_replicas(work, lfn, content, replicas, written)
+        missing = written.wanted - len(written.storages)
+        if missing <= 0:
+            return written
+        if not work.options.recover:
+            break
+        ask = specs.replace(missing, written.tried, work.options.strict_specs)
+        if not ask:
+            break
+    failure = written.failure or GridError(errno.ENOSPC, "the server has no more storage for it")
+    done = f"{len(written.storages)} of {written.wanted} replicas: " if written.storages else ""
+    raise GridError(failure.exit_code, f"{done}{failure}")
+
+
+def _ask_access(work: Work, lfn: str, content: Content, specs: str) -> list[Replica]:
+    work.check()
+    hint = ("-m", content.md5) if content.md5 else ()
+    words = [*hint, "write", lfn, *([specs] if specs else [])]
+    reply = work.pool.run("access", "-nomsg", "-s", str(content.size), *words)
+    if reply.code:
+        raise GridError(reply.code, f"{lfn}: no leave to write it: {reply.error}")
+    return parse_replicas(reply.rows, lfn)
+
+
+def _write_replicas(work: Work, lfn: str, content: Content, replicas: list[Replica], written: _Written) -> None:
+    """Copy, verify and register; what fails is noted."""
+    with work.slots:
+        work.check()
+        content.begin()
+        endings = copy_bytes(content.address, [replica.address for replica in replicas], work.options, work.watch())
+    work.check()
+    content.finish()
+    for replica, ended in zip(replicas, endings, strict=True):
+        written.tried.append(replica.storage)
+        try:
+            _check_written(replica, ended, content)
+        except GridError as exc:
+            written.failure = GridError(exc.exit_code, f"{replica.storage or replica.url}: {exc}")
+            continue
+        _register(work, lfn, content, replica)
+        written.storages.append(replica.storage)
+
+
+def _check_written(replica: Replica, ended: Ended, content: Content) -> None:
+    if ended.code:
+        raise GridError(ended.code, ended.message)
+    kind, checksum = read_checksum(replica.address, CHECKSUM_LIMIT_S)
+    if kind == "md5" and checksum != content.md5:
+        raise GridError(errno.EBADMSG, f"what was stored has the md5 {checksum}, and should have {content.md5}")
+
+
+def _register(work: Work, lfn: str, content: Content, replica: Replica) -> None:
+    """Have the server know of a replica; where its answer was lost, what it knows is looked up."""
+    words = [
+        replica.envelope, str(content.size), lfn, "644", "0", replica.url, replica.storage, replica.guid, content.md5,
+    ]  # fmt: skip
+    for is_last in (False, True):
+        try:
+            reply = work.pool.run("commit", "-nomsg", *words, is_safe=False)
+        except GridError as exc:
+            if is_last or exc.exit_code != ENOTCONN:
+                raise
+            if _look(work, lfn) == Known(content.size, content.md5):
+                return
+            continue
+        if reply.code:
+            raise GridError(reply.code, f"{lfn} was stored, and not registered: {reply.error}")
+        return check_committed(reply.rows, lfn, replica.storage)
+
+
+def _exchange(work: Work, temporary: str, lfn: str) -> None:
+    """Put the new file in the old one's place; see :func:`put`."""
+    old = name_temporary(lfn)
+    work.pool.ask("mv", "-nomsg", lfn, old, is_safe=False)
+    try:
+        work.pool.ask("mv", "-nomsg", temporary, lfn, is_safe=False)
+    except BaseException:
+        work.pool.run("mv", "-nomsg", old, lfn, is_safe=False)
+        raise
+    with suppress(GridError):  # the next run tries again
+        work.pool.run("rm", "-nomsg", "-f", old)

@@ -1,0 +1,72 @@
+"""What the copying of each file works with."""
+
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore, Event
+
+from headless.grid.copy.hashing import Hashing
+from headless.grid.copy.pool import SessionPool
+from headless.grid.copy.remote_sweep import RemoteSweeper
+from headless.grid.copy.storage import Progress
+from headless.grid.copy.sweep import Sweeper
+from headless.grid.copy.values import CopyOptions
+from headless.grid.messages import GridError
+
+__all__ = ["Gauge", "Work"]
+
+ECANCELED = 125
+
+
+@dataclass
+class Gauge:
+    """How far all of it is; for a progress bar, read without a lock.
+
+    Attributes:
+        planned_files: that are known of.
+        planned_bytes: of them, where sizes are known.
+        is_planned: whether there will be no more.
+        moved: bytes that were copied.
+    """
+
+    planned_files: int = 0
+    planned_bytes: int = 0
+    is_planned: bool = False
+    moved: int = 0
+
+
+@dataclass
+class Work:
+    """What all files of a run share."""
+
+    pool: SessionPool
+    options: CopyOptions
+    slots: BoundedSemaphore
+    cancelled: Event = field(default_factory=Event)
+    gauge: Gauge = field(default_factory=Gauge)
+    sweeper: Sweeper = field(default_factory=Sweeper)
+    remote_sweeper: RemoteSweeper = field(default_factory=RemoteSweeper)
+
+    def check(self) -> None:
+        """See that the run has not been cancelled.
+
+        Raises:
+            GridError: ECANCELED: it has.
+        """
+        if self.cancelled.is_set():
+            raise GridError(ECANCELED, "cancelled")
+
+    def watch(self, hashing: Hashing | None = None) -> Progress:
+        """For XRootD: counts bytes, and stops when the run is cancelled.
+
+        Args:
+            hashing: is allowed what has arrived.
+        """
+        last = 0
+
+        def count(done: int) -> None:
+            nonlocal last
+            self.gauge.moved += done - last
+            last = done
+            if hashing is not None:
+                hashing.allow(done)
+
+        return Progress(count, self.cancelled.is_set)

@@ -1,0 +1,179 @@
+"""Files that are on their way: booked by ``access write``, entered by ``commit``. Within ``Catalogue.write``."""
+
+import uuid
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from headless.grid.messages import GridError
+from headless.grid.serve.call import Session
+from headless.grid.serve.entries import Entry, find_chain, find_entry, insert_file
+from headless.grid.serve.lookup import make_parents
+from headless.grid.serve.paths import list_ancestors
+from headless.grid.serve.permissions import check_access
+from headless.grid.serve.schema import bookings, orphans, replicas
+from headless.grid.serve.settings import GridSettings
+from headless.grid.serve.usage import check_quota
+
+__all__ = [
+    "Booking",
+    "Content",
+    "book",
+    "check_way",
+    "enter",
+    "find_booking",
+    "find_existing",
+    "list_replicas",
+    "name_pfn",
+]
+
+ENOTDIR, EEXIST, ENOENT, EBADR = 20, 17, 2, 53
+
+
+@dataclass(frozen=True, kw_only=True)
+class Booking:
+    """The right to write one replica.
+
+    Attributes:
+        id: the identifier of its envelope.
+        user: whose it is.
+        path: the LFN.
+        guid: of the content.
+        storage: where it goes.
+        pfn: the path there.
+        size: bytes; 0 if it was not known.
+        md5: empty if it was not known.
+        job_id: the job that writes it.
+        expires_ms: when its envelope ends.
+        committed: whether it was used.
+    """
+
+    id: str
+    user: str
+    path: str
+    guid: str
+    storage: str
+    pfn: str
+    size: int
+    md5: str
+    job_id: int | None
+    expires_ms: int
+    committed: bool = False
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is said of a file when it is entered."""
+
+    size: int
+    md5: str
+    mode: int
+    expires_ms: int | None
+
+
+def name_pfn(guid: str) -> str:
+    """Where a storage keeps a content: spread over 100 folders of 100,000."""
+    number = uuid.UUID(guid).int
+    return f"/{number % 100:02d}/{number // 100 % 100_000:05d}/{guid}"
+
+
+def list_replicas(connection: Connection, guid: str) -> dict[str, str]:
+    """The paths of a content by storage."""
+    query = select(replicas.c.storage, replicas.c.pfn).where(replicas.c.guid == guid)
+    return dict(connection.execute(query).tuples().all())
+
+
+def check_way(connection: Connection, session: Session, path: str) -> None:
+    """Whether a new entry could be made at a path whose folders may be missing.
+
+    Raises:
+        GridError: ENOTDIR, EACCES.
+    """
+    chain = find_chain(connection, path)
+    there = [chain[above] for above in list_ancestors(path) if above in chain]
+    for folder in there:
+        if not folder.is_folder:
+            raise GridError(ENOTDIR, folder.path)
+        check_access(session, folder, "x")
+    check_access(session, there[-1], "w")
+
+
+def find_existing(connection: Connection, session: Session, path: str, size: int, md5: str) -> Entry | None:
+    """The file that is there already, if this is another replica of it.
+
+    Raises:
+        GridError: EEXIST: what is there is not the same; EACCES: it may not be written.
+    """
+    entry = find_entry(connection, path)
+    if entry is None:
+        return None
+    check_access(session, entry, "w")
+    if entry.kind != "f" or not md5 or (entry.size, entry.md5) != (size, md5):
+        raise GridError(EEXIST, f"{path}: a {entry.kind_name} with other content is there: remove or move it first")
+    return entry
+
+
+def book(connection: Connection, settings: GridSettings, made: list[Booking], *, is_new: bool) -> None:
+    """Write down the bookings of one file.
+
+    Raises:
+        GridError: EDQUOT: its user has too much already.
+    """
+    if is_new:
+        check_quota(connection, settings, made[0].user, made[0].size, with_booked=True)
+    connection.execute(bookings.insert(), [vars(booking) for booking in made])
+
+
+def find_booking(connection: Connection, booking_id: str) -> Booking | None:
+    """The booking of an envelope."""
+    row = connection.execute(select(bookings).where(bookings.c.id == booking_id)).first()
+    return None if row is None else Booking(**row._mapping)
+
+
+def enter(connection: Connection, session: Session, settings: GridSettings, booking: Booking, content: Content) -> None:
+    """Enter a booked replica, and its file if it is the first. A second time it changes nothing.
+
+    Raises:
+        GridError: EBADR: the booking is gone, or was used and the replica removed since; EEXIST: another file has
+            taken the path; EDQUOT; EACCES.
+    """
+    again = find_booking(connection, booking.id)
+    if again is None:
+        raise GridError(EBADR, "the booking has expired: ask for a new one with 'access'")
+    has_replica = booking.storage in list_replicas(connection, booking.guid)
+    if again.committed:
+        if has_replica:
+            return
+        raise GridError(EBADR, "this envelope was used, and the file removed since")
+    _enter_file(connection, session, settings, booking, content)
+    if has_replica:
+        raise GridError(EEXIST, f"{booking.storage} has a replica of {booking.path} already")
+    connection.execute(replicas.insert().values(guid=booking.guid, storage=booking.storage, pfn=booking.pfn))
+    connection.execute(orphans.delete().where(orphans.c.storage == booking.storage, orphans.c.pfn == booking.pfn))
+    connection.execute(bookings.update().where(bookings.c.id == booking.id).values(committed=True))
+
+
+def _enter_file(
+    connection: Connection, session: Session, settings: GridSettings, booking: Booking, content: Content
+) -> None:
+    entry = find_entry(connection, booking.path)
+    if entry is not None:
+        if entry.guid != booking.guid:
+            raise GridError(EEXIST, f"{booking.path}: another file has taken this name: nothing is overwritten")
+        if (entry.size, entry.md5) != (content.size, content.md5):
+            raise GridError(EEXIST, f"{booking.path}: its other replicas have other content")
+        return
+    check_quota(connection, settings, booking.user, content.size)
+    make_parents(connection, session, booking.path)
+    insert_file(
+        connection,
+        booking.path,
+        booking.user,
+        session.role,
+        content.size,
+        content.md5,
+        booking.guid,
+        mode=content.mode,
+        expires_ms=content.expires_ms,
+        job_id=booking.job_id or session.job_id,
+    )

@@ -1,0 +1,133 @@
+"""The commands commit and registerOutput: what was written becomes a file of the catalogue."""
+
+from dataclasses import dataclass
+
+from headless.grid.messages import GridError, Row
+from headless.grid.serve.bookings import Booking, Content, enter, find_booking
+from headless.grid.serve.call import Call, Command, Rows
+from headless.grid.serve.macaroon import parse_macaroon
+from headless.grid.serve.paths import resolve
+from headless.grid.serve.stores import Store
+
+__all__ = ["COMMANDS"]
+
+EINVAL, EACCES, EBADR = 22, 13, 53
+HEX = frozenset("0123456789abcdef")
+REGISTERED, FAILED = "1", "0"
+USAGE = """commit ENVELOPE [SIZE LFN PERM EXPIRE PFN SE GUID MD5]: enter a file that was written with an envelope
+  What is left out is as it was said to 'access'. EXPIRE is in seconds since 1970, 0 for never.
+  The same again changes nothing: it may be sent once more where the answer was lost."""
+
+
+@dataclass(frozen=True)
+class _Said:
+    """A commit's words; empty texts for what was not said."""
+
+    envelope: str
+    size: str = ""
+    lfn: str = ""
+    perm: str = ""
+    expire: str = ""
+    pfn: str = ""
+    storage: str = ""
+    guid: str = ""
+    md5: str = ""
+
+
+async def _commit(call: Call) -> Rows:
+    if not 1 <= len(call.options) <= 9:
+        raise GridError(EINVAL, "give an envelope, and what commit -h says")
+    said = _Said(*call.options)
+    if said.size and (not said.size.isdecimal() or int(said.size) <= 0):
+        raise GridError(EINVAL, f"the size is {said.size!r}: an empty file has nothing to be committed: use touch")
+    try:
+        booking = await _register(call, said)
+    except GridError as exc:
+        call.fail(GridError(EBADR, f"Nothing was registered: {exc}"))
+        return [_show(said.lfn, FAILED, said.pfn)]
+    return [_show(booking.path, REGISTERED, said.pfn or booking.pfn)]
+
+
+def _show(path: str, result: str, pfn: str) -> Row:
+    return {"path": path, "lfn": result, "pfn": pfn, "message": f"{path} {result}"}
+
+
+async def _register(call: Call, said: _Said) -> Booking:
+    """All of it.
+
+    Raises:
+        GridError: why it is refused.
+    """
+    grid = call.grid
+    booking = await _find(call, said.envelope)
+    content = _compare(call, booking, said)
+    store = next((store for store in await grid.stores.list_all() if store.name == booking.storage), None)
+    if store is None:
+        raise GridError(EBADR, f"{booking.storage} is not one of this grid's storages any more")
+    if not booking.committed:
+        await _check_stored(call, store, booking, content)
+    await grid.catalogue.write(lambda connection: enter(connection, call.session, grid.settings, booking, content))
+    return booking
+
+
+async def _find(call: Call, envelope: str) -> Booking:
+    try:
+        storage = parse_macaroon(envelope).location  # not signed, but the key that it is checked with follows from it
+    except ValueError as exc:
+        raise GridError(EACCES, f"this is no access envelope: {exc}") from exc
+    claim = call.grid.envelopes.check(storage, envelope, "UPLOAD")
+    booking = await call.grid.catalogue.read(lambda connection: find_booking(connection, claim.booking))
+    if booking is None or (booking.storage, booking.pfn) != (storage, claim.path):
+        raise GridError(EACCES, "the access envelope is of no booking: ask for a new one with 'access'")
+    if booking.user != call.session.user.name:
+        raise GridError(EACCES, "the access envelope is another user's")
+    return booking
+
+
+def _compare(call: Call, booking: Booking, said: _Said) -> Content:
+    """What is to be entered, if what was said is what was booked.
+
+    Raises:
+        GridError: EINVAL: it is not.
+    """
+    size, md5 = int(said.size or booking.size), said.md5.lower() or booking.md5
+    same = (
+        ("LFN", resolve(call.session, said.lfn) if said.lfn else "", booking.path),
+        ("storage", said.storage.upper(), booking.storage.upper()),
+        ("GUID", said.guid.lower(), booking.guid),
+        ("PFN", said.pfn[-len(booking.pfn) :], booking.pfn),
+        ("size", str(size) if booking.size else "", str(booking.size)),
+        ("MD5 sum", md5 if booking.md5 else "", booking.md5),
+    )
+    for what, given, booked in same:
+        if given and given != booked:
+            raise GridError(EINVAL, f"the {what} is {given}, and access was for {booked}")
+    if size <= 0 or (md5 and (len(md5) != 32 or set(md5) - HEX)):
+        raise GridError(EINVAL, "size and MD5 sum must be said, to access or to commit")
+    return Content(size, md5, _parse_mode(said.perm), _parse_expiry(said.expire))
+
+
+def _parse_mode(text: str) -> int:
+    if not text:
+        return 0o644
+    if len(text) not in (3, 4) or set(text) - set("01234567"):
+        raise GridError(EINVAL, f"permissions {text!r}: give three octal digits")
+    return int(text, 8) & 0o777
+
+
+def _parse_expiry(text: str) -> int | None:
+    if not (text or "0").isdecimal() or len(text) > 12:
+        raise GridError(EINVAL, f"expiry {text!r}: give seconds since 1970, or 0")
+    return int(text or "0") * 1000 or None
+
+
+async def _check_stored(call: Call, store: Store, booking: Booking, content: Content) -> None:
+    """Believe nobody that a file is there: ask; and have it stay as it is."""
+    found = await call.grid.storage_client.seal(store, booking.pfn)
+    if found is None:
+        raise GridError(EBADR, f"{store.name} has no file {booking.pfn}")
+    if found.size != content.size:
+        raise GridError(EBADR, f"the file at {store.name} has {found.size} bytes, not {content.size}")
+
+
+COMMANDS = {"commit": Command(_commit, USAGE)}

@@ -1,0 +1,170 @@
+"""The storages that a grid knows: their rows, and those of its own that run beside it."""
+
+import asyncio
+import contextlib
+import json
+import re
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection, Row, func, select
+
+from headless.errors import ParameterError
+from headless.grid.serve.catalogue import Catalogue
+from headless.grid.serve.envelopes import Envelopes
+from headless.grid.serve.schema import storages
+from headless.grid.serve.storage import StorageServer
+
+if sys.platform == "win32":
+    raise ImportError("a grid of one's own runs on POSIX systems only")
+
+__all__ = ["Store", "Stores", "list_stores", "parse_storage", "put_store"]
+
+NAME = re.compile(r"[A-Za-z0-9_-]+::[A-Za-z0-9_-]+::[A-Za-z0-9_-]+")
+PROBE_S = 2.0  # in which a storage takes a connection, or counts as away
+FRESH_S = 2.0  # for which an answer to that holds
+
+
+@dataclass(frozen=True)
+class Store:
+    """A storage.
+
+    Attributes:
+        name: VO::SITE::NAME.
+        number: as JAliEn counts them.
+        url: ``root://HOST:PORT``.
+        qos: the classes that it offers.
+    """
+
+    name: str
+    number: int
+    url: str
+    qos: tuple[str, ...]
+
+    @property
+    def site(self) -> str:
+        """The middle part of its name."""
+        return self.name.split("::")[1]
+
+    def locate(self, path: str) -> str:
+        """The URL of a file here, by its path."""
+        return f"{self.url}/{path}"
+
+
+def parse_storage(text: str, number: int) -> tuple[str, str]:
+    """Read ``[NAME=]FOLDER``: a storage's name and folder.
+
+    Args:
+        text: as given.
+        number: makes the name, if none is given.
+
+    Raises:
+        ParameterError: the name is none.
+    """
+    name, sign, folder = text.partition("=")
+    if not sign:
+        name, folder = f"LOCAL::SITE::SE{number}", text
+    check_name(name)
+    if not folder:
+        raise ParameterError(f"storage {name}: give its folder, NAME=FOLDER")
+    return name, folder
+
+
+def check_name(name: str) -> None:
+    """Refuse what is no storage's name.
+
+    Raises:
+        ParameterError: see there.
+    """
+    if not NAME.fullmatch(name) or len(name) > 64:
+        raise ParameterError(f"{name!r} is no name of a storage: give VO::SITE::NAME of letters, digits, _ and -")
+
+
+def put_store(connection: Connection, name: str, url: str, qos: Sequence[str]) -> None:
+    """Add a storage; one of this name is moved to the new URL, with all its files."""
+    if connection.execute(select(storages.c.name).where(storages.c.name == name)).first() is not None:
+        values = {"url": url, "qos": json.dumps(list(qos))}
+        connection.execute(storages.update().where(storages.c.name == name).values(values))
+        return
+    number = connection.execute(select(func.coalesce(func.max(storages.c.number), 0) + 1)).scalar_one()
+    connection.execute(storages.insert().values(name=name, number=number, url=url, qos=json.dumps(list(qos))))
+
+
+def list_stores(connection: Connection) -> list[Store]:
+    """All storages, by number."""
+    return [_read(row) for row in connection.execute(select(storages).order_by(storages.c.number))]
+
+
+def _read(row: Row[*tuple[object, ...]]) -> Store:
+    values = row._mapping
+    return Store(values["name"], values["number"], values["url"], tuple(json.loads(values["qos"])))
+
+
+class Stores:
+    """The storages of a running grid."""
+
+    def __init__(self, catalogue: Catalogue, envelopes: Envelopes) -> None:
+        """Nothing runs yet."""
+        self._catalogue = catalogue
+        self._envelopes = envelopes
+        self._servers: list[StorageServer] = []
+        self._probes: dict[str, tuple[float, bool]] = {}
+
+    async def start(self, folders: Sequence[tuple[str, str]], host: str, first_port: int) -> None:
+        """Start our own, each where it was the last time, and write down where they are.
+
+        Args:
+            folders: names and folders.
+            host: that clients reach them at.
+            first_port: of the first, those of the others follow; 0 for any.
+
+        Raises:
+            ParameterError: one does not start; those before it are stopped again.
+        """
+        before = {store.name: urlsplit(store.url).port or 0 for store in await self._catalogue.read(list_stores)}
+        try:
+            for count, (name, folder) in enumerate(folders):
+                port = first_port + count if first_port else before.get(name, 0)
+                server = StorageServer(name, folder, port, self._envelopes.derive_key_text(name))
+                self._servers.append(server)
+                await server.start()
+                await self._register(name, f"root://{host}:{server.port}")
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _register(self, name: str, url: str) -> None:
+        await self._catalogue.write(lambda connection: put_store(connection, name, url, ["disk"]))
+
+    async def stop(self) -> None:
+        """End our own."""
+        servers, self._servers = self._servers, []
+        await asyncio.gather(*(server.stop() for server in servers))
+
+    async def list_all(self) -> list[Store]:
+        """All storages, by number."""
+        return await self._catalogue.read(list_stores)
+
+    async def list_up(self, stores: Sequence[Store]) -> list[Store]:
+        """Those that take connections just now, in the same order."""
+        found = await asyncio.gather(*(self._is_up(store) for store in stores))
+        return [store for store, is_up in zip(stores, found, strict=True) if is_up]
+
+    async def _is_up(self, store: Store) -> bool:
+        at, is_up = self._probes.get(store.url, (0.0, False))
+        if time.monotonic() - at > FRESH_S:
+            is_up = await _probe(store.url)
+            self._probes[store.url] = (time.monotonic(), is_up)
+        return is_up
+
+
+async def _probe(url: str) -> bool:
+    place = urlsplit(url)
+    with contextlib.suppress(OSError):  # TimeoutError is one
+        _, writer = await asyncio.wait_for(asyncio.open_connection(place.hostname, place.port or 1094), PROBE_S)
+        writer.close()
+        return True
+    return False

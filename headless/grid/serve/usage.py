@@ -1,0 +1,79 @@
+"""What a user has, and may have: files and bytes.
+
+The database itself keeps the sums (``counting.py``): asking costs one row.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from headless.grid.messages import GridError
+from headless.grid.serve.entries import now_ms
+from headless.grid.serve.schema import bookings, quotas, usage
+from headless.grid.serve.settings import GridSettings
+
+__all__ = ["Quota", "check_quota", "find_quota", "set_quota"]
+
+EDQUOT = 122
+
+
+@dataclass(frozen=True)
+class Quota:
+    """What a user has, and may have.
+
+    Attributes:
+        files: in the catalogue.
+        bytes: of all of them.
+        max_files: so many are allowed.
+        max_bytes: so many are allowed.
+    """
+
+    files: int
+    bytes: int
+    max_files: int
+    max_bytes: int
+
+
+def find_quota(connection: Connection, settings: GridSettings, user: str) -> Quota:
+    """A user's quota; of an unknown user: the defaults."""
+    used = connection.execute(select(usage.c.files, usage.c.bytes).where(usage.c.user == user)).first() or (0, 0)
+    query = select(quotas.c.max_files, quotas.c.max_bytes).where(quotas.c.user == user)
+    allowed = connection.execute(query).first() or (settings.max_files, settings.max_bytes)
+    return Quota(*used, *allowed)
+
+
+def set_quota(connection: Connection, user: str, max_files: int, max_bytes: int) -> None:
+    """Change what a user may have."""
+    connection.execute(quotas.delete().where(quotas.c.user == user))
+    connection.execute(quotas.insert().values(user=user, max_files=max_files, max_bytes=max_bytes))
+
+
+def check_quota(
+    connection: Connection, settings: GridSettings, user: str, size: int, *, with_booked: bool = False
+) -> None:
+    """Refuse one more file of a size that would be too much.
+
+    Args:
+        connection: of the transaction that adds it.
+        settings: for the defaults.
+        user: whose it will be.
+        size: bytes.
+        with_booked: whether files count that are booked, and not there yet.
+
+    Raises:
+        GridError: EDQUOT.
+    """
+    quota = find_quota(connection, settings, user)
+    files, total = _count_booked(connection, user) if with_booked else (0, 0)
+    if quota.files + files + 1 > quota.max_files:
+        raise GridError(EDQUOT, f"{user} has {quota.files} files, {files} are booked, {quota.max_files} are allowed")
+    if quota.bytes + total + size > quota.max_bytes:
+        held = f"{user} has {quota.bytes} bytes, {total} are booked"
+        raise GridError(EDQUOT, f"{held}, {quota.max_bytes} are allowed, and this is {size} more")
+
+
+def _count_booked(connection: Connection, user: str) -> tuple[int, int]:
+    live = (bookings.c.user == user) & ~bookings.c.committed & (bookings.c.expires_ms > now_ms())
+    each = select(func.max(bookings.c.size).label("size")).where(live).group_by(bookings.c.guid).subquery()
+    files, total = connection.execute(select(func.count(), func.coalesce(func.sum(each.c.size), 0))).one()
+    return files, int(total)

@@ -1,0 +1,110 @@
+"""All that lies below a folder, in the order of the paths, read in small steps: no thread is held long, no list grows.
+
+Rows are those that the session may see: what is in a closed folder is passed over, as ``find`` does on a disk.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, select
+
+from headless.grid.serve.call import Call, Session
+from headless.grid.serve.entries import VARIABLES, read_entry, select_below
+from headless.grid.serve.paths import list_ancestors
+from headless.grid.serve.permissions import may
+from headless.grid.serve.schema import entries
+
+__all__ = ["behind", "walk"]
+
+STEP = 2000  # rows that are looked at in one go
+KNOWN = 50_000  # folders whose bits are kept in memory
+
+
+def behind(path: str) -> str:
+    """The bound right behind a path: no name has a character below a blank."""
+    return path + "\x01"
+
+
+@dataclass(frozen=True)
+class _Step:
+    rows: Sequence[Row[Any]]
+    next: str | None  # the bound to go on from; None at the end
+
+
+async def walk(
+    call: Call, folder: str, columns: Sequence[ColumnElement[Any]], condition: ColumnElement[bool], start: str = ""
+) -> AsyncIterator[Row[Any]]:
+    """Rows below a folder that the session may see.
+
+    Args:
+        call: whose session looks.
+        folder: which the session may read.
+        columns: what the rows have; path and parent are among them.
+        condition: which rows.
+        start: the bound to begin at, of :func:`behind`; empty for all.
+    """
+    view = _View(call.session, folder)
+    bound: str | None = start
+    while bound is not None:
+        query = select(*columns).where(condition)
+        step = await call.grid.catalogue.read(
+            lambda connection: _read_step(connection, view, query, bound or "")  # noqa: B023
+        )
+        for row in step.rows:
+            yield row
+        bound = step.next
+
+
+def _read_step(connection: Connection, view: "_View", query: Select[Any], bound: str) -> _Step:
+    left = and_(select_below(view.folder), entries.c.path >= bound)
+    last = connection.execute(
+        select(entries.c.path).where(left).order_by(entries.c.path).limit(1).offset(STEP - 1)
+    ).scalar()
+    within = left if last is None else and_(left, entries.c.path <= last)
+    rows = connection.execute(query.where(within).order_by(entries.c.path)).all()
+    seen = view.filter(connection, rows)
+    if last is None:
+        return _Step(seen, None)
+    view.learn(connection, {last.rpartition("/")[0] or "/"})
+    closed = view.find_closed(last)
+    return _Step(seen, behind(last) if closed is None else closed + "0")  # right behind all that is in it
+
+
+class _View:
+    """Which folders below a first one are open to a session."""
+
+    def __init__(self, session: Session, folder: str) -> None:
+        self.folder = folder
+        self._session = session
+        self._open = {folder: True}
+
+    def filter(self, connection: Connection, rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
+        """The rows whose folders are open."""
+        if self._session.user.is_admin:
+            return rows
+        self.learn(connection, {row.parent for row in rows})
+        return [row for row in rows if self._open.get(row.parent)]
+
+    def learn(self, connection: Connection, folders: set[str]) -> None:
+        """Look up folders, and those above them, that are not known."""
+        if self._session.user.is_admin:
+            return
+        if len(self._open) > KNOWN:
+            self._open = {self.folder: True}
+        unknown = {place for folder in folders - self._open.keys() for place in self._list_between(folder)}
+        wanted = sorted(unknown - self._open.keys())
+        for start in range(0, len(wanted), VARIABLES):
+            query = select(entries).where(entries.c.path.in_(wanted[start : start + VARIABLES]))
+            for entry in sorted(map(read_entry, connection.execute(query)), key=lambda entry: len(entry.path)):
+                self._open[entry.path] = may(self._session, entry, "rx")
+        for path in wanted:  # those above come first
+            self._open[path] = self._open.get(path, False) and self._open.get(path.rpartition("/")[0] or "/", False)
+
+    def find_closed(self, path: str) -> str | None:
+        """The topmost closed folder that a path is in."""
+        return next((place for place in self._list_between(path) if not self._open.get(place, True)), None)
+
+    def _list_between(self, path: str) -> list[str]:
+        """Folders from right below the first one down to the path itself."""
+        return [place for place in (*list_ancestors(path), path) if len(place) > len(self.folder)]

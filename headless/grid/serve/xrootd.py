@@ -1,0 +1,229 @@
+"""What the grid itself asks its storages, with envelopes of its own: through XRootD's client library, in threads."""
+
+import asyncio
+import importlib
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from headless.grid.messages import GridError
+from headless.grid.serve.envelopes import READ, SERVER, WRITE, Envelopes
+from headless.grid.serve.stores import Store
+
+__all__ = ["Found", "StorageClient"]
+
+EIO, ENOENT, EREMOTEIO, ENOLINK = 5, 2, 121, 67
+NOT_FOUND = 3011  # XProtocol: kXR_NotFound
+ERROR_RESPONSE = 400  # XrdClStatus: errErrorResponse: the storage has answered, and said no
+THREADS = 8
+LIMIT_S = 20  # for which a storage may think
+COPY_LIMIT_S = 6 * 3600
+LIFETIME_S = 300.0  # of the grid's own envelopes
+# A storage that was away is asked again at once, and not waited for: whoever asks has others to ask.
+SETTINGS = {
+    "TimeoutResolution": 1,
+    "ConnectionRetry": 1,
+    "ConnectionWindow": 5,
+    "StreamErrorWindow": 0,
+    "RequestTimeout": LIMIT_S,
+    "StreamTimeout": LIMIT_S,
+}
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file at a storage.
+
+    Attributes:
+        size: bytes.
+        took_ms: milliseconds that the answer took.
+    """
+
+    size: int
+    took_ms: int
+
+
+class StorageClient:
+    """Asks storages."""
+
+    def __init__(self, envelopes: Envelopes) -> None:
+        """Args:
+        envelopes: makes what it shows to the storages.
+        """
+        self._envelopes = envelopes
+        self._threads = ThreadPoolExecutor(THREADS, "storage")
+        self._is_set_up = False
+
+    def close(self) -> None:
+        """Wait for nothing."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def find(self, store: Store, path: str) -> Found | None:
+        """What a storage says of a file; ``None``: it has none.
+
+        Raises:
+            GridError: ENOLINK: the storage does not answer; EREMOTEIO: it refuses.
+        """
+        return await self._run(lambda: self._find(store, path))
+
+    async def seal(self, store: Store, path: str) -> Found | None:
+        """Make a file read-only, so that no envelope that is still about can change it; and look at it.
+
+        Raises:
+            GridError: as :meth:`find`.
+        """
+        return await self._run(lambda: self._seal(store, path))
+
+    async def remove(self, store: Store, path: str) -> None:
+        """Remove a file; one that is not there is removed.
+
+        Raises:
+            GridError: as :meth:`find`.
+        """
+        await self._run(lambda: self._remove(store, path))
+
+    async def read_md5(self, store: Store, path: str) -> str:
+        """The MD5 sum that the storage computes of a file, in hex.
+
+        Raises:
+            GridError: as :meth:`find`.
+        """
+        return await self._run(lambda: self._read_md5(store, path))
+
+    async def read(self, store: Store, path: str, limit: int) -> bytes:
+        """A file's first bytes, at most ``limit``.
+
+        Raises:
+            GridError: as :meth:`find`.
+        """
+        return await self._run(lambda: self._read(store, path, limit))
+
+    async def read_space(self, store: Store) -> tuple[int, int]:
+        """All bytes of a storage, and the free ones.
+
+        Raises:
+            GridError: as :meth:`find`.
+        """
+        return await self._run(lambda: self._read_space(store))
+
+    async def copy(self, source: Store, source_path: str, target: Store, target_path: str, md5: str) -> None:
+        """Copy a file between storages through this process's memory, checked by its MD5 sum if there is one.
+
+        Raises:
+            GridError: EIO: it failed; nothing is left at the target.
+        """
+        await self._run(lambda: self._copy(source, source_path, target, target_path, md5))
+
+    async def _run(self, function: Callable[[], Result]) -> Result:
+        if not self._is_set_up:
+            _set_up()
+            self._is_set_up = True
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+
+    def _find(self, store: Store, path: str) -> Found | None:
+        began = time.monotonic()
+        status, answer = _connect(store).stat(self._show(store, path, READ), timeout=LIMIT_S)
+        if _is_missing(status):
+            return None
+        _check(store, status)
+        return Found(answer.size, int((time.monotonic() - began) * 1000))
+
+    def _seal(self, store: Store, path: str) -> Found | None:
+        modes = _load("flags").AccessMode
+        mode = modes.UR | modes.GR | modes.OR
+        status, _ = _connect(store).chmod(self._show(store, path, SERVER), mode, timeout=LIMIT_S)
+        if _is_missing(status):
+            return None
+        _check(store, status)
+        return self._find(store, path)
+
+    def _remove(self, store: Store, path: str) -> None:
+        status, _ = _connect(store).rm(self._show(store, path, SERVER), timeout=LIMIT_S)
+        if not _is_missing(status):
+            _check(store, status)
+
+    def _read_md5(self, store: Store, path: str) -> str:
+        shown = self._show(store, path, READ)
+        status, answer = _connect(store).query(_load("flags").QueryCode.CHECKSUM, shown, timeout=10 * LIMIT_S)
+        _check(store, status)
+        kind, _, value = str(answer.decode("ascii", "replace")).strip("\0\n ").partition(" ")
+        if kind != "md5":
+            raise GridError(EREMOTEIO, f"{store.name} computes {kind}, not md5")
+        return value
+
+    def _read(self, store: Store, path: str, limit: int) -> bytes:
+        with _load().File() as file:
+            status, _ = file.open(store.locate(self._show(store, path, READ)), timeout=LIMIT_S)
+            _check(store, status)
+            status, data = file.read(0, limit, timeout=LIMIT_S)
+            _check(store, status)
+            return bytes(data)
+
+    def _read_space(self, store: Store) -> tuple[int, int]:
+        status, answer = _connect(store).query(
+            _load("flags").QueryCode.SPACE, self._show(store, "/", SERVER), timeout=LIMIT_S
+        )
+        _check(store, status)
+        values = dict(part.partition("=")[::2] for part in answer.decode("ascii", "replace").strip("\0\n").split("&"))
+        return int(values.get("oss.space", "0")), int(values.get("oss.free", "0"))
+
+    def _copy(self, source: Store, source_path: str, target: Store, target_path: str, md5: str) -> None:
+        process = _load().CopyProcess()
+        process.add_job(
+            source.locate(self._show(source, source_path, READ)),
+            target.locate(self._show(target, target_path, (*WRITE, *SERVER))),
+            force=True,
+            posc=True,
+            mkdir=True,
+            checksummode="end2end" if md5 else "none",
+            checksumtype="md5" if md5 else "",
+            checksumpreset=md5,
+            rmBadCksum=True,
+            cptimeout=COPY_LIMIT_S,
+        )
+        status = process.prepare()
+        if status.ok:
+            status, _ = process.run()
+        if not status.ok:
+            raise GridError(EIO, _explain(status))
+
+    def _show(self, store: Store, path: str, activities: tuple[str, ...]) -> str:
+        envelope = self._envelopes.build(store.name, path, "grid", activities, LIFETIME_S)
+        return f"{path}?xrd.wantprot=unix&authz={envelope}"
+
+
+def _set_up() -> None:
+    for name, value in SETTINGS.items():
+        _load("env").EnvPutInt(name, value)
+
+
+def _load(part: str = "") -> Any:
+    """The client library, or a part of it; it has no types."""
+    try:
+        return importlib.import_module(f"XRootD.client.{part}".rstrip("."))
+    except ImportError as exc:
+        raise GridError(EIO, "the server lacks XRootD's client: pip install 'headless[grid]'") from exc
+
+
+def _connect(store: Store) -> Any:
+    return _load().FileSystem(store.url)
+
+
+def _is_missing(status: Any) -> bool:
+    return bool(status.code == ERROR_RESPONSE and status.errno == NOT_FOUND)
+
+
+def _check(store: Store, status: Any) -> None:
+    if status.ok:
+        return
+    if status.code == ERROR_RESPONSE:
+        raise GridError(EREMOTEIO, f"{store.name}: {_explain(status)}")
+    raise GridError(ENOLINK, f"{store.name} does not answer: {_explain(status)}")
+
+
+def _explain(status: Any) -> str:
+    return " ".join(str(status.message).split("?authz=")[0].split())

@@ -1,0 +1,115 @@
+"""The grid's own storages: real XRootDs that live as long as the grid does, and serve nobody without an envelope."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from grid_support import GridServer
+from support import TIME_SCALE
+
+pytestmark = pytest.mark.peer("xrootd")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridServer]:
+    """A grid with one storage."""
+    server = GridServer(tmp_path_factory.mktemp("grid")).with_storages(1)
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
+def _find_last(server: GridServer) -> tuple[int, int]:
+    """The port and the process id of the storage that was started last."""
+    port, pid = re.findall(r"storage name=\S+ port=(\d+) pid=(\d+)", server.log)[-1]
+    return int(port), int(pid)
+
+
+def _is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _wait_until(condition: "object", limit_s: float = 15) -> None:
+    assert callable(condition)
+    limit = time.monotonic() + limit_s * TIME_SCALE
+    while not condition():
+        assert time.monotonic() < limit, "it does not come true"
+        time.sleep(0.05)
+
+
+def test_a_storage_that_dies_is_started_again_at_its_port(server: GridServer) -> None:
+    port, pid = _find_last(server)
+    os.kill(pid, signal.SIGKILL)
+    _wait_until(lambda: _find_last(server)[1] != pid)
+    assert _find_last(server)[0] == port
+    assert "storage-died name=LOCAL::SITE::SE1" in server.log
+
+
+def test_nothing_is_served_without_an_envelope(server: GridServer, tmp_path: Path) -> None:
+    port, _ = _find_last(server)
+    (server.storages / "SE1" / "data" / "here").write_text("x")
+    done = subprocess.run(["xrdfs", f"127.0.0.1:{port}", "stat", "/here"], capture_output=True, timeout=60)
+    assert done.returncode != 0
+    assert b"permission denied" in done.stderr
+
+
+def test_storages_end_with_a_killed_server_and_come_back_at_the_same_port(server: GridServer) -> None:
+    port, pid = _find_last(server)
+    server.kill()
+    _wait_until(lambda: not _is_listening(port))
+    server.start()
+    assert _find_last(server)[0] == port
+    assert _find_last(server)[1] != pid
+    server.stop()
+    assert not _is_listening(port)
+    server.start()
+
+
+def test_what_an_earlier_server_left_behind_is_ended(server: GridServer) -> None:
+    port, _ = _find_last(server)
+    server.stop()
+    folder = server.storages / "SE1"
+    user = "xrootd" if os.geteuid() == 0 else None
+    stale = subprocess.Popen(
+        ["xrootd", "-c", str(folder / "xrootd.cf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=user
+    )
+    try:
+        _wait_until(lambda: _is_listening(port))
+        (folder / "pid").write_text(f"{stale.pid}\n")
+        server.start()
+        assert stale.wait(10 * TIME_SCALE) == -signal.SIGKILL
+        assert _find_last(server)[0] == port
+    finally:
+        stale.kill()
+        stale.wait()
+
+
+def test_a_folder_serves_one_grid_only(server: GridServer, tmp_path: Path) -> None:
+    other = GridServer(tmp_path, "--with-storage", str(server.storages / "SE1"))
+    try:
+        with pytest.raises(AssertionError, match="is in use by another server"):
+            other.start()
+    finally:
+        other.close()
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [("NAME=/tmp/x", "is no name of a storage"), ("A::B::C=", "give its folder"), ("/dev/null/x", "is of no use")],
+)
+def test_what_is_no_storage_is_told(tmp_path: Path, option: str, message: str) -> None:
+    other = GridServer(tmp_path, "--with-storage", option)
+    try:
+        with pytest.raises(AssertionError, match=message):
+            other.start()
+    finally:
+        other.close()
