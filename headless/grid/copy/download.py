@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import sys
 import zipfile
 from contextlib import ExitStack
 
@@ -13,6 +14,9 @@ from headless.grid.copy.storage import copy_bytes
 from headless.grid.copy.values import Known, Status, Transfer
 from headless.grid.copy.work import Work
 from headless.grid.messages import GridError
+
+if sys.platform == "win32":
+    raise ImportError("copying to and from the grid is for POSIX systems only")
 
 __all__ = ["ask_replicas", "get"]
 

@@ -84,7 +84,7 @@ class SessionPool:
 
     def _open(self) -> GridSession:
         try:
-            return self._first.open_another()
+            return self._first.clone()
         except BaseException as exc:
             with self._changed:
                 self._opened -= 1
