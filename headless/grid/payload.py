@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from headless import job
@@ -122,7 +123,7 @@ class _Payload:
         with GridSession(settings) as session:
             if folder:
                 session.ask("mkdir", "-p", folder)
-            with Copier(session, CopyOptions(force=True)) as copier:
+            with closing(Copier(session, CopyOptions(force=True))) as copier:
                 for result in copier.run(transfers):
                     if result.status == "failed":
                         raise GridError(result.code, f"{result.lfn}: {result.error}")

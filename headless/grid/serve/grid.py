@@ -1,14 +1,17 @@
 """All that the commands of a grid work on."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from headless.grid.serve.catalogue import Catalogue
 from headless.grid.serve.envelopes import Envelopes
-from headless.grid.serve.job_site import JobSite
-from headless.grid.serve.jobs import Jobs
 from headless.grid.serve.settings import GridSettings
 from headless.grid.serve.stores import Stores
 from headless.grid.serve.xrootd import StorageClient
+
+if TYPE_CHECKING:  # these need sessions and calls, which are made of a grid
+    from headless.grid.serve.job_site import JobSite
+    from headless.grid.serve.jobs import Jobs
 
 __all__ = ["Grid"]
 
@@ -22,5 +25,5 @@ class Grid:
     envelopes: Envelopes
     stores: Stores
     storage_client: StorageClient
-    site: JobSite
-    jobs: Jobs
+    site: "JobSite"
+    jobs: "Jobs"

@@ -45,9 +45,10 @@ def _find_jdl(connection: Connection, call: Call, text: str) -> str | None:
     """The LFN that a submit names; ``None`` if it is a JDL itself."""
     if "=" not in text:
         return resolve(call.session, text)
-    if ";" in text or "\n" in text:
+    try:
+        path = resolve(call.session, text)
+    except GridError:
         return None
-    path = resolve(call.session, text)
     return None if find_entry(connection, path) is None else path
 
 

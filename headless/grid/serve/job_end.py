@@ -28,12 +28,12 @@ class End:
     Attributes:
         state: a final one.
         reason: one line; may be empty.
-        states: those that it went through, in order.
+        last: of the states before, the one that it came to.
     """
 
     state: GridJobState
     reason: str
-    states: tuple[GridJobState, ...]
+    last: GridJobState
 
 
 def read_end(outcome: Outcome, result: tuple[bool, Any]) -> End:
@@ -42,15 +42,22 @@ def read_end(outcome: Outcome, result: tuple[bool, Any]) -> End:
     The job's own word counts only where its process ended by itself; without that word nothing is well.
     """
     word = result[1] if result[0] and isinstance(result[1], dict) else {}
-    states = tuple(state for _, state in word.get("states", ()) if state in RUNNING)
-    passed = tuple(map(GridJobState, states))
+    passed = [GridJobState(state) for _, state in word.get("states", ()) if state in RUNNING]
+    last = passed[-1] if passed else RUNNING[0]
     if outcome.ending is not Ending.STATUS:
-        return End(_STATES[outcome.ending], outcome.reason[:MAX_REASON], passed)
+        return End(_STATES[outcome.ending], _describe(outcome)[:MAX_REASON], last)
     state = word.get("state")
     if state not in FINAL or (state == GridJobState.DONE) != (outcome.code == 0):
-        reason = outcome.reason or "the job has left no word of its end"
-        return End(GridJobState.ERROR_E, f"{reason} (exit status {outcome.code})"[:MAX_REASON], passed)
-    return End(GridJobState(state), str(word.get("reason", ""))[:MAX_REASON], passed)
+        return End(
+            GridJobState.ERROR_E, f"{_describe(outcome)}: the job has left no word of its end"[:MAX_REASON], last
+        )
+    return End(GridJobState(state), str(word.get("reason", ""))[:MAX_REASON], last)
+
+
+def _describe(outcome: Outcome) -> str:
+    if outcome.reason:
+        return outcome.reason
+    return f"ended by signal {outcome.code}" if outcome.ending is Ending.SIGNAL else f"exit status {outcome.code}"
 
 
 def read_step(progress: tuple[float, float] | None) -> GridJobState:

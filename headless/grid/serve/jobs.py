@@ -126,8 +126,7 @@ class Jobs:
             await self._take_absent(row)
         elif status.outcome is not None:
             end = read_end(status.outcome, await self._engine.result(handle))
-            for state in end.states:
-                await self._move(row, state)
+            await self._move(row, end.last)
             await self._end(row, end.state, end.reason)
         elif status.phase in (Phase.GONE, Phase.ABSENT):
             await self._end(row, GridJobState.ZOMBIE, "its supervisor is gone and left no outcome")
@@ -179,10 +178,12 @@ class Jobs:
             log.error("job-not-started-yet job=%d reason=%r", row.id, str(exc))
 
     async def _move(self, row: JobRow, state: GridJobState) -> None:
-        """Write how far a job is, if that is news."""
-        before = RUNNING[: RUNNING.index(state)]
-        if GridJobState(row.state) in before:
-            await self._catalogue.write(lambda connection: move_job(connection, row.id, before, state))
+        """Write how far a job is, if that is news; it goes through all states on the way, however seldom one looks."""
+        way = RUNNING[RUNNING.index(GridJobState(row.state)) + 1 : RUNNING.index(state) + 1]
+        if way:
+            await self._catalogue.write(
+                lambda connection: [move_job(connection, row.id, RUNNING, step) for step in way]
+            )
 
     async def _end(self, row: JobRow, state: GridJobState, reason: str) -> None:
         await self._catalogue.write(lambda connection: end_job(connection, row.id, row.run, state, reason))
