@@ -5,7 +5,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, 
 from headless.database.schema import KEY
 from headless.grid.serve.schema import metadata
 
-__all__ = ["job_quotas", "job_trace", "jobs"]
+__all__ = ["job_quotas", "job_trace", "jobs", "locked_sites"]
 
 jobs = Table(
     "grid_jobs",
@@ -21,6 +21,7 @@ jobs = Table(
     Column("ttl_s", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),  # resubmits count up
     Column("run", String(26), nullable=False),  # the engine's name of the attempt; empty before
+    Column("token", Text, nullable=False),  # the subject of its token: gone with the job
     Column("boot_id", String(64), nullable=False),  # of the machine, when it was handed to the engine
     Column("cancel", Text, nullable=False),  # why it is to end; empty if nobody has said so
     Column("reason", Text, nullable=False),  # of its end
@@ -57,3 +58,6 @@ job_quotas = Table(
     Column("max_running_s", BigInteger, nullable=False),  # seconds of running in 24 hours
     Column("max_cost", BigInteger, nullable=False),  # the same, times the price
 )
+
+# Computing elements that start no jobs until an administrator opens them again.
+locked_sites = Table("grid_locked_sites", metadata, Column("name", String(64), primary_key=True))

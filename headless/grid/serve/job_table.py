@@ -3,28 +3,35 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
 from headless.grid.job_states import FINAL, LIVE, RUNNING, GridJobState
 from headless.grid.messages import GridError
 from headless.grid.serve.job_quota import check_quota, read_quota
-from headless.grid.serve.job_schema import job_trace, jobs
+from headless.grid.serve.job_schema import job_trace, jobs, locked_sites
+from headless.grid.serve.schema import subjects
 
 __all__ = [
+    "JobRow",
     "NewJob",
     "add_trace",
     "end_job",
     "find_job",
     "insert_jobs",
+    "is_open",
     "kill_job",
     "list_running",
     "move_job",
     "resubmit_job",
+    "set_open",
     "take_next",
 ]
 
 EBUSY = 16
+JobRow = Row[*tuple[Any, ...]]
+"""A row of ``jobs``."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,7 @@ def _insert(
         "ttl_s": job.ttl_s,
         "attempt": 0,
         "run": "",
+        "token": "",
         "boot_id": "",
         "cancel": "",
         "reason": "",
@@ -91,19 +99,17 @@ def _insert(
     return job_id
 
 
-def find_job(connection: Connection, job_id: int) -> Row[tuple[object, ...]] | None:
+def find_job(connection: Connection, job_id: int) -> JobRow | None:
     """A job's row."""
     return connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
 
 
-def list_running(connection: Connection) -> Sequence[Row[tuple[object, ...]]]:
+def list_running(connection: Connection) -> Sequence[JobRow]:
     """All jobs that are in the hands of the engine, or about to be."""
     return connection.execute(select(jobs).where(jobs.c.state.in_(RUNNING)).order_by(jobs.c.id)).all()
 
 
-def take_next(
-    connection: Connection, places: int, run: str, boot_id: str, site: str, node: str
-) -> Row[tuple[object, ...]] | None:
+def take_next(connection: Connection, places: int, run: str, boot_id: str, site: str, node: str) -> JobRow | None:
     """Assign the job whose turn it is: of the user with the fewest running ones the most urgent, then the oldest.
 
     Args:
@@ -116,7 +122,7 @@ def take_next(
     """
     running = select(jobs.c.owner, func.count()).where(jobs.c.state.in_(RUNNING)).group_by(jobs.c.owner)
     counts: dict[str, int] = dict(connection.execute(running).tuples().all())
-    if sum(counts.values()) >= places:
+    if sum(counts.values()) >= places or not is_open(connection, site):
         return None
     waiting = jobs.c.state == GridJobState.WAITING
     owners = connection.execute(select(jobs.c.owner, func.min(jobs.c.id)).where(waiting).group_by(jobs.c.owner)).all()
@@ -157,6 +163,7 @@ def end_job(connection: Connection, job_id: int, run: str, state: GridJobState, 
         return False
     if reason:
         add_trace(connection, job_id, "trace", reason)
+    connection.execute(subjects.delete().where(subjects.c.subject == row.token))
     if row.master_id is not None:
         _end_master(connection, row.master_id)
     return True
@@ -211,9 +218,21 @@ def resubmit_job(connection: Connection, job_id: int) -> None:
 
 
 def _restart(connection: Connection, job_id: int, state: GridJobState) -> None:
-    change = {"cancel": "", "reason": "", "run": "", "started_ms": None, "ended_ms": None}
+    change = {"cancel": "", "reason": "", "run": "", "token": "", "started_ms": None, "ended_ms": None}
     if move_job(connection, job_id, FINAL, state, attempt=jobs.c.attempt + 1, **change):
         add_trace(connection, job_id, "trace", "Job resubmitted")
+
+
+def is_open(connection: Connection, site: str) -> bool:
+    """Whether a computing element starts jobs."""
+    return connection.execute(select(locked_sites).where(locked_sites.c.name == site)).first() is None
+
+
+def set_open(connection: Connection, site: str, *, value: bool) -> None:
+    """Open a computing element, or lock it."""
+    connection.execute(locked_sites.delete().where(locked_sites.c.name == site))
+    if not value:
+        connection.execute(locked_sites.insert().values(name=site))
 
 
 def add_trace(connection: Connection, job_id: int, kind: str, text: str, at_ms: int | None = None) -> None:
