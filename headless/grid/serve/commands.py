@@ -1,5 +1,7 @@
 """All commands of the server, by name."""
 
+import sys
+
 from headless.grid.serve import (
     access,
     changes,
@@ -18,6 +20,9 @@ from headless.grid.serve import (
     tokens,
 )
 from headless.grid.serve.call import Call, Command, Rows
+
+if sys.platform == "win32":
+    raise ImportError("a grid of one's own runs on POSIX systems only")
 
 __all__ = ["COMMANDS"]
 
