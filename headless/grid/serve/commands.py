@@ -1,14 +1,21 @@
 """All commands of the server, by name."""
 
 from headless.grid.serve import (
+    about,
     access,
     changes,
+    collections,
     commit,
+    disk_usage,
+    expiry,
     find,
+    guids,
     identity,
     listing,
     moves,
     navigation,
+    ownership,
+    refusals,
 )
 from headless.grid.serve.call import Call, Command, Rows
 
@@ -16,19 +23,26 @@ __all__ = ["COMMANDS"]
 
 
 async def _commandlist(call: Call) -> Rows:
-    names = sorted(COMMANDS)
+    names = sorted(name for name in COMMANDS if COMMANDS[name] is not refusals.COMMANDS.get(name))
     first = {"commandlist": names[0], "message": "\n".join(names)}
     return [first, *({"commandlist": name} for name in names[1:])]
 
 
 COMMANDS: dict[str, Command] = {
+    **refusals.COMMANDS,  # the first: whoever builds one of them takes its place
+    **about.COMMANDS,
     **access.COMMANDS,
     **changes.COMMANDS,
+    **collections.COMMANDS,
     **commit.COMMANDS,
+    **disk_usage.COMMANDS,
+    **expiry.COMMANDS,
     **find.COMMANDS,
+    **guids.COMMANDS,
     **identity.COMMANDS,
     **listing.COMMANDS,
     **moves.COMMANDS,
     **navigation.COMMANDS,
+    **ownership.COMMANDS,
     "commandlist": Command(_commandlist, "commandlist: the names of all commands"),
 }

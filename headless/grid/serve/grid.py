@@ -1,6 +1,7 @@
 """All that the commands of a grid work on."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 from headless.grid.serve.catalogue import Catalogue
 from headless.grid.serve.envelopes import Envelopes
@@ -13,10 +14,15 @@ __all__ = ["Grid"]
 
 @dataclass(frozen=True)
 class Grid:
-    """The parts of a running grid."""
+    """The parts of a running grid.
+
+    Attributes:
+        present: the users who have sessions, and how many.
+    """
 
     settings: GridSettings
     catalogue: Catalogue
     envelopes: Envelopes
     stores: Stores
     storage_client: StorageClient
+    present: Counter[str] = field(default_factory=Counter)
