@@ -1,6 +1,7 @@
 """What an upload writes: a file of this machine, or one of the grid."""
 
 import errno
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -10,6 +11,9 @@ from headless.grid.copy.hashing import Hashing, hash_file
 from headless.grid.copy.local import Source, name_descriptor, open_source
 from headless.grid.copy.values import Known
 from headless.grid.messages import GridError
+
+if sys.platform == "win32":
+    raise ImportError("copying to and from the grid is for POSIX systems only")
 
 __all__ = ["Content", "GridContent", "LocalContent", "open_content"]
 

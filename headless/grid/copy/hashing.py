@@ -2,7 +2,11 @@
 
 import hashlib
 import os
+import sys
 import threading
+
+if sys.platform == "win32":
+    raise ImportError("copying to and from the grid is for POSIX systems only")
 
 __all__ = ["Hashing", "hash_file"]
 

@@ -4,12 +4,16 @@ import errno
 import fcntl
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from headless.grid.copy.hashing import hash_file
 from headless.grid.copy.values import Known
+
+if sys.platform == "win32":
+    raise ImportError("copying to and from the grid is for POSIX systems only")
 
 __all__ = ["Source", "Target", "name_descriptor", "open_source", "open_target"]
 

@@ -2,9 +2,13 @@
 
 import fcntl
 import os
+import sys
 from contextlib import suppress
 
 from headless.grid.copy.local import SUFFIX
+
+if sys.platform == "win32":
+    raise ImportError("copying to and from the grid is for POSIX systems only")
 
 __all__ = ["Sweeper"]
 

@@ -70,6 +70,7 @@ class Call:
     """A command with its options; the options that any command takes are taken out.
 
     Attributes:
+        note: what there is to be said where nothing went wrong.
         failure: what went wrong with one of several paths; the last one is told, as JAliEn does.
     """
 
@@ -78,6 +79,7 @@ class Call:
     command: str
     options: Sequence[str]
     failure: GridError | None = None
+    note: str = ""
     started_at: float = field(default_factory=time.time)
 
     def fail(self, error: GridError) -> None:

@@ -12,10 +12,14 @@ from headless.grid.serve import (
     guids,
     identity,
     listing,
+    mirror,
     moves,
     navigation,
     ownership,
+    quotas,
     refusals,
+    storage_commands,
+    tokens,
 )
 from headless.grid.serve.call import Call, Command, Rows
 
@@ -41,8 +45,12 @@ COMMANDS: dict[str, Command] = {
     **guids.COMMANDS,
     **identity.COMMANDS,
     **listing.COMMANDS,
+    **mirror.COMMANDS,
     **moves.COMMANDS,
     **navigation.COMMANDS,
     **ownership.COMMANDS,
+    **quotas.COMMANDS,
+    **storage_commands.COMMANDS,
+    **tokens.COMMANDS,
     "commandlist": Command(_commandlist, "commandlist: the names of all commands"),
 }
