@@ -1,14 +1,18 @@
 """``headless grid pki``: the certificates of a grid of one's own."""
 
-import asyncio
 import os
+import re
 
 import click
 
 from headless.cli.grid_serve import default_grid_state
 from headless.config import read_environment
+from headless.errors import ParameterError
 
 __all__ = ["pki"]
+
+HOST_NAME = re.compile(r"[A-Za-z0-9_:.-]{1,253}")
+STATUS = "\n\n\b\nExit status: 0 done, 2 a name, the state folder or the authority is of no use."
 
 
 @click.group(name="pki")
@@ -19,41 +23,86 @@ def pki(context: click.Context, state: str | None) -> None:
     context.obj = os.path.abspath(state or default_grid_state(read_environment().state_folder))
 
 
-@pki.command()
+@pki.command(help="Make the certificate authority: all who hold one of its certificates trust it." + STATUS)
 @click.pass_obj
 def init(state: str) -> None:
-    """Make the certificate authority."""
     from headless.grid.serve.pki import Authority
 
-    Authority.make(os.path.join(state, "pki"))
+    try:
+        os.makedirs(state, 0o700, exist_ok=True)
+        Authority.make(os.path.join(state, "pki"))
+    except OSError as exc:
+        raise ParameterError(f"no authority in {state}: {exc.strerror}: choose another folder with --state") from exc
 
 
-@pki.command()
+@pki.command(
+    help="Make a user and its certificate; one who is there gets a new certificate. A running server takes it at once."
+    + STATUS
+)
 @click.argument("name")
-@click.option("--out", metavar="FOLDER", required=True, help="where usercert.pem and userkey.pem go")
-@click.option("--role", multiple=True, help="a role beside the user's own; admin may do everything")
+@click.option(
+    "--out",
+    metavar="FOLDER",
+    required=True,
+    help="where usercert.pem, userkey.pem and certificates/, for X509_CERT_DIR, go",
+)
+@click.option("--role", multiple=True, help="a role beside the user's own; admin may do everything; may be repeated")
+@click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="until the certificate ends")
+@click.option("--email", default="", help="for whoami and whois")
+@click.option("--full-name", default="", help="the same")
 @click.pass_obj
-def user(state: str, name: str, out: str, role: tuple[str, ...]) -> None:
-    """Make a user and its certificate."""
-    from headless.execution.files import write_atomically
-    from headless.grid.serve.catalogue import Catalogue
-    from headless.grid.serve.people import add_user
-    from headless.grid.serve.pki import DAY, USER_DAYS, Authority, name_user
-    from headless.grid.serve.settings import GridSettings
+def user(state: str, name: str, out: str, role: tuple[str, ...], days: int, email: str, full_name: str) -> None:
+    from headless.grid.serve.pki import DAY, Authority, name_user
+    from headless.grid.serve.pki_files import write_authorities, write_pair
+    from headless.grid.serve.registration import Registration, Registrations, check_name
 
+    check_name(name, "user")
+    for word in role:
+        check_name(word, "role")
     authority = Authority.open(os.path.join(state, "pki"))
     subject = name_user(name)
-    certificate, key = authority.issue(subject, USER_DAYS * DAY, [])
-    settings = GridSettings(state=state)
+    pair = authority.issue(subject, days * DAY, [])
+    registration = Registration(
+        name=name, subject=subject.rfc4514_string(), roles=role or None, email=email, full_name=full_name
+    )
+    try:
+        Registrations(state).add(registration)
+        folder = os.path.abspath(out)
+        write_pair(os.path.join(folder, "usercert.pem"), os.path.join(folder, "userkey.pem"), pair)
+        write_authorities(os.path.join(folder, "certificates"), authority)
+    except OSError as exc:
+        raise ParameterError(f"{exc.filename}: {exc.strerror}: choose another folder") from exc
 
-    async def register() -> None:
-        catalogue = Catalogue.open("", state)
-        await catalogue.write(
-            lambda connection: add_user(connection, name, list(role), settings.base, subject.rfc4514_string())
-        )
-        await catalogue.close()
 
-    asyncio.run(register())
-    os.makedirs(out, 0o700, exist_ok=True)
-    write_atomically(os.path.join(out, "userkey.pem"), key, mode=0o400)
-    write_atomically(os.path.join(out, "usercert.pem"), certificate, mode=0o644)
+@pki.command(
+    help="Make a host's certificate: without --out the server's own, which it takes with its next start." + STATUS
+)
+@click.option(
+    "--host",
+    "hosts",
+    metavar="NAME",
+    multiple=True,
+    help="a name or address that clients use; may be repeated; left out: localhost's",
+)
+@click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="until the certificate ends")
+@click.option("--out", metavar="FOLDER", help="where hostcert.pem, hostkey.pem and certificates/ go")
+@click.pass_obj
+def host(state: str, hosts: tuple[str, ...], days: int, out: str | None) -> None:
+    from headless.grid.serve.pki import Authority
+    from headless.grid.serve.pki_files import HOST, LOCAL_NAMES, write_authorities, write_pair
+
+    for name in hosts:
+        if not HOST_NAME.fullmatch(name):
+            raise ParameterError(f"--host {name!r} is neither a host's name nor an address")
+    authority = Authority.open(os.path.join(state, "pki"))
+    pair = authority.issue_host(hosts or LOCAL_NAMES, days)
+    try:
+        if out is None:
+            own = os.path.join(authority.folder, HOST)
+            write_pair(f"{own}.pem", f"{own}.key", pair)
+            return
+        folder = os.path.abspath(out)
+        write_pair(os.path.join(folder, "hostcert.pem"), os.path.join(folder, "hostkey.pem"), pair)
+        write_authorities(os.path.join(folder, "certificates"), authority)
+    except OSError as exc:
+        raise ParameterError(f"{exc.filename}: {exc.strerror}: choose another folder") from exc

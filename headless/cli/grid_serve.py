@@ -1,10 +1,12 @@
 """``headless grid serve``: run a small grid."""
 
 import os
+import posixpath
 
 import click
 
 from headless.config import read_environment
+from headless.errors import ParameterError
 from headless.log import set_up_log
 
 __all__ = ["default_grid_state", "serve"]
@@ -14,6 +16,42 @@ __all__ = ["default_grid_state", "serve"]
 @click.option("--state", metavar="FOLDER", help="where the catalogue, the PKI and the jobs are kept")
 @click.option("--listen", metavar="HOST:PORT", default="127.0.0.1:8097", show_default=True, help="where to listen")
 @click.option("--database", metavar="URL", default="", help="postgresql://... instead of SQLite in the state folder")
+@click.option("--base", metavar="FOLDER", default="/grid/user", show_default=True, help="of all users' homes, as LFN")
+@click.option(
+    "--max-sessions", type=click.IntRange(1), default=4000, show_default=True, help="at a time; more get status 503"
+)
+@click.option(
+    "--idle",
+    type=click.FloatRange(0.1),
+    metavar="S",
+    default=900,
+    show_default=True,
+    help="seconds without a command after which a session ends",
+)
+@click.option(
+    "--session-time",
+    type=click.FloatRange(0.1),
+    metavar="S",
+    default=172800,
+    show_default=True,
+    help="seconds after which any session ends, at the latest with its certificate",
+)
+@click.option(
+    "--rate-limit",
+    type=click.IntRange(0),
+    metavar="POINTS",
+    default=0,
+    show_default=True,
+    help="a login costs a certificate 10 points, a command 1; they halve in 5 minutes; above the limit each point"
+    " delays a command by a millisecond, 2 s at most. JAliEn has 100, too few for cp of many files; 0: no limit",
+)
+@click.option(
+    "--delay",
+    type=click.FloatRange(0),
+    metavar="MS",
+    default=0,
+    help="milliseconds to wait before each command, to see how clients bear a far server",
+)
 @click.option(
     "--with-storage",
     "storages",
@@ -58,6 +96,12 @@ def serve(
     state: str | None,
     listen: str,
     database: str,
+    base: str,
+    max_sessions: int,
+    idle: float,
+    session_time: float,
+    rate_limit: int,
+    delay: float,
     storages: tuple[str, ...],
     storage_port: int,
     envelope_lifetime: float,
@@ -80,11 +124,19 @@ def serve(
     environment = read_environment()
     folder = os.path.abspath(state or default_grid_state(environment.state_folder))
     set_up_log(file=None, has_journal=environment.has_journal)
+    if posixpath.normpath(base) != base or not base.startswith("/") or base == "/":
+        raise ParameterError(f"--base {base!r}: give an absolute path, such as /grid/user")
     own = [parse_storage(text, number) for number, text in enumerate(storages, 1)]
     settings = GridSettings(
         state=folder,
         listen=listen,
         database=database,
+        base=base,
+        max_sessions=max_sessions,
+        idle_s=idle,
+        session_s=session_time,
+        rate_limit=rate_limit,
+        delay_s=delay / 1000,
         storages=tuple((name, os.path.abspath(place)) for name, place in own),
         storage_port=storage_port,
         envelope_lifetime_s=envelope_lifetime,

@@ -9,12 +9,11 @@ from headless.errors import ParameterError
 if sys.platform == "win32":
     raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
 
-import fcntl
+from headless.execution.lock import LOCK, lock_folder
 
 __all__ = ["lock_state", "prepare_state"]
 
 FOLDERS = ("jobs", "uploads")
-LOCK = "lock"
 
 
 def prepare_state(state: str) -> bool:
@@ -67,10 +66,7 @@ def lock_state(state: str) -> int:
     Raises:
         ParameterError: another server has it.
     """
-    lock = os.open(os.path.join(state, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        os.close(lock)
-        raise ParameterError(f"state folder {state} is in use by another server") from exc
+    lock = lock_folder(state)
+    if lock is None:
+        raise ParameterError(f"state folder {state} is in use by another server")
     return lock

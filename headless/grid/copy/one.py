@@ -1,6 +1,7 @@
 """One file, from the question whether it must be copied at all to what became of it."""
 
 import errno
+import sys
 import time
 
 from headless.errors import HeadlessError
@@ -10,6 +11,9 @@ from headless.grid.copy.upload import put
 from headless.grid.copy.values import Known, Status, Transfer, TransferResult
 from headless.grid.copy.work import Work
 from headless.grid.messages import GridError
+
+if sys.platform == "win32":
+    raise ImportError("copying to and from the grid is for POSIX systems only")
 
 __all__ = ["copy_one", "fail"]
 

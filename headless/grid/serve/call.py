@@ -15,12 +15,23 @@ Rows = Sequence[Row] | AsyncIterator[Row]
 
 @dataclass(frozen=True)
 class User:
-    """Who a session belongs to."""
+    """Who a session belongs to.
+
+    Attributes:
+        name: also of the user's own role, which is the first one.
+        roles: all that the user may take.
+        home: an absolute path.
+        is_admin: whether no permission stops the user.
+        full_name: for people; may be empty.
+        email: may be empty.
+    """
 
     name: str
     roles: tuple[str, ...]
     home: str
     is_admin: bool
+    full_name: str = ""
+    email: str = ""
 
 
 @dataclass
@@ -28,13 +39,14 @@ class Session:
     """What the server keeps of a session.
 
     Attributes:
-        user: who has logged in.
-        role: in which role; at first the user's own.
+        user: who works; after ``user NAME`` of an administrator another one than has logged in.
+        role: in which role, which is the group of what is made; at first the user's own.
         directory: absolute, without a slash at its end, but for the root.
         subject: of the certificate, RFC 4514.
         expires_at: when that ends, seconds since 1970.
         source: where it comes from.
         job_id: the job whose token this is; ``None`` outside jobs.
+        login: who has logged in, where that is not the user any more.
         site: where its files had better be (``setSite``); may be empty.
         marks: of searches that were cut off: how many rows have been shown, and the bound behind the last.
     """
@@ -46,6 +58,7 @@ class Session:
     expires_at: float
     source: str
     job_id: int | None = None
+    login: User | None = None
     site: str = ""
     marks: dict[tuple[str, ...], tuple[int, str]] = field(default_factory=dict)
 
@@ -55,6 +68,7 @@ class Call:
     """A command with its options; the options that any command takes are taken out.
 
     Attributes:
+        note: what there is to be said where nothing went wrong.
         failure: what went wrong with one of several paths; the last one is told, as JAliEn does.
     """
 
@@ -63,6 +77,7 @@ class Call:
     command: str
     options: Sequence[str]
     failure: GridError | None = None
+    note: str = ""
     started_at: float = field(default_factory=time.time)
 
     def fail(self, error: GridError) -> None:

@@ -10,8 +10,12 @@ from headless.grid.serve import (
     job_listing,
     job_places,
     listing,
+    mirror,
     moves,
     navigation,
+    quotas,
+    storage_commands,
+    tokens,
 )
 from headless.grid.serve.call import Call, Command, Rows
 
@@ -34,7 +38,11 @@ COMMANDS: dict[str, Command] = {
     **job_listing.COMMANDS,
     **job_places.COMMANDS,
     **listing.COMMANDS,
+    **mirror.COMMANDS,
     **moves.COMMANDS,
     **navigation.COMMANDS,
+    **quotas.COMMANDS,
+    **storage_commands.COMMANDS,
+    **tokens.COMMANDS,
     "commandlist": Command(_commandlist, "commandlist: the names of all commands"),
 }

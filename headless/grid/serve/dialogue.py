@@ -1,37 +1,71 @@
 """A session's dialogue: requests in, replies out, in order; long replies in fragments, so that none is kept whole."""
 
+import asyncio
 import logging
 import os
+import time
 from collections.abc import AsyncIterator
 
-from headless.errors import HeadlessError
+from headless.errors import ConnectionFailed, HeadlessError
 from headless.grid.messages import GridError, Row, format_metadata, format_row, parse_request
 from headless.grid.serve.call import Call, Rows, Session
 from headless.grid.serve.commands import COMMANDS
 from headless.grid.serve.grid import Grid
 from headless.grid.serve.navigation import show_directory
+from headless.grid.serve.rate import COMMAND, Rate
 from headless.transport.server import Channel
 
-__all__ = ["converse"]
+__all__ = ["Dialogue"]
 
 FRAGMENT = 64 * 1024  # characters of a reply that are sent together
+MAX_REQUEST = 130 * 1024  # bytes; JAliEn's own limit
 HELP = frozenset({"-h", "-help", "--help"})
 GENERAL = frozenset({"-nomsg", "-nokeys", "-silent"}) | HELP  # any command takes them
 
 log = logging.getLogger("headless.grid")
 
 
-async def converse(grid: Grid, session: Session, channel: Channel) -> None:
-    """Answer the requests of a session until its connection ends.
+class Dialogue:
+    """The dialogue of one session."""
 
-    Raises:
-        ConnectionFailed: that is how it ends.
-    """
-    while True:
-        pieces = _answer(grid, session, await channel.receive())
-        first = await anext(pieces)
-        second = await anext(pieces, None)
-        await channel.send(first if second is None else _chain(first, second, pieces))
+    def __init__(self, grid: Grid, session: Session, channel: Channel, rate: Rate) -> None:
+        """Args:
+        grid: what its commands work on.
+        session: whose commands they are.
+        channel: where they come from.
+        rate: who has to wait.
+        """
+        self._grid = grid
+        self._session = session
+        self._channel = channel
+        self._rate = rate
+        expires_s = session.expires_at - time.time()
+        self._ends_at = time.monotonic() + min(expires_s, grid.settings.session_s)
+
+    async def run(self) -> None:
+        """Answer the requests of a session until its connection, or its time, ends.
+
+        Raises:
+            ConnectionFailed: that is how it ends.
+        """
+        while True:
+            text = await self._receive()
+            wait_s = self._rate.charge(self._session.subject, COMMAND) + self._grid.settings.delay_s
+            if wait_s:
+                await asyncio.sleep(wait_s)
+            pieces = _answer(self._grid, self._session, text)
+            first = await anext(pieces)
+            second = await anext(pieces, None)
+            await self._channel.send(first if second is None else _chain(first, second, pieces))
+
+    async def _receive(self) -> str:
+        left_s = self._ends_at - time.monotonic()
+        try:
+            async with asyncio.timeout(min(left_s, self._grid.settings.idle_s)):
+                return await self._channel.receive()
+        except TimeoutError as exc:
+            await self._channel.close(1013, "Session timed out")
+            raise ConnectionFailed("the session's time is over") from exc
 
 
 async def _chain(first: str, second: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
@@ -62,13 +96,15 @@ async def _answer(grid: Grid, session: Session, text: str) -> AsyncIterator[str]
     except Exception as exc:
         log.exception("bug in command %r", call.command)
         call.fail(GridError(5, f"a bug in the server: {type(exc).__name__}: see its log"))
-    code, error = (0, "") if call.failure is None else (call.failure.exit_code, _explain(call.failure))
+    code, error = (0, call.note) if call.failure is None else (call.failure.exit_code, _explain(call.failure))
     metadata = format_metadata(code, error, session.role, show_directory(session.directory))
     yield "".join([*buffer, '],"metadata":', metadata, "}"])
 
 
 async def _run(call: Call, text: str) -> AsyncIterator[Row]:
     """Do what a request says; its rows with the keys that it wants."""
+    if len(text) > MAX_REQUEST or len(text.encode(errors="replace")) > MAX_REQUEST:
+        raise GridError(22, f"Message too big, limit is at {MAX_REQUEST}")
     request = parse_request(text)
     call.command = request.command
     call.options = [option for option in request.options if option not in GENERAL]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from headless.grid.serve.catalogue import Catalogue
 from headless.grid.serve.envelopes import Envelopes
+from headless.grid.serve.pki import Authority
 from headless.grid.serve.settings import GridSettings
 from headless.grid.serve.stores import Stores
 from headless.grid.serve.xrootd import StorageClient
@@ -22,6 +23,7 @@ class Grid:
 
     settings: GridSettings
     catalogue: Catalogue
+    authority: Authority
     envelopes: Envelopes
     stores: Stores
     storage_client: StorageClient

@@ -4,6 +4,7 @@ import datetime
 import ipaddress
 import os
 import socket
+from collections.abc import Sequence
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -13,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from headless.errors import ParameterError
 from headless.execution.files import write_atomically
 
-__all__ = ["Authority", "name_user"]
+__all__ = ["DAY", "HOST_DAYS", "USER_DAYS", "Authority", "end_of", "name_user"]
 
 DAY = datetime.timedelta(days=1)
 AUTHORITY_DAYS, HOST_DAYS, USER_DAYS = 3650, 365, 365
@@ -72,10 +73,10 @@ class Authority:
             raise ParameterError(f"the key in {folder} is not RSA: make an authority with 'headless grid pki init'")
         return cls(certificate, key, folder)
 
-    def issue_host(self, names: list[str]) -> tuple[bytes, bytes]:
+    def issue_host(self, names: Sequence[str], days: int = HOST_DAYS) -> tuple[bytes, bytes]:
         """A server's certificate and key in PEM, for these names and addresses."""
         alternative = x509.SubjectAlternativeName([_name_host(name) for name in names])
-        return self.issue(_name(("headless grid", "Hosts", names[0])), HOST_DAYS * DAY, [alternative])
+        return self.issue(_name(("headless grid", "Hosts", names[0][:64])), days * DAY, [alternative])
 
     def issue(
         self, subject: x509.Name, lifetime: datetime.timedelta, extensions: list[x509.ExtensionType]
@@ -91,6 +92,11 @@ class Authority:
 def name_user(user: str) -> x509.Name:
     """The subject of a user's certificate."""
     return _name(("headless grid", "Users", user))
+
+
+def end_of(certificate: x509.Certificate) -> float:
+    """For how many seconds a certificate is still good; negative for one that has ended."""
+    return (certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)).total_seconds()
 
 
 def _name(parts: tuple[str, str, str]) -> x509.Name:

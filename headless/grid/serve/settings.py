@@ -15,6 +15,11 @@ class GridSettings:
         listen: ``HOST:PORT``.
         database: a URL of PostgreSQL; empty for SQLite in the state folder.
         base: the folder of all LFNs' homes: BASE/t/tester.
+        idle_s: seconds without a command after which a session ends.
+        session_s: seconds after which any session ends.
+        max_sessions: at a time.
+        rate_limit: points of one certificate above which commands wait; 0 for none.
+        delay_s: a pause before each command, for tests and measurements.
         storages: names and absolute folders of the grid's own storages.
         storage_port: where the first of them listens, the others behind it; 0 for any.
         envelope_lifetime_s: seconds for which files may be read or written with leave once given.
@@ -29,6 +34,11 @@ class GridSettings:
     listen: str = "127.0.0.1:8097"
     database: str = ""
     base: str = "/grid/user"
+    idle_s: float = 15 * 60
+    session_s: float = 2 * 24 * 3600
+    max_sessions: int = 4000
+    rate_limit: int = 0
+    delay_s: float = 0.0
     storages: tuple[tuple[str, str], ...] = ()
     storage_port: int = 0
     envelope_lifetime_s: float = 86400.0
@@ -42,3 +52,8 @@ class GridSettings:
     def pki(self) -> str:
         """The folder of the grid's certificate authority."""
         return os.path.join(self.state, "pki")
+
+    @property
+    def places(self) -> int:
+        """How many jobs run at once."""
+        return self.max_jobs or os.cpu_count() or 1

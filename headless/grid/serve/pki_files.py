@@ -1,0 +1,84 @@
+"""Certificates as files: keys that nobody else can read, and a folder of authorities as OpenSSL looks them up."""
+
+import hashlib
+import os
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from headless.execution.files import write_atomically
+from headless.grid.serve.pki import Authority, end_of
+
+__all__ = ["HOST", "LOCAL_NAMES", "ensure_host", "hash_name", "write_authorities", "write_pair"]
+
+HOST = "host"
+LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+RENEW_AHEAD_S = 30 * 24 * 3600
+
+
+def write_pair(certificate_file: str, key_file: str, pair: tuple[bytes, bytes]) -> None:
+    """Write a certificate and its key; files that are there are replaced. The key is 0400 from its first byte on.
+
+    Raises:
+        OSError: they could not be written.
+    """
+    for path in (certificate_file, key_file):
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+    write_atomically(key_file, pair[1], mode=0o400)
+    write_atomically(certificate_file, pair[0], mode=0o644)
+
+
+def write_authorities(folder: str, authority: Authority) -> None:
+    """Write the authority's certificate under a name for people, ``*.pem``, and one for OpenSSL, ``HASH.0``.
+
+    Raises:
+        OSError: they could not be written.
+    """
+    os.makedirs(folder, 0o700, exist_ok=True)
+    data = authority.certificate.public_bytes(serialization.Encoding.PEM)
+    write_atomically(os.path.join(folder, "ca.pem"), data, mode=0o644)
+    link = os.path.join(folder, hash_name(authority.certificate.subject) + ".0")
+    temporary = f"{link}.{os.getpid()}"
+    os.symlink("ca.pem", temporary)
+    os.replace(temporary, link)
+
+
+def hash_name(name: x509.Name) -> str:
+    """What OpenSSL calls a certificate of this subject in a folder (X509_NAME_hash(3), ``openssl x509 -hash``).
+
+    It is the begin of the SHA-1 of the name in DER, in small letters, with single blanks, without the outer sequence.
+    """
+    plain = x509.Name(
+        [
+            x509.RelativeDistinguishedName(
+                [x509.NameAttribute(part.oid, " ".join(str(part.value).split()).lower()) for part in names]
+            )
+            for names in name.rdns
+        ]
+    )
+    der = plain.public_bytes()
+    content = der[2 + (der[1] & 0x7F if der[1] & 0x80 else 0) :]
+    return f"{int.from_bytes(hashlib.sha1(content, usedforsecurity=False).digest()[:4], 'little'):08x}"
+
+
+def ensure_host(authority: Authority) -> tuple[str, str]:
+    """The paths of the server's own certificate and key. They are made if they are missing, and anew before their end.
+
+    Raises:
+        OSError, ValueError: they could not be read or written.
+    """
+    certificate, key = (os.path.join(authority.folder, f"{HOST}.{kind}") for kind in ("pem", "key"))
+    names = list(LOCAL_NAMES)
+    if os.path.exists(certificate) and os.path.exists(key):
+        with open(certificate, "rb") as file:
+            parsed = x509.load_pem_x509_certificate(file.read())
+        if end_of(parsed) > RENEW_AHEAD_S:
+            return certificate, key
+        names = _read_names(parsed) or names
+    write_pair(certificate, key, authority.issue_host(names))
+    return certificate, key
+
+
+def _read_names(certificate: x509.Certificate) -> list[str]:
+    found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return [str(name.value) for name in found]
