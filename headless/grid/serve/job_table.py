@@ -119,7 +119,12 @@ def list_running(connection: Connection) -> Sequence[JobRow]:
     return connection.execute(select(jobs).where(jobs.c.state.in_(RUNNING)).order_by(jobs.c.id)).all()
 
 
-def take_next(connection: Connection, places: int, run: str, boot_id: str, site: str, node: str) -> JobRow | None:
+def find_node() -> str:
+    """The machine's name."""
+    return socket.gethostname()[:255]
+
+
+def take_next(connection: Connection, places: int, run: str, boot_id: str) -> JobRow | None:
     """Assign the job whose turn it is: of the user with the fewest running ones the most urgent, then the oldest.
 
     Args:
