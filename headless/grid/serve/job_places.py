@@ -11,7 +11,7 @@ from headless.grid.serve.call import Call, Command, Rows
 from headless.grid.serve.job_commands import parse_id, require_own
 from headless.grid.serve.job_quota import FIELDS, measure_usage, read_quota, set_quota
 from headless.grid.serve.job_request import MAX_TTL_S
-from headless.grid.serve.job_table import is_open, set_open
+from headless.grid.serve.job_table import SITE, find_node, is_open, set_open
 from headless.grid.serve.schema import users
 
 if sys.platform == "win32":
@@ -90,17 +90,17 @@ async def _list_ces(call: Call) -> Rows:
 
 
 async def _show_ce(call: Call) -> Row:
-    name = call.grid.site.name
+    name = SITE
     status = "open" if await call.grid.catalogue.read(lambda connection: is_open(connection, name)) else "locked"
     shown = {
         "ceName": name,
         "status": status,
-        "maxRunning": str(call.grid.jobs.places),
-        "maxQueued": str(call.grid.jobs.places),
+        "maxRunning": str(call.grid.settings.places),
+        "maxQueued": str(call.grid.settings.places),
         "partitions": PARTITION,
         "TTL": str(MAX_TTL_S),
         "type": "headless",
-        "host": call.grid.jobs.node,
+        "host": find_node(),
     }
     text = f"{name:<28}{status:<10}{shown['maxRunning']:>8}  {shown['TTL']:>8}  {shown['host']}"
     return {**shown, "message": text}
@@ -109,7 +109,7 @@ async def _show_ce(call: Call) -> Row:
 async def _set_ce_status(call: Call) -> Rows:
     given, rest = take_values(call.options, ("-status",))
     words = parse_arguments(rest).require_words(0)
-    status, name = given.get("-status", ""), call.grid.site.name
+    status, name = given.get("-status", ""), SITE
     if not call.session.user.is_admin:
         raise GridError(EPERM, "only administrators open and lock computing elements")
     if status not in ("open", "locked"):

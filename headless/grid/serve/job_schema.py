@@ -21,7 +21,6 @@ jobs = Table(
     Column("ttl_s", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),  # resubmits count up
     Column("run", String(26), nullable=False),  # the engine's name of the attempt; empty before
-    Column("token", Text, nullable=False),  # the subject of its token: gone with the job
     Column("boot_id", String(64), nullable=False),  # of the machine, when it was handed to the engine
     Column("cancel", Text, nullable=False),  # why it is to end; empty if nobody has said so
     Column("reason", Text, nullable=False),  # of its end

@@ -1,13 +1,8 @@
 """Where a grid's jobs run: this machine, as one site; and what each job is given."""
 
-import asyncio
 import os
 import sys
-from collections.abc import Callable
-from datetime import timedelta
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection, select
 
 from headless.engines.base import EngineJob, OsUser
@@ -20,11 +15,11 @@ from headless.grid.serve.catalogue import Catalogue
 from headless.grid.serve.entries import find_entry
 from headless.grid.serve.job_plan import build_engine_job, build_plan, make_output_dir
 from headless.grid.serve.job_request import JobRequest, Places, build_request
-from headless.grid.serve.job_schema import jobs
-from headless.grid.serve.job_table import JobRow
+from headless.grid.serve.job_table import SITE, JobRow
 from headless.grid.serve.pki import Authority
-from headless.grid.serve.schema import subjects, users
+from headless.grid.serve.schema import users
 from headless.grid.serve.settings import GridSettings
+from headless.grid.serve.tokens import TokenSubject, issue_token
 from headless.transport.address import TcpAddress
 
 if sys.platform == "win32":
@@ -34,19 +29,15 @@ __all__ = ["JobSite"]
 
 EACCES, ENOENT = 13, 2
 ROLE = "jobs"
-TOKEN_SPARE = timedelta(hours=1)  # by which a job's token outlives the job
-SITE = "HEADLESS::LOCAL::JOBS"
+TOKEN_SPARE_S = 3600  # by which a job's token outlives the job
 
 
 class JobSite:
     """This machine, as a site.
 
     Attributes:
-        name: of its computing element.
         os_user: who jobs run as; ``None`` for the server's own user.
     """
-
-    name = SITE
 
     def __init__(self, settings: GridSettings, catalogue: Catalogue, authority: Authority, place: TcpAddress) -> None:
         """Args:
@@ -96,17 +87,15 @@ class JobSite:
         return Places(home, is_file, _is_program)
 
     async def build_plan(self, row: JobRow) -> bytes:
-        """What a job gets when it starts; its token is valid from now on, until :func:`job_table.end_job`.
+        """What a job gets when it starts; its token is good until the job ends.
 
         Raises:
             GridError: its owner is gone, or what it asks for is.
         """
         home = await self._catalogue.read(lambda connection: _find_home(connection, row.owner))
         request = await self.read_request(parse_jdl(row.jdl), home)
-        subject = _name_token(row.owner, row.id, row.run)
-        lifetime = timedelta(seconds=row.ttl_s) + TOKEN_SPARE
-        certificate, key = await asyncio.to_thread(self._authority.issue, subject, lifetime, [])
-        await self._catalogue.write(_register(subject.rfc4514_string(), row))
+        token = TokenSubject("job", row.owner, row.owner, row.id)
+        certificate, key = await issue_token(self._authority, token, row.ttl_s + TOKEN_SPARE_S, [])
         with open(os.path.join(self._authority.folder, "ca.pem"), "rb") as file:
             authority = file.read()
         output_dir = make_output_dir(request, home, row.id)
@@ -152,25 +141,3 @@ def _find_home(connection: Connection, owner: str) -> str:
     if home is None:
         raise GridError(ENOENT, f"there is no user {owner} any more")
     return str(home)
-
-
-def _name_token(user: str, job_id: int, run: str) -> x509.Name:
-    """The subject of a job's token, as JAliEn's are; the run makes it one that is never given again."""
-    parts = (
-        (NameOID.COUNTRY_NAME, "ch"),
-        (NameOID.ORGANIZATION_NAME, "AliEn"),
-        (NameOID.COMMON_NAME, "Jobs"),
-        (NameOID.COMMON_NAME, user),
-        (NameOID.ORGANIZATIONAL_UNIT_NAME, user),
-        (NameOID.COMMON_NAME, f"{job_id}.{run}"),
-    )
-    return x509.Name([x509.NameAttribute(oid, value) for oid, value in parts])
-
-
-def _register(subject: str, row: JobRow) -> Callable[[Connection], None]:
-    def write(connection: Connection) -> None:
-        connection.execute(subjects.delete().where(subjects.c.subject.in_((subject, row.token))))
-        connection.execute(subjects.insert().values(subject=subject, user=row.owner))
-        connection.execute(jobs.update().where(jobs.c.id == row.id).values(token=subject))
-
-    return write

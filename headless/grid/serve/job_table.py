@@ -1,5 +1,6 @@
 """Jobs in the grid's database; each function runs within a transaction (``Catalogue.write``, ``Catalogue.read``)."""
 
+import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,16 +12,18 @@ from headless.grid.job_states import FINAL, LIVE, RUNNING, GridJobState
 from headless.grid.messages import GridError
 from headless.grid.serve.job_quota import check_quota, read_quota
 from headless.grid.serve.job_schema import job_trace, jobs, locked_sites
-from headless.grid.serve.schema import subjects
 
 __all__ = [
+    "SITE",
     "JobRow",
     "NewJob",
     "add_trace",
     "end_job",
     "find_job",
+    "find_node",
     "insert_jobs",
     "is_open",
+    "is_running",
     "kill_job",
     "list_running",
     "move_job",
@@ -30,6 +33,9 @@ __all__ = [
 ]
 
 EBUSY = 16
+SITE = "HEADLESS::LOCAL::JOBS"
+"""The only computing element: this machine."""
+
 JobRow = Row[*tuple[Any, ...]]
 """A row of ``jobs``."""
 
@@ -85,7 +91,6 @@ def _insert(
         "ttl_s": job.ttl_s,
         "attempt": 0,
         "run": "",
-        "token": "",
         "boot_id": "",
         "cancel": "",
         "reason": "",
@@ -104,12 +109,23 @@ def find_job(connection: Connection, job_id: int) -> JobRow | None:
     return connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
 
 
+def is_running(connection: Connection, job_id: int, owner: str) -> bool:
+    """Whether a user's job has begun and not ended."""
+    row = find_job(connection, job_id)
+    return row is not None and row.owner == owner and row.state in RUNNING
+
+
 def list_running(connection: Connection) -> Sequence[JobRow]:
     """All jobs that are in the hands of the engine, or about to be."""
     return connection.execute(select(jobs).where(jobs.c.state.in_(RUNNING)).order_by(jobs.c.id)).all()
 
 
-def take_next(connection: Connection, places: int, run: str, boot_id: str, site: str, node: str) -> JobRow | None:
+def find_node() -> str:
+    """The machine's name."""
+    return socket.gethostname()[:255]
+
+
+def take_next(connection: Connection, places: int, run: str, boot_id: str) -> JobRow | None:
     """Assign the job whose turn it is: of the user with the fewest running ones the most urgent, then the oldest.
 
     Args:
@@ -117,12 +133,10 @@ def take_next(connection: Connection, places: int, run: str, boot_id: str, site:
         places: how many may run at once.
         run: the engine's name for it.
         boot_id: of the machine.
-        site: where it runs.
-        node: the machine's name.
     """
     running = select(jobs.c.owner, func.count()).where(jobs.c.state.in_(RUNNING)).group_by(jobs.c.owner)
     counts: dict[str, int] = dict(connection.execute(running).tuples().all())
-    if sum(counts.values()) >= places or not is_open(connection, site):
+    if sum(counts.values()) >= places or not is_open(connection, SITE):
         return None
     waiting = jobs.c.state == GridJobState.WAITING
     owners = connection.execute(select(jobs.c.owner, func.min(jobs.c.id)).where(waiting).group_by(jobs.c.owner)).all()
@@ -133,7 +147,8 @@ def take_next(connection: Connection, places: int, run: str, boot_id: str, site:
         job_id = connection.execute(
             select(jobs.c.id).where(waiting & (jobs.c.owner == owner)).order_by(*order).limit(1)
         ).scalar_one()
-        change = {"run": run, "boot_id": boot_id, "site": site, "node": node, "started_ms": _now_ms()}
+        node = find_node()
+        change = {"run": run, "boot_id": boot_id, "site": SITE, "node": node, "started_ms": _now_ms()}
         move_job(connection, job_id, (GridJobState.WAITING,), GridJobState.ASSIGNED, **change)
         add_trace(connection, job_id, "trace", f"Running JAliEn JobAgent of headless on {node}")
         return find_job(connection, job_id)
@@ -163,7 +178,6 @@ def end_job(connection: Connection, job_id: int, run: str, state: GridJobState, 
         return False
     if reason:
         add_trace(connection, job_id, "trace", reason)
-    connection.execute(subjects.delete().where(subjects.c.subject == row.token))
     if row.master_id is not None:
         _end_master(connection, row.master_id)
     return True
@@ -218,7 +232,7 @@ def resubmit_job(connection: Connection, job_id: int) -> None:
 
 
 def _restart(connection: Connection, job_id: int, state: GridJobState) -> None:
-    change = {"cancel": "", "reason": "", "run": "", "token": "", "started_ms": None, "ended_ms": None}
+    change = {"cancel": "", "reason": "", "run": "", "started_ms": None, "ended_ms": None}
     if move_job(connection, job_id, FINAL, state, attempt=jobs.c.attempt + 1, **change):
         add_trace(connection, job_id, "trace", "Job resubmitted")
 

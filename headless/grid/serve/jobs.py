@@ -10,8 +10,10 @@ import contextlib
 import logging
 import os
 import secrets
-import socket
 import sys
+from functools import partial
+
+from sqlalchemy import Connection
 
 from headless.engines.base import CannotStart, Engine, Phase, Status
 from headless.engines.local import LocalEngine
@@ -40,12 +42,7 @@ log = logging.getLogger("headless.grid.jobs")
 
 
 class Jobs:
-    """Starts and follows jobs.
-
-    Attributes:
-        places: how many run at once.
-        node: the machine's name.
-    """
+    """Starts and follows jobs."""
 
     def __init__(self, catalogue: Catalogue, site: JobSite, settings: GridSettings) -> None:
         """Args:
@@ -57,8 +54,7 @@ class Jobs:
         self._site = site
         self._folder = os.path.join(settings.state, "jobs")
         self._plans = os.path.join(settings.state, "plans")
-        self.places = settings.max_jobs or os.cpu_count() or 1
-        self.node = socket.gethostname()[:255]
+        self._places = settings.places
         self._boot_id = read_boot_id()
         self._wake = asyncio.Event()
         self._engine: Engine
@@ -148,11 +144,7 @@ class Jobs:
         """Start jobs while there are places."""
         while True:
             run = secrets.token_hex(12)
-            row = await self._catalogue.write(
-                lambda connection, run=run: take_next(  # type: ignore[misc]
-                    connection, self.places, run, self._boot_id, self._site.name, self.node
-                )
-            )
+            row = await self._catalogue.write(partial(self._take, run=run))
             if row is None:
                 return
             log.info("job-assigned job=%d user=%s run=%s", row.id, row.owner, row.run)
@@ -160,6 +152,9 @@ class Jobs:
                 await self._submit(row)
             except GridError as exc:
                 await self._end(row, GridJobState.ERROR_A, str(exc))
+
+    def _take(self, connection: Connection, run: str) -> JobRow | None:
+        return take_next(connection, self._places, run, self._boot_id)
 
     async def _submit(self, row: JobRow) -> None:
         """Hand an assigned job to the engine; where it cannot be reached, the next look does it.

@@ -13,11 +13,8 @@ from headless.grid.serve.catalogue import Catalogue
 from headless.grid.serve.copier import run_copier
 from headless.grid.serve.envelopes import Envelopes
 from headless.grid.serve.grid import Grid
-<<<<<<< HEAD
 from headless.grid.serve.job_site import JobSite
 from headless.grid.serve.jobs import Jobs
-=======
->>>>>>> a09ecd2155179396b8b2a5b17d500c00d6205858
 from headless.grid.serve.pki import Authority
 from headless.grid.serve.pki_files import ensure_host
 from headless.grid.serve.sessions import Sessions
@@ -99,10 +96,7 @@ class _Service:
             task.cancel()
         close_quietly(server)
         await sessions.close()
-<<<<<<< HEAD
         await jobs.stop()
-=======
->>>>>>> a09ecd2155179396b8b2a5b17d500c00d6205858
         client.close()
         await stores.stop()
         await self._catalogue.close()

@@ -52,3 +52,8 @@ class GridSettings:
     def pki(self) -> str:
         """The folder of the grid's certificate authority."""
         return os.path.join(self.state, "pki")
+
+    @property
+    def places(self) -> int:
+        """How many jobs run at once."""
+        return self.max_jobs or os.cpu_count() or 1
