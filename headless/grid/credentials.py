@@ -11,7 +11,7 @@ from headless.grid.certificate import Validity, is_encrypted, read_validity
 from headless.grid.messages import GridError
 from headless.grid.settings import ClientSettings
 
-__all__ = ["TOKEN", "USER", "Credentials", "choose_credentials", "load_credentials"]
+__all__ = ["PEM", "TOKEN", "USER", "Credentials", "choose_credentials", "load_credentials"]
 
 EINVAL, ENOKEY, EKEYEXPIRED = 22, 126, 127
 USER, TOKEN = "user certificate", "token"

@@ -5,7 +5,7 @@ import time
 
 from headless import __version__
 from headless.errors import ConnectionFailed, ParameterError, ProtocolError, Refused, Untrusted
-from headless.grid.credentials import Credentials, choose_credentials
+from headless.grid.credentials import TOKEN, USER, Credentials, choose_credentials, load_credentials
 from headless.grid.messages import GridError, Reply, Request, parse_reply
 from headless.grid.repeatable import is_repeatable
 from headless.grid.settings import ClientSettings
@@ -34,6 +34,8 @@ class GridSession:
         credentials: that were shown.
         user: who is logged in, in the current role, as of the last reply.
         directory: the working directory there, with a slash at its end; empty before the first reply.
+        connect_s: seconds that connecting took.
+        peer: host and port of the server.
     """
 
     def __init__(self, settings: ClientSettings, credentials: Credentials | None = None) -> None:
@@ -50,7 +52,10 @@ class GridSession:
         self.settings = settings
         self.credentials = credentials or choose_credentials(settings)
         self.user = self.directory = ""
+        self.connect_s = 0.0
+        self.peer = ""
         self._home = ""
+        self._has_reread = False
         self._commands: frozenset[str] | None = None
         self._last_command_at = time.monotonic()
         self._connection: Connection | None = self._connect()
@@ -155,6 +160,10 @@ class GridSession:
         except (ConnectionFailed, GridError):
             self._drop()
 
+    def interrupt(self) -> None:
+        """A command was left alone: its answer may come yet, and must not be taken for the next one's. Never raises."""
+        self._drop()
+
     def close(self) -> None:
         """Say goodbye. Never raises."""
         if self._connection is not None:
@@ -244,10 +253,22 @@ class GridSession:
             try:
                 return self._connect_once()
             except GridError as exc:
-                if exc.exit_code != ENOTCONN or isinstance(exc.__cause__, ProtocolError | Untrusted):
+                if exc.exit_code == EINVAL and self.credentials.kind == TOKEN:
+                    self._leave_token(exc)
+                elif exc.exit_code != ENOTCONN or isinstance(exc.__cause__, ProtocolError | Untrusted):
                     raise
             time.sleep(self.settings.try_pause_s)
         return self._connect_once()
+
+    def _leave_token(self, error: GridError) -> None:
+        """Another process may just be writing it; one that stays of no use is not missed beside a certificate."""
+        if not self._has_reread:
+            self._has_reread = True
+            return
+        try:
+            self.credentials = load_credentials(self.settings, USER)
+        except GridError:
+            raise error from None
 
     def _connect_once(self) -> Connection:
         *first, last = self.settings.servers
@@ -281,7 +302,7 @@ class GridSession:
             raise GridError(ENOTCONN, str(exc)) from exc
         connection.ping_every_s = settings.timeout_s
         connection.silence_limit_s = 2 * settings.timeout_s
-        self.connect_s = time.monotonic() - began
+        self.connect_s, self.peer = time.monotonic() - began, f"{host}:{port}"
         if settings.site:
             self._set_site(connection)
         return connection

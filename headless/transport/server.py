@@ -120,6 +120,8 @@ class Channel:
         self.client_certificate: bytes | None = ssl_object.getpeercert(True) if self.is_tls else None
         channel: socket.socket = transport.get_extra_info("socket")
         self.uid = _read_peer_uid(channel) if channel.family == socket.AF_UNIX else None
+        self.source: str
+        self.host: str
         if self.uid is not None:
             self.source = self.host = f"unix uid={self.uid}"
         else:

@@ -1,0 +1,80 @@
+"""Editing a file of the grid: down, an editor, and up again if it changed; the original stays until the new is safe."""
+
+import hashlib
+import os
+import posixpath
+import secrets
+import shlex
+import time
+
+from headless.grid.messages import GridError, Reply
+from headless.grid.shell.files import fetched, run_here
+from headless.grid.shell.shell import Shell
+
+__all__ = ["edit"]
+
+EINVAL = 22
+EDITORS = {"vi": "vi", "vim": "vim", "nano": "nano", "mcedit": "mcedit"}
+
+
+def edit(shell: Shell, name: str, args: list[str]) -> Reply:
+    """``edit``, and editors by their names; the original is kept as ``LFN~``."""
+    is_dated = "-datebck" in args
+    lfns = [word for word in args if word != "-datebck"]
+    if len(lfns) != 1:
+        raise GridError(EINVAL, f"{name}: give one LFN")
+    lfn, _, specs = lfns[0].partition("@")
+    target = shell.resolve(lfn)
+    editor = shlex.split(EDITORS.get(name) or shell.settings.editor or "vi")
+    with fetched(shell, target) as path:
+        before = _digest(path)
+        reply = run_here(shell, [*editor, path])
+        if reply.code or _digest(path) == before:
+            return reply
+        try:
+            backup = _replace(shell, path, target, specs, is_dated=is_dated)
+        except GridError as exc:
+            kept = _save(shell, path)
+            raise GridError(exc.exit_code, f"{exc}; what was edited is kept in {kept}") from exc
+    return shell.answer({"lfn": target, "backup": backup, "message": f"Uploaded {target}"})
+
+
+def _replace(shell: Shell, path: str, target: str, specs: str, *, is_dated: bool) -> str:
+    """Upload under another name, and only then move the original away, and back if the rest fails.
+
+    Returns:
+        The original's new name.
+    """
+    from headless.grid.copy.copier import store
+
+    folder, name = posixpath.split(target)
+    new = posixpath.join(folder, f".{name}.{secrets.token_hex(4)}")
+    backup = f"{target}_{time.strftime('%Y-%m-%dT%H:%M:%S')}" if is_dated else f"{target}~"
+    session = shell.session
+    store(session, path, new, specs)
+    try:
+        session.run("rm", "-f", backup)
+        session.ask("mv", target, backup)
+        try:
+            session.ask("mv", new, target)
+        except GridError:
+            session.ask("mv", backup, target)
+            raise
+    except GridError:
+        session.run("rm", "-f", new)
+        raise
+    return backup
+
+
+def _save(shell: Shell, path: str) -> str:
+    """Nobody's work is thrown away for a failed upload."""
+    import shutil
+    import tempfile
+
+    folder = tempfile.mkdtemp(prefix="headless-grid-", dir=shell.settings.temporary)
+    return str(shutil.copy(path, os.path.join(folder, os.path.basename(path))))
+
+
+def _digest(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

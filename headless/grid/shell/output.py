@@ -1,0 +1,74 @@
+"""What the shell prints: text for people, one JSON document a command, or a row a line."""
+
+import json
+import sys
+from typing import IO
+
+from headless.grid.messages import Reply
+
+__all__ = ["Output"]
+
+CONTROLS = dict.fromkeys((*range(9), *range(11, 32), 127), "?")
+"""What a terminal would obey, but for tabulators and line ends."""
+
+
+class Output:
+    """Standard output and error, or a file in the place of the first.
+
+    Attributes:
+        format: ``text``, ``json`` or ``jsonl``.
+        file: that is written instead of standard output; ``None`` for that.
+    """
+
+    def __init__(self, format: str) -> None:
+        self.format = format
+        self.file: IO[bytes] | None = None
+
+    def show(self, reply: Reply, place: str = "") -> None:
+        """Print what a command has brought; why it failed goes to standard error, in any format.
+
+        Args:
+            reply: the command's.
+            place: of the command, to stand before the error.
+        """
+        if self.format == "json":
+            self.write(json.dumps(_as_document(reply), ensure_ascii=False, indent=2) + "\n")
+        elif self.format == "jsonl":
+            for row in reply.rows:
+                self.write(json.dumps(dict(row), ensure_ascii=False) + "\n")
+        elif text := reply.text:
+            self.write(text + "\n")
+        if reply.code:
+            self.error(place + (reply.error or f"error {reply.code}"))
+
+    def write(self, text: str) -> None:
+        """Print a text as it is."""
+        if self.file is None and sys.stdout is not None and sys.stdout.isatty():
+            text = text.translate(CONTROLS)
+        try:
+            data = text.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:  # half a character, as JSON can hold
+            data = text.encode("utf-8", "replace")
+        self.write_bytes(data)
+
+    def write_bytes(self, data: bytes) -> None:
+        """Print bytes."""
+        target = self.file or getattr(sys.stdout, "buffer", None)
+        if target is not None:
+            target.write(data)
+            target.flush()
+
+    def error(self, text: str) -> None:
+        """Print a line to standard error."""
+        if sys.stderr is not None:
+            print(text.translate(CONTROLS), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _as_document(reply: Reply) -> dict[str, object]:
+    metadata = {
+        "exitcode": str(reply.code),
+        "error": reply.error,
+        "user": reply.user,
+        "currentdir": reply.directory,
+    }
+    return {"metadata": metadata, "results": [dict(row) for row in reply.rows]}

@@ -1,0 +1,87 @@
+"""The commands that have a client's side, by name; all others are passed to the server as they are."""
+
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from headless.grid.messages import Reply
+
+if TYPE_CHECKING:
+    from headless.grid.shell.shell import Shell
+
+__all__ = ["COMMANDS", "HELP", "Handler", "find_handler"]
+
+Handler = Callable[["Shell", str, list[str]], Reply]
+"""Does a command: the shell, the command's name, its arguments."""
+
+HELP = frozenset({"-h", "-help", "--help", "--h"})
+
+# For each name: module, function, and a line of usage. An empty one: the server's help is the better one.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "cd": ("directories", "change", ""),
+    "home": ("directories", "show_home", "home: print the home directory"),
+    "dirs": ("directories", "show_stack", "dirs [-c] [+N | -N]: the stack of directories"),
+    "pushd": ("directories", "push", "pushd [-n] [+N | -N | DIRECTORY]: go there, and keep where we were"),
+    "popd": ("directories", "pop", "popd [-n] [+N | -N]: go back to the one kept last"),
+    "ls": ("listing", "list_names", ""),
+    "la": ("listing", "list_names", "la [OPTIONS] [LFN...]: ls -F -a"),
+    "ll": ("listing", "list_names", "ll [OPTIONS] [LFN...]: ls -F -l"),
+    "lla": ("listing", "list_names", "lla [OPTIONS] [LFN...]: ls -F -l -a"),
+    "pfn": ("storage", "show_pfns", "pfn LFN: where its replicas are, one a line"),
+    "getSE": ("storage", "show_storages", "getSE [-id | -name | -srv] [PART OF A NAME]: storage elements"),
+    "SEqos": ("storage", "show_classes", "SEqos NAME...: the classes of storage elements"),
+    "getCE": ("sites", "show_sites", "getCE [-name TEXT] [-host TEXT] [-part NAME]: computing elements"),
+    "quota": ("quota", "show_quota", "quota [USER]: of jobs and files, used and allowed"),
+    "ps": ("jobs", "show_jobs", ""),
+    "jobInfo": ("jobs", "show_job", "jobInfo ID[,ID...] [-trace] [-proc] [-jdl] [-unixtime]: all about jobs"),
+    "submit": ("jobs", "submit", ""),
+    "token": ("certificates", "print_token", ""),
+    "token-init": ("certificates", "make_token", "token-init [-u USER] [-v DAYS] [-t TYPE]: make a new token"),
+    "token-info": ("certificates", "describe", "token-info: whose the token is, and until when"),
+    "token-destroy": ("certificates", "remove_token", "token-destroy: remove the token's files"),
+    "token-verify": ("certificates", "verify", "token-verify: check the token with the known authorities"),
+    "cert-info": ("certificates", "describe", "cert-info: whose the user certificate is, and until when"),
+    "cert-verify": ("certificates", "verify", "cert-verify: check the user certificate with the known authorities"),
+    "certkey-match": ("certificates", "match", "certkey-match: whether the user certificate and its key match"),
+    "tokenkey-match": ("certificates", "match", "tokenkey-match: whether the token and its key match"),
+    "ping": ("talk", "ping", "ping [COUNT]: how long the server takes to answer"),
+    "time": ("talk", "measure", "time COMMAND ARGUMENTS: how long a command takes"),
+    "version": ("talk", "show_version", "version: of this program"),
+    "prompt": ("talk", "set_prompt", "prompt date|pwd: show the time, or the local folder, in the prompt; or no more"),
+    "exitcode": ("talk", "show_code", "exitcode: of the command before"),
+    "$?": ("talk", "show_code", "$?: exit code of the command before"),
+    "help": ("talk", "help", "help [COMMAND]"),
+    "?": ("talk", "help", "? [COMMAND]"),
+    "exit": ("talk", "leave", "exit [CODE] [stderr] [MESSAGE]"),
+    "quit": ("talk", "leave", "quit [CODE] [stderr] [MESSAGE]"),
+    "logout": ("talk", "leave", "logout [CODE] [stderr] [MESSAGE]"),
+    "cat": ("files", "print_files", "cat LFN...: print files"),
+    "less": ("files", "page", "less LFN: look at a file with this machine's less"),
+    "more": ("files", "page", "more LFN: look at a file with this machine's more"),
+    "edit": ("edit", "edit", "edit [-datebck] LFN[@SPECS]: with $EDITOR, and upload it if it changed"),
+    "vi": ("edit", "edit", "vi [-datebck] LFN[@SPECS]"),
+    "vim": ("edit", "edit", "vim [-datebck] LFN[@SPECS]"),
+    "nano": ("edit", "edit", "nano [-datebck] LFN[@SPECS]"),
+    "mcedit": ("edit", "edit", "mcedit [-datebck] LFN[@SPECS]"),
+    "run": ("files", "run", "run COMMAND ARGUMENTS LFN: a command of this machine on a file; several as alien:LFN"),
+    "exec": ("files", "execute", "exec LFN ARGUMENTS: run a script of the grid on this machine"),
+}
+
+
+def find_handler(name: str, args: list[str]) -> Handler:
+    """What does a command; where help is asked for, what gives it."""
+    if name not in COMMANDS:
+        return _pass
+    module, function, usage = COMMANDS[name]
+    if args and args[0] in HELP:
+        return _show_usage if usage else _pass
+    handler: Handler = getattr(importlib.import_module(f"headless.grid.shell.{module}"), function)
+    return handler
+
+
+def _pass(shell: "Shell", name: str, args: list[str]) -> Reply:
+    return shell.send(name, *args)
+
+
+def _show_usage(shell: "Shell", name: str, args: list[str]) -> Reply:
+    return shell.answer(COMMANDS[name][2])
