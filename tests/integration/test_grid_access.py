@@ -213,7 +213,7 @@ def test_nothing_is_overwritten(talk: Talk, local: Local, tmp_path: Path) -> Non
     assert said.code == 53
     assert "another file has taken this name" in said.error
     assert talk.ask("stat", "taken")[0]["md5"] == local.md5
-    assert talk.run("access", "-s", 6, "-m", second.md5, "write", "taken").code == 17
+    assert talk.run("access", "-s", "6", "-m", second.md5, "write", "taken").code == 17
 
 
 def test_a_second_replica_of_the_same_file(talk: Talk, local: Local) -> None:
@@ -222,7 +222,7 @@ def test_a_second_replica_of_the_same_file(talk: Talk, local: Local) -> None:
     assert second["se"] == "LOCAL::SITE::SE2"
     assert second["guid"] == first["guid"]
     assert len(talk.ask("whereis", "twice")) == 2
-    assert talk.run("access", "-s", local.size, "-m", local.md5, "write", "twice").code == 77
+    assert talk.run("access", "-s", str(local.size), "-m", local.md5, "write", "twice").code == 77
 
 
 def test_parents_are_made_by_commit(talk: Talk, local: Local) -> None:
