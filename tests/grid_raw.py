@@ -62,5 +62,7 @@ def open_session(user: GridUser) -> Iterator[RawSession]:
     context = ssl.create_default_context(cafile=variables["X509_CERT_FILE"])
     context.load_cert_chain(variables["X509_USER_CERT"], variables["X509_USER_KEY"])
     url = f"wss://localhost:{user.server.port}/websocket/json"
-    with connect(url, ssl=context, max_size=None, compression=None, open_timeout=LIMIT_S) as connection:
+    with connect(
+        url, ssl=context, max_size=None, compression=None, open_timeout=LIMIT_S, close_timeout=1
+    ) as connection:
         yield RawSession(connection)
