@@ -1,5 +1,7 @@
 """All commands of the server, by name."""
 
+import sys
+
 from headless.grid.serve import (
     about,
     access,
@@ -11,6 +13,9 @@ from headless.grid.serve import (
     find,
     guids,
     identity,
+    job_commands,
+    job_listing,
+    job_places,
     listing,
     mirror,
     moves,
@@ -22,6 +27,9 @@ from headless.grid.serve import (
     tokens,
 )
 from headless.grid.serve.call import Call, Command, Rows
+
+if sys.platform == "win32":
+    raise ImportError("a grid of one's own runs on POSIX systems only")
 
 __all__ = ["COMMANDS"]
 
@@ -44,6 +52,9 @@ COMMANDS: dict[str, Command] = {
     **find.COMMANDS,
     **guids.COMMANDS,
     **identity.COMMANDS,
+    **job_commands.COMMANDS,
+    **job_listing.COMMANDS,
+    **job_places.COMMANDS,
     **listing.COMMANDS,
     **mirror.COMMANDS,
     **moves.COMMANDS,

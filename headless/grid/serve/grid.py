@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from headless.grid.serve.catalogue import Catalogue
 from headless.grid.serve.envelopes import Envelopes
@@ -9,6 +10,10 @@ from headless.grid.serve.pki import Authority
 from headless.grid.serve.settings import GridSettings
 from headless.grid.serve.stores import Stores
 from headless.grid.serve.xrootd import StorageClient
+
+if TYPE_CHECKING:  # these need sessions and calls, which are made of a grid
+    from headless.grid.serve.job_site import JobSite
+    from headless.grid.serve.jobs import Jobs
 
 __all__ = ["Grid"]
 
@@ -27,4 +32,6 @@ class Grid:
     envelopes: Envelopes
     stores: Stores
     storage_client: StorageClient
+    site: "JobSite"
+    jobs: "Jobs"
     present: Counter[str] = field(default_factory=Counter)

@@ -55,8 +55,7 @@ class Sessions:
 
     async def handle(self, channel: Channel) -> None:
         """A session, from its begin to its end."""
-        certificate = channel.client_certificate or b""  # never: admission has seen one
-        login = await self._find(certificate)
+        login = await self._find(channel.client_certificate or b"")  # never empty: admission has seen one
         if login is None:
             return
         session = login.begin(channel.source)
