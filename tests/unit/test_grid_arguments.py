@@ -18,7 +18,7 @@ from headless.grid.serve.arguments import parse_arguments
 ])  # fmt: skip
 def test_arguments(options: list[str], flags: set[str], values: dict[str, str], words: list[str]) -> None:
     found = parse_arguments(options, "la", "n")
-    assert (found.flags, found.values, found.words) == (flags, values, words)
+    assert (set(found.flags), dict(found.values), list(found.words)) == (flags, values, words)
 
 
 @pytest.mark.parametrize("options", [["-z"], ["-lz"], ["-n"], ["--long"]])
