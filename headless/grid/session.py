@@ -297,7 +297,8 @@ class GridSession:
         except Refused as exc:
             raise GridError(EKEYREJECTED, f"{host}:{port}: {exc}: is the {self.credentials.kind} known there?") from exc
         except ParameterError as exc:
-            raise GridError(EINVAL, str(exc)) from exc
+            hint = ": is its passphrase right?" if self.credentials.has_passphrase else ""
+            raise GridError(EINVAL, f"{exc}{hint}") from exc
         except ConnectionFailed as exc:
             raise GridError(ENOTCONN, str(exc)) from exc
         connection.ping_every_s = settings.timeout_s
