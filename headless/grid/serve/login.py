@@ -6,6 +6,7 @@ from cryptography import x509
 from sqlalchemy import Connection
 
 from headless.grid.serve.call import Session, User
+from headless.grid.serve.job_table import is_running
 from headless.grid.serve.people import find_user, find_user_by_name
 from headless.grid.serve.tokens import parse_token_subject
 
@@ -51,4 +52,6 @@ def find_login(connection: Connection, certificate: bytes) -> Login | None:
     user = None if token.kind == "host" else find_user_by_name(connection, token.name)
     if user is None or token.role not in user.roles:
         return None
+    if token.job_id is not None and not is_running(connection, token.job_id, user.name):
+        return None  # a job's token ends with the job
     return Login(user, token.role, token.job_id, parsed)

@@ -13,6 +13,8 @@ from headless.grid.serve.catalogue import Catalogue
 from headless.grid.serve.copier import run_copier
 from headless.grid.serve.envelopes import Envelopes
 from headless.grid.serve.grid import Grid
+from headless.grid.serve.job_site import JobSite
+from headless.grid.serve.jobs import Jobs
 from headless.grid.serve.pki import Authority
 from headless.grid.serve.pki_files import ensure_host
 from headless.grid.serve.sessions import Sessions
@@ -69,7 +71,6 @@ class _Service:
         envelopes = Envelopes.open(self._settings.pki)
         stores = Stores(self._catalogue, envelopes)
         client = StorageClient(envelopes)
-        self._grid = Grid(self._settings, self._catalogue, authority, envelopes, stores, client)
         address = parse_address(self._settings.listen, is_any_port=True)
         tls = build_server_context(*ensure_host(authority), os.path.join(authority.folder, "ca.pem"), need_client=True)
         channel = open_socket(address, 0o600)
@@ -77,10 +78,14 @@ class _Service:
         name = socket.getfqdn() if host in ANY_HOST else host
         await stores.start(self._settings.storages, name, self._settings.storage_port)
         place = TcpAddress(host, port)
+        site = JobSite(self._settings, self._catalogue, authority, place)
+        jobs = Jobs(self._catalogue, site, self._settings)
+        self._grid = Grid(self._settings, self._catalogue, authority, envelopes, stores, client, site, jobs)
         sessions = Sessions(self._grid)
         await sessions.register_users()
         dialect = Dialect(None, MAX_MESSAGE, sessions.admit)
         server = await listen(Listener(channel, str(place), tls), sessions.handle, OPEN_TIMEOUT_S, PING_S, dialect)
+        await jobs.start()
         log.info("listening address=%s", place)
         if ready_fd is not None:
             os.write(ready_fd, f"{place}\n".encode())
@@ -91,6 +96,7 @@ class _Service:
             task.cancel()
         close_quietly(server)
         await sessions.close()
+        await jobs.stop()
         client.close()
         await stores.stop()
         await self._catalogue.close()

@@ -102,6 +102,14 @@ class StorageClient:
         """
         return await self._run(lambda: self._read_md5(store, path))
 
+    async def read(self, store: Store, path: str, limit: int) -> bytes:
+        """A file's first bytes, at most ``limit``.
+
+        Raises:
+            GridError: as :meth:`find`.
+        """
+        return await self._run(lambda: self._read(store, path, limit))
+
     async def read_space(self, store: Store) -> tuple[int, int]:
         """All bytes of a storage, and the free ones.
 
@@ -167,6 +175,14 @@ class StorageClient:
         if kind != "md5":
             raise GridError(EREMOTEIO, f"{store.name} computes {kind}, not md5")
         return value
+
+    def _read(self, store: Store, path: str, limit: int) -> bytes:
+        with _load().File() as file:
+            status, _ = file.open(store.locate(self._show(store, path, READ)), timeout=LIMIT_S)
+            _check(store, status)
+            status, data = file.read(0, limit, timeout=LIMIT_S)
+            _check(store, status)
+            return bytes(data)
 
     def _read_space(self, store: Store) -> tuple[int, int]:
         status, answer = _connect(store).query(
