@@ -233,6 +233,21 @@ def test_commands_about_the_session(user: GridUser) -> None:
     assert (told.stdout.decode(), told.stderr.startswith(b"connected in ")) == (f"{HOME}\n", True)
 
 
+def test_a_trace_is_written_where_it_is_asked_for_and_for_nobody_else(user: GridUser, tmp_path: Path) -> None:
+    file = tmp_path / "trace"
+    more = {"ALIENPY_DEBUG": "1", "ALIENPY_DEBUG_FILE": str(file)}
+    assert user.run("pwd; token", environment=more).returncode == 0
+    text = file.read_text()
+    assert "-> pwd '-nokeys'\n" in text
+    assert f"<- pwd: 0 '' 1 rows, tester in '{HOME}'" in text
+    assert "PRIVATE KEY" not in text
+    assert file.stat().st_mode & 0o077 == 0
+    assert user.run("home", environment={**more, "ALIENPY_DEBUG_APPEND": "1"}).returncode == 0
+    assert file.read_text().startswith(text)
+    assert user.run("pwd", environment=more).returncode == 0
+    assert "-> token" not in file.read_text()
+
+
 def test_output_that_nobody_reads_ends_it_quietly(user: GridUser) -> None:
     environment = {**user.world.environment, **user.variables}
     read, write = os.pipe()
