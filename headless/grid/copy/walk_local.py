@@ -3,11 +3,15 @@
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterator
 
 from headless.grid.copy.filters import Found
 from headless.grid.copy.local import SUFFIX
 from headless.grid.copy.lost import Lost
+
+if sys.platform == "win32":
+    raise ImportError("copying to and from the grid is for POSIX systems only")
 
 __all__ = ["match_local", "walk_local"]
 
