@@ -77,6 +77,20 @@ __all__ = ["default_grid_state", "serve"]
 )
 @click.option("--max-files", type=click.IntRange(0), default=1_000_000, show_default=True, help="a user's quota")
 @click.option("--max-bytes", type=click.IntRange(0), default=1 << 40, show_default=True, help="a user's quota")
+@click.option(
+    "--jobs",
+    type=click.Choice(("off", "role", "all")),
+    default="role",
+    show_default=True,
+    help="whose jobs are run: nobody's, those of users with the role 'jobs', everybody's",
+)
+@click.option("--max-jobs", type=click.IntRange(0), default=0, help="how many run at once; left out: one a processor")
+@click.option(
+    "--run-as",
+    metavar="OS-USER",
+    default="",
+    help="who jobs run as; left out: the server's own user, unless it is root",
+)
 @click.option("--ready-fd", type=int, hidden=True)
 def serve(
     state: str | None,
@@ -93,6 +107,9 @@ def serve(
     envelope_lifetime: float,
     max_files: int,
     max_bytes: int,
+    jobs: str,
+    max_jobs: int,
+    run_as: str,
     ready_fd: int | None,
 ) -> None:
     """Run a small grid: catalogue, storage, jobs, behind JAliEn's protocol.
@@ -125,6 +142,9 @@ def serve(
         envelope_lifetime_s=envelope_lifetime,
         max_files=max_files,
         max_bytes=max_bytes,
+        jobs=jobs,
+        max_jobs=max_jobs,
+        run_as=run_as,
     )
     run_grid(settings, ready_fd)
 

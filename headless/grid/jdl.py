@@ -18,10 +18,13 @@ from typing import Never
 
 from headless.grid.messages import GridError
 
-__all__ = ["MAX_SIZE", "Expression", "Jdl", "Value", "fill_arguments", "format_jdl", "parse_jdl"]
+__all__ = ["MAX_SIZE", "TAG", "Expression", "Jdl", "Value", "fill_arguments", "format_jdl", "parse_jdl"]
 
 MAX_SIZE = 130 * 1024
 """Bytes of a JDL: as many as a request may have."""
+
+TAG = "HeadlessSubmitId"
+"""A field of ours: the name of one submit. A second submit with it is the same job's."""
 
 MAX_FIELDS = 1000
 MAX_ITEMS = 20_000  # of one list

@@ -17,9 +17,9 @@ from headless.grid.serve.permissions import check_access
 from headless.grid.serve.placing import Wish, choose_sources, choose_targets, parse_wish
 from headless.grid.serve.stores import Store
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "read_whole"]
 
-EINVAL, EISDIR, EBADFD = 22, 21, 77
+EIO, EINVAL, EISDIR, EFBIG, EBADFD = 5, 22, 21, 27, 77
 HEX = frozenset("0123456789abcdef")
 USAGE = """access [OPTIONS] read|write LFN [WISHES]: leave to read or write a file, one row a replica
   WISHES   disk:2,VO::SITE::NAME,!VO::SITE::NAME
@@ -59,6 +59,28 @@ async def _read(call: Call, path: str, wish: Wish, is_strict: bool) -> Rows:
         _show(store, found[store.name], build(store.name, found[store.name], user, READ, lifetime), entry, len(up))
         for store in up
     ]
+
+
+async def read_whole(call: Call, path: str, limit: int) -> bytes:
+    """A small file's content, for the server itself, if the session may read it; from the first storage that has it.
+
+    Raises:
+        GridError: as ``access read``; EFBIG: it has more than ``limit`` bytes; EIO: no storage gives it whole.
+    """
+    entry, found = await call.grid.catalogue.read(partial(_find_readable, call=call, path=path))
+    if entry.size > limit:
+        raise GridError(EFBIG, f"{path} has {entry.size} bytes, at most {limit} can be read here")
+    stores = [store for store in await call.grid.stores.list_all() if store.name in found]
+    for store in await call.grid.stores.list_up(stores):
+        try:
+            data = await call.grid.storage_client.read(store, found[store.name], limit)
+        except GridError as exc:
+            call.fail(exc)
+            continue
+        if len(data) == entry.size:
+            call.failure = None
+            return data
+    raise call.failure or GridError(EIO, f"{path} {_tell_missing(stores, stores)}")
 
 
 def _find_readable(connection: Connection, call: Call, path: str) -> tuple[Entry, dict[str, str]]:

@@ -48,6 +48,7 @@ class Session:
         job_id: the job whose token this is; ``None`` outside jobs.
         login: who has logged in, where that is not the user any more.
         site: where its files had better be (``setSite``); may be empty.
+        has_timing: whether replies say how long they took.
         marks: of searches that were cut off: how many rows have been shown, and the bound behind the last.
     """
 
@@ -60,6 +61,7 @@ class Session:
     job_id: int | None = None
     login: User | None = None
     site: str = ""
+    has_timing: bool = False
     marks: dict[tuple[str, ...], tuple[int, str]] = field(default_factory=dict)
 
 
@@ -68,6 +70,7 @@ class Call:
     """A command with its options; the options that any command takes are taken out.
 
     Attributes:
+        note: what there is to be said where nothing went wrong.
         failure: what went wrong with one of several paths; the last one is told, as JAliEn does.
     """
 
@@ -76,6 +79,7 @@ class Call:
     command: str
     options: Sequence[str]
     failure: GridError | None = None
+    note: str = ""
     started_at: float = field(default_factory=time.time)
 
     def fail(self, error: GridError) -> None:

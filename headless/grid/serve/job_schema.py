@@ -5,7 +5,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, 
 from headless.database.schema import KEY
 from headless.grid.serve.schema import metadata
 
-__all__ = ["job_quotas", "job_trace", "jobs"]
+__all__ = ["job_quotas", "job_trace", "jobs", "locked_sites"]
 
 jobs = Table(
     "grid_jobs",
@@ -57,3 +57,6 @@ job_quotas = Table(
     Column("max_running_s", BigInteger, nullable=False),  # seconds of running in 24 hours
     Column("max_cost", BigInteger, nullable=False),  # the same, times the price
 )
+
+# Computing elements that start no jobs until an administrator opens them again.
+locked_sites = Table("grid_locked_sites", metadata, Column("name", String(64), primary_key=True))

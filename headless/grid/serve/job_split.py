@@ -4,7 +4,7 @@ import posixpath
 import re
 from collections.abc import Sequence
 
-from headless.grid.jdl import Jdl, Value
+from headless.grid.jdl import TAG, Jdl, Value
 from headless.grid.messages import GridError
 
 __all__ = ["MAX_PARTS", "split_jdl"]
@@ -28,7 +28,9 @@ def split_jdl(jdl: Jdl) -> list[Jdl]:
     how = jdl.read_text("Split").strip()
     if not how:
         return []
-    kept = Jdl({name: value for name, value in jdl.fields.items() if not name.lower().startswith("split")})
+    kept = Jdl(
+        {name: value for name, value in jdl.fields.items() if not name.lower().startswith(("split", TAG.lower()))}
+    )
     if more := jdl.find("SplitArguments"):
         kept = kept.replace({"SplitArguments": more})
     output_dir = kept.read_text("OutputDir")

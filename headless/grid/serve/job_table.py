@@ -1,30 +1,43 @@
 """Jobs in the grid's database; each function runs within a transaction (``Catalogue.write``, ``Catalogue.read``)."""
 
+import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
 from headless.grid.job_states import FINAL, LIVE, RUNNING, GridJobState
 from headless.grid.messages import GridError
 from headless.grid.serve.job_quota import check_quota, read_quota
-from headless.grid.serve.job_schema import job_trace, jobs
+from headless.grid.serve.job_schema import job_trace, jobs, locked_sites
 
 __all__ = [
+    "SITE",
+    "JobRow",
     "NewJob",
     "add_trace",
     "end_job",
     "find_job",
+    "find_node",
     "insert_jobs",
+    "is_open",
+    "is_running",
     "kill_job",
     "list_running",
     "move_job",
     "resubmit_job",
+    "set_open",
     "take_next",
 ]
 
 EBUSY = 16
+SITE = "HEADLESS::LOCAL::JOBS"
+"""The only computing element: this machine."""
+
+JobRow = Row[*tuple[Any, ...]]
+"""A row of ``jobs``."""
 
 
 @dataclass(frozen=True)
@@ -91,19 +104,28 @@ def _insert(
     return job_id
 
 
-def find_job(connection: Connection, job_id: int) -> Row[tuple[object, ...]] | None:
+def find_job(connection: Connection, job_id: int) -> JobRow | None:
     """A job's row."""
     return connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
 
 
-def list_running(connection: Connection) -> Sequence[Row[tuple[object, ...]]]:
+def is_running(connection: Connection, job_id: int, owner: str) -> bool:
+    """Whether a user's job has begun and not ended."""
+    row = find_job(connection, job_id)
+    return row is not None and row.owner == owner and row.state in RUNNING
+
+
+def list_running(connection: Connection) -> Sequence[JobRow]:
     """All jobs that are in the hands of the engine, or about to be."""
     return connection.execute(select(jobs).where(jobs.c.state.in_(RUNNING)).order_by(jobs.c.id)).all()
 
 
-def take_next(
-    connection: Connection, places: int, run: str, boot_id: str, site: str, node: str
-) -> Row[tuple[object, ...]] | None:
+def find_node() -> str:
+    """The machine's name."""
+    return socket.gethostname()[:255]
+
+
+def take_next(connection: Connection, places: int, run: str, boot_id: str) -> JobRow | None:
     """Assign the job whose turn it is: of the user with the fewest running ones the most urgent, then the oldest.
 
     Args:
@@ -111,12 +133,10 @@ def take_next(
         places: how many may run at once.
         run: the engine's name for it.
         boot_id: of the machine.
-        site: where it runs.
-        node: the machine's name.
     """
     running = select(jobs.c.owner, func.count()).where(jobs.c.state.in_(RUNNING)).group_by(jobs.c.owner)
     counts: dict[str, int] = dict(connection.execute(running).tuples().all())
-    if sum(counts.values()) >= places:
+    if sum(counts.values()) >= places or not is_open(connection, SITE):
         return None
     waiting = jobs.c.state == GridJobState.WAITING
     owners = connection.execute(select(jobs.c.owner, func.min(jobs.c.id)).where(waiting).group_by(jobs.c.owner)).all()
@@ -127,7 +147,8 @@ def take_next(
         job_id = connection.execute(
             select(jobs.c.id).where(waiting & (jobs.c.owner == owner)).order_by(*order).limit(1)
         ).scalar_one()
-        change = {"run": run, "boot_id": boot_id, "site": site, "node": node, "started_ms": _now_ms()}
+        node = find_node()
+        change = {"run": run, "boot_id": boot_id, "site": SITE, "node": node, "started_ms": _now_ms()}
         move_job(connection, job_id, (GridJobState.WAITING,), GridJobState.ASSIGNED, **change)
         add_trace(connection, job_id, "trace", f"Running JAliEn JobAgent of headless on {node}")
         return find_job(connection, job_id)
@@ -214,6 +235,18 @@ def _restart(connection: Connection, job_id: int, state: GridJobState) -> None:
     change = {"cancel": "", "reason": "", "run": "", "started_ms": None, "ended_ms": None}
     if move_job(connection, job_id, FINAL, state, attempt=jobs.c.attempt + 1, **change):
         add_trace(connection, job_id, "trace", "Job resubmitted")
+
+
+def is_open(connection: Connection, site: str) -> bool:
+    """Whether a computing element starts jobs."""
+    return connection.execute(select(locked_sites).where(locked_sites.c.name == site)).first() is None
+
+
+def set_open(connection: Connection, site: str, *, value: bool) -> None:
+    """Open a computing element, or lock it."""
+    connection.execute(locked_sites.delete().where(locked_sites.c.name == site))
+    if not value:
+        connection.execute(locked_sites.insert().values(name=site))
 
 
 def add_trace(connection: Connection, job_id: int, kind: str, text: str, at_ms: int | None = None) -> None:

@@ -10,13 +10,17 @@ import sys
 from headless.errors import ParameterError
 from headless.execution.lock import lock_folder
 from headless.grid.serve.catalogue import Catalogue
+from headless.grid.serve.copier import run_copier
 from headless.grid.serve.envelopes import Envelopes
 from headless.grid.serve.grid import Grid
+from headless.grid.serve.job_site import JobSite
+from headless.grid.serve.jobs import Jobs
 from headless.grid.serve.pki import Authority
 from headless.grid.serve.pki_files import ensure_host
 from headless.grid.serve.sessions import Sessions
 from headless.grid.serve.settings import GridSettings
 from headless.grid.serve.stores import Stores
+from headless.grid.serve.sweeper import run_sweeper
 from headless.grid.serve.xrootd import StorageClient
 from headless.transport.address import TcpAddress, parse_address
 from headless.transport.server import Dialect, Listener, close_quietly, listen, open_socket
@@ -66,7 +70,7 @@ class _Service:
         self._catalogue = Catalogue.open(self._settings.database, self._settings.state)
         envelopes = Envelopes.open(self._settings.pki)
         stores = Stores(self._catalogue, envelopes)
-        self._grid = Grid(self._settings, self._catalogue, envelopes, stores, StorageClient(envelopes))
+        client = StorageClient(envelopes)
         address = parse_address(self._settings.listen, is_any_port=True)
         tls = build_server_context(*ensure_host(authority), os.path.join(authority.folder, "ca.pem"), need_client=True)
         channel = open_socket(address, 0o600)
@@ -74,16 +78,25 @@ class _Service:
         name = socket.getfqdn() if host in ANY_HOST else host
         await stores.start(self._settings.storages, name, self._settings.storage_port)
         place = TcpAddress(host, port)
+        site = JobSite(self._settings, self._catalogue, authority, place)
+        jobs = Jobs(self._catalogue, site, self._settings)
+        self._grid = Grid(self._settings, self._catalogue, authority, envelopes, stores, client, site, jobs)
         sessions = Sessions(self._grid)
         await sessions.register_users()
         dialect = Dialect(None, MAX_MESSAGE, sessions.admit)
         server = await listen(Listener(channel, str(place), tls), sessions.handle, OPEN_TIMEOUT_S, PING_S, dialect)
+        await jobs.start()
         log.info("listening address=%s", place)
         if ready_fd is not None:
             os.write(ready_fd, f"{place}\n".encode())
             os.close(ready_fd)
+        background = [asyncio.create_task(run(self._grid)) for run in (run_sweeper, run_copier)]
         await stop.wait()
+        for task in background:
+            task.cancel()
         close_quietly(server)
         await sessions.close()
+        await jobs.stop()
+        client.close()
         await stores.stop()
         await self._catalogue.close()

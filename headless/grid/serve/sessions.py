@@ -7,13 +7,11 @@ import sys
 import time
 from http import HTTPStatus
 
-from cryptography import x509
-
 from headless.errors import ConnectionFailed, HeadlessError
-from headless.grid.serve.call import Session, User
 from headless.grid.serve.dialogue import Dialogue
 from headless.grid.serve.grid import Grid
-from headless.grid.serve.people import find_user, register
+from headless.grid.serve.login import Login, find_login
+from headless.grid.serve.people import register
 from headless.grid.serve.rate import LOGIN, LOGOUT, Rate
 from headless.grid.serve.registration import Registrations
 from headless.transport.server import Channel
@@ -57,20 +55,23 @@ class Sessions:
 
     async def handle(self, channel: Channel) -> None:
         """A session, from its begin to its end."""
-        certificate = channel.client_certificate or b""  # never: admission has seen one
-        user = await self._find(certificate)
-        if user is None:
+        login = await self._find(channel.client_certificate or b"")  # never empty: admission has seen one
+        if login is None:
             return
-        session = _begin(user, certificate, channel.source)
+        session = login.begin(channel.source)
         self._channels.add(channel)
+        self._grid.present[session.user.name] += 1
         self._rate.charge(session.subject, LOGIN)
-        log.info("session user=%s source=%s", user.name, channel.source)
+        log.info("session user=%s source=%s", session.user.name, channel.source)
         try:
             with contextlib.suppress(ConnectionFailed):
                 await Dialogue(self._grid, session, channel, self._rate).run()
         finally:
             self._rate.charge(session.subject, LOGOUT)
             self._channels.discard(channel)
+            self._grid.present.subtract([session.user.name])
+            if not self._grid.present[session.user.name]:
+                del self._grid.present[session.user.name]
 
     async def close(self) -> None:
         """End all; who does not answer is not waited for, one after the other."""
@@ -100,12 +101,5 @@ class Sessions:
         self._registrations.remove(name)
         log.info("registered user=%s", registration.name)
 
-    async def _find(self, certificate: bytes) -> User | None:
-        subject = x509.load_der_x509_certificate(certificate).subject.rfc4514_string()
-        return await self._grid.catalogue.read(lambda connection: find_user(connection, subject))
-
-
-def _begin(user: User, certificate: bytes, source: str) -> Session:
-    parsed = x509.load_der_x509_certificate(certificate)
-    expires_at = parsed.not_valid_after_utc.timestamp()
-    return Session(user, user.name, user.home, parsed.subject.rfc4514_string(), expires_at, source)
+    async def _find(self, certificate: bytes) -> Login | None:
+        return await self._grid.catalogue.read(lambda connection: find_login(connection, certificate))

@@ -25,6 +25,9 @@ class GridSettings:
         envelope_lifetime_s: seconds for which files may be read or written with leave once given.
         max_files: that a user may have, unless ``fquota set`` says otherwise.
         max_bytes: of all files of a user, the same way.
+        jobs: whose are run: ``off`` nobody's, ``role`` of users with the role "jobs" and of administrators, ``all``.
+        max_jobs: how many run at once; 0 for one a processor.
+        run_as: the OS user that they run as; empty for the server's own, if that is not root.
     """
 
     state: str
@@ -41,8 +44,16 @@ class GridSettings:
     envelope_lifetime_s: float = 86400.0
     max_files: int = 1_000_000
     max_bytes: int = 1 << 40
+    jobs: str = "role"
+    max_jobs: int = 0
+    run_as: str = ""
 
     @property
     def pki(self) -> str:
         """The folder of the grid's certificate authority."""
         return os.path.join(self.state, "pki")
+
+    @property
+    def places(self) -> int:
+        """How many jobs run at once."""
+        return self.max_jobs or os.cpu_count() or 1

@@ -86,6 +86,14 @@ class StorageClient:
         """
         await self._run(lambda: self._remove(store, path))
 
+    async def write_small(self, store: Store, path: str, data: bytes) -> None:
+        """Write a file in one go; one of this path is replaced.
+
+        Raises:
+            GridError: as :meth:`find`.
+        """
+        await self._run(lambda: self._write_small(store, path, data))
+
     async def read_md5(self, store: Store, path: str) -> str:
         """The MD5 sum that the storage computes of a file, in hex.
 
@@ -93,6 +101,14 @@ class StorageClient:
             GridError: as :meth:`find`.
         """
         return await self._run(lambda: self._read_md5(store, path))
+
+    async def read(self, store: Store, path: str, limit: int) -> bytes:
+        """A file's first bytes, at most ``limit``.
+
+        Raises:
+            GridError: as :meth:`find`.
+        """
+        return await self._run(lambda: self._read(store, path, limit))
 
     async def read_space(self, store: Store) -> tuple[int, int]:
         """All bytes of a storage, and the free ones.
@@ -102,13 +118,13 @@ class StorageClient:
         """
         return await self._run(lambda: self._read_space(store))
 
-    async def copy(self, source: Store, source_path: str, target: Store, target_path: str, md5: str) -> None:
-        """Copy a file between storages through this process's memory, checked by its MD5 sum if there is one.
+    async def copy(self, source: Store, source_path: str, target: Store, target_path: str) -> None:
+        """Copy a file between storages through this process's memory. Whoever asks checks what has come.
 
         Raises:
             GridError: EIO: it failed; nothing is left at the target.
         """
-        await self._run(lambda: self._copy(source, source_path, target, target_path, md5))
+        await self._run(lambda: self._copy(source, source_path, target, target_path))
 
     async def _run(self, function: Callable[[], Result]) -> Result:
         if not self._is_set_up:
@@ -138,6 +154,19 @@ class StorageClient:
         if not _is_missing(status):
             _check(store, status)
 
+    def _write_small(self, store: Store, path: str, data: bytes) -> None:
+        flags = _load("flags").OpenFlags
+        file = _load().File()
+        url = store.locate(self._show(store, path, (*WRITE, *SERVER)))
+        status, _ = file.open(url, flags.DELETE | flags.MAKEPATH, timeout=LIMIT_S)
+        _check(store, status)
+        try:
+            status, _ = file.write(data, 0, timeout=LIMIT_S)
+            _check(store, status)
+        finally:
+            status, _ = file.close(timeout=LIMIT_S)
+        _check(store, status)
+
     def _read_md5(self, store: Store, path: str) -> str:
         shown = self._show(store, path, READ)
         status, answer = _connect(store).query(_load("flags").QueryCode.CHECKSUM, shown, timeout=10 * LIMIT_S)
@@ -147,6 +176,14 @@ class StorageClient:
             raise GridError(EREMOTEIO, f"{store.name} computes {kind}, not md5")
         return value
 
+    def _read(self, store: Store, path: str, limit: int) -> bytes:
+        with _load().File() as file:
+            status, _ = file.open(store.locate(self._show(store, path, READ)), timeout=LIMIT_S)
+            _check(store, status)
+            status, data = file.read(0, limit, timeout=LIMIT_S)
+            _check(store, status)
+            return bytes(data)
+
     def _read_space(self, store: Store) -> tuple[int, int]:
         status, answer = _connect(store).query(
             _load("flags").QueryCode.SPACE, self._show(store, "/", SERVER), timeout=LIMIT_S
@@ -155,7 +192,7 @@ class StorageClient:
         values = dict(part.partition("=")[::2] for part in answer.decode("ascii", "replace").strip("\0\n").split("&"))
         return int(values.get("oss.space", "0")), int(values.get("oss.free", "0"))
 
-    def _copy(self, source: Store, source_path: str, target: Store, target_path: str, md5: str) -> None:
+    def _copy(self, source: Store, source_path: str, target: Store, target_path: str) -> None:
         process = _load().CopyProcess()
         process.add_job(
             source.locate(self._show(source, source_path, READ)),
@@ -163,10 +200,6 @@ class StorageClient:
             force=True,
             posc=True,
             mkdir=True,
-            checksummode="end2end" if md5 else "none",
-            checksumtype="md5" if md5 else "",
-            checksumpreset=md5,
-            rmBadCksum=True,
             cptimeout=COPY_LIMIT_S,
         )
         status = process.prepare()

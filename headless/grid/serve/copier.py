@@ -1,0 +1,73 @@
+"""Makes the replicas that were asked for with mirror: one after the other, each checked by its MD5 sum."""
+
+import asyncio
+import logging
+import uuid
+
+from headless.errors import HeadlessError
+from headless.grid.messages import GridError
+from headless.grid.serve.bookings import list_replicas, name_pfn
+from headless.grid.serve.grid import Grid
+from headless.grid.serve.transfers import Transfer, end_transfer, put_off, take_next
+
+__all__ = ["run_copier"]
+
+PERIOD_S = 1.0  # between two looks at an empty queue
+MAX_TRIES = 5
+PAUSE_MS = 10_000  # before the second try; doubled each time
+ENODATA, EREMOTEIO = 61, 121
+
+log = logging.getLogger("headless.grid.copier")
+
+
+async def run_copier(grid: Grid) -> None:
+    """Copy until cancelled."""
+    while True:
+        try:
+            found = await grid.catalogue.read(take_next)
+            if found is None:
+                await asyncio.sleep(PERIOD_S)
+            else:
+                await _work(grid, *found)
+        except HeadlessError as exc:
+            log.error("copier-failed reason=%r", str(exc))
+            await asyncio.sleep(PERIOD_S)
+        except Exception:
+            log.exception("bug in the copier")
+            await asyncio.sleep(10 * PERIOD_S)
+
+
+async def _work(grid: Grid, transfer: Transfer, size: int, md5: str) -> None:
+    try:
+        pfn = await _copy(grid, transfer, size, md5)
+    except GridError as exc:
+        pause = PAUSE_MS << transfer.tries if transfer.tries + 1 < MAX_TRIES else None
+        log.warning("transfer-failed id=%d storage=%s reason=%r", transfer.id, transfer.storage, str(exc))
+        reason = str(exc)
+        await grid.catalogue.write(lambda connection: put_off(connection, transfer, reason, pause))
+        return
+    await grid.catalogue.write(lambda connection: end_transfer(connection, transfer, pfn))
+    log.info("transferred id=%d storage=%s bytes=%d", transfer.id, transfer.storage, size)
+
+
+async def _copy(grid: Grid, transfer: Transfer, size: int, md5: str) -> str:
+    """The path of the new replica.
+
+    Raises:
+        GridError: there is none.
+    """
+    found = await grid.catalogue.read(lambda connection: list_replicas(connection, transfer.guid))
+    stores = await grid.stores.list_all()
+    up = await grid.stores.list_up(stores)
+    sources = [store for store in up if store.name in found]
+    target = next((store for store in up if store.name == transfer.storage), None)
+    if not sources or target is None:
+        raise GridError(ENODATA, f"{transfer.storage} is away" if sources else "no replica can be read")
+    pfn = name_pfn(str(uuid.uuid4()))
+    await grid.storage_client.copy(sources[0], found[sources[0].name], target, pfn)
+    stored = await grid.storage_client.seal(target, pfn)
+    is_whole = stored is not None and stored.size == size
+    if not is_whole or (md5 and await grid.storage_client.read_md5(target, pfn) != md5):
+        await grid.storage_client.remove(target, pfn)
+        raise GridError(EREMOTEIO, f"what has come to {target.name} is not what was sent from {sources[0].name}")
+    return pfn

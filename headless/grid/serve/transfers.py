@@ -1,0 +1,111 @@
+"""Replicas to be made, as rows; within ``Catalogue.write``. A copier takes one after the other."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, select
+
+from headless.grid.messages import GridError
+from headless.grid.serve.bookings import list_replicas
+from headless.grid.serve.entries import now_ms
+from headless.grid.serve.schema import entries, orphans, replicas, transfers
+
+__all__ = ["DONE", "FAILED", "WAITING", "Transfer", "end_transfer", "list_transfers", "put_off", "queue", "take_next"]
+
+EEXIST, ENOENT = 17, 2
+WAITING, DONE, FAILED = "WAITING", "DONE", "FAILED"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """One replica to be made.
+
+    Attributes:
+        id: its number.
+        user: who has asked.
+        path: the file, at that time.
+        guid: of the content.
+        storage: where the new replica goes.
+        state: WAITING, DONE or FAILED.
+        reason: of the last failure.
+        tries: that failed.
+        next_ms: when to try, or to try again.
+        created_ms: when it was asked for.
+    """
+
+    id: int
+    user: str
+    path: str
+    guid: str
+    storage: str
+    state: str
+    reason: str
+    tries: int
+    next_ms: int
+    created_ms: int
+
+
+def queue(connection: Connection, user: str, path: str, guid: str, storage: str) -> int:
+    """Have a replica made; the transfer's number. One that waits already is not doubled.
+
+    Raises:
+        GridError: EEXIST: there is one.
+    """
+    if storage in list_replicas(connection, guid):
+        raise GridError(EEXIST, f"{path} has a replica at {storage}")
+    same = (transfers.c.guid == guid) & (transfers.c.storage == storage) & (transfers.c.state == WAITING)
+    waiting: int | None = connection.execute(select(transfers.c.id).where(same)).scalar()
+    if waiting is not None:
+        return waiting
+    now = now_ms()
+    values = {"user": user, "path": path, "guid": guid, "storage": storage, "state": WAITING, "reason": ""}
+    insert = transfers.insert().values(**values, tries=0, next_ms=now, created_ms=now).returning(transfers.c.id)
+    number: int = connection.execute(insert).scalar_one()
+    return number
+
+
+def take_next(connection: Connection) -> tuple[Transfer, int, str] | None:
+    """The next transfer that is due, with the size and the MD5 sum of its content."""
+    due = (transfers.c.state == WAITING) & (transfers.c.next_ms <= now_ms())
+    row = connection.execute(select(transfers).where(due).order_by(transfers.c.next_ms).limit(1)).first()
+    if row is None:
+        return None
+    transfer = _read(row)
+    content = connection.execute(
+        select(entries.c.size, entries.c.md5).where(entries.c.guid == transfer.guid).limit(1)
+    ).first()
+    return (transfer, content.size, content.md5) if content else (transfer, 0, "")
+
+
+def end_transfer(connection: Connection, transfer: Transfer, pfn: str) -> None:
+    """Enter the new replica. Had the file been removed meanwhile, the replica is removed too."""
+    has_path = connection.execute(select(entries.c.path).where(entries.c.guid == transfer.guid).limit(1)).first()
+    if has_path is None or transfer.storage in list_replicas(connection, transfer.guid):
+        connection.execute(orphans.insert().values(storage=transfer.storage, pfn=pfn))
+    else:
+        connection.execute(replicas.insert().values(guid=transfer.guid, storage=transfer.storage, pfn=pfn))
+    _change(connection, transfer, state=DONE, reason="")
+
+
+def put_off(connection: Connection, transfer: Transfer, reason: str, pause_ms: int | None) -> None:
+    """Note a failure; to be tried again after a pause, or never."""
+    state = FAILED if pause_ms is None else WAITING
+    later = now_ms() + (pause_ms or 0)
+    _change(connection, transfer, state=state, reason=reason, tries=transfer.tries + 1, next_ms=later)
+
+
+def list_transfers(connection: Connection, user: str | None, number: int | None, limit: int) -> list[Transfer]:
+    """Transfers of a user, or of all; the newest first."""
+    query = select(transfers).order_by(transfers.c.id.desc()).limit(limit)
+    if user is not None:
+        query = query.where(transfers.c.user == user)
+    if number is not None:
+        query = query.where(transfers.c.id == number)
+    return [_read(row) for row in connection.execute(query)]
+
+
+def _read(row: Row[*tuple[object, ...]]) -> Transfer:
+    return Transfer(**row._mapping)
+
+
+def _change(connection: Connection, transfer: Transfer, **values: str | int) -> None:
+    connection.execute(transfers.update().where(transfers.c.id == transfer.id).values(values))
