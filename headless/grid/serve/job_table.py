@@ -1,5 +1,6 @@
 """Jobs in the grid's database; each function runs within a transaction (``Catalogue.write``, ``Catalogue.read``)."""
 
+import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
