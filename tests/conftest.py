@@ -16,8 +16,9 @@ from postgres import Postgres, run_postgres
 from support import World, open_world
 
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
-# A shell's "&" leaves SIGINT ignored, and everything that the tests start would inherit that.
+# A shell's "&" leaves SIGINT ignored, nohup SIGHUP, and everything that the tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 IN_CI = os.environ.get("CI", "").lower() in ("true", "1")
 

@@ -30,6 +30,7 @@ class TcpRelay:
         self._budgets = itertools.chain(budgets, itertools.repeat(None))
         self._lock = threading.Lock()
         self._channels: set[socket.socket] = set()
+        self._pairs: list[_Pair] = []
         self._threads: list[threading.Thread] = []
         self._flowing = threading.Event()
         self._flowing.set()
@@ -58,6 +59,12 @@ class TcpRelay:
                 with contextlib.suppress(OSError):
                     reset(channel)
                     channel.shutdown(socket.SHUT_RDWR)
+
+    def limit(self, size: int) -> None:
+        """Let so many bytes more pass on each open connection, both ways counted, and cut it then."""
+        with self._lock:
+            for pair in self._pairs:
+                pair.budget = size
 
     def stall(self) -> None:
         """Pass nothing on, and say nothing of it."""
@@ -92,7 +99,9 @@ class TcpRelay:
                 reset(near)
                 near.close()
                 continue
-            _Pair(self, near, far, next(self._budgets))
+            pair = _Pair(self, near, far, next(self._budgets))
+            with self._lock:
+                self._pairs.append(pair)
 
     def _pump(self, pair: "_Pair", source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -110,7 +119,7 @@ class _Pair:
     def __init__(self, relay: TcpRelay, near: socket.socket, far: socket.socket, budget: int | None) -> None:
         self.is_spent = False
         self._relay = relay
-        self._budget = budget
+        self.budget = budget
         self._sides = (near, far)
         self._open = 2
         with relay._lock:
@@ -122,12 +131,12 @@ class _Pair:
     def take(self, size: int) -> int:
         """How many of so many bytes may still pass."""
         with self._relay._lock:
-            if self._budget is None:
+            if self.budget is None:
                 return size
-            allowed = min(size, self._budget)
-            self._budget -= allowed
+            allowed = min(size, self.budget)
+            self.budget -= allowed
             self._relay.passed += allowed
-            if not self._budget and not self.is_spent:
+            if not self.budget and not self.is_spent:
                 self.is_spent = True
                 self._relay.cuts += 1
             return allowed

@@ -148,7 +148,7 @@ def test_it_ends_when_it_has_been_idle_and_takes_its_sockets_with_it(world: Worl
     _state(world).mkdir(parents=True, mode=0o700)
     server = subprocess.Popen(
         [HEADLESS, "serve", "--listen", f"unix:{_state(world)}/server.sock", "--state", str(_state(world)),
-         "--idle-exit", "0.5", "--log-file", str(world.home / "log")],
+         "--idle-exit", "3", "--log-file", str(world.home / "log")],
         env=world.environment, cwd="/", stdin=subprocess.DEVNULL,
     )  # fmt: skip
     wait_for((_state(world) / "server.sock").exists, "the server")

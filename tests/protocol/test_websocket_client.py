@@ -215,3 +215,12 @@ def test_a_client_offers_nothing_before_it_is_asked() -> None:
     assert client.data_to_send().endswith(b"\r\n\r\n")
     assert client.data_to_send() == b""
     assert client.next_message() is None
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_a_ping_is_answered_and_counted(piece: int) -> None:
+    pair = Pair(piece).open()
+    before = pair.client.pong_count
+    pair.client.send_ping()
+    pair.exchange()
+    assert pair.client.pong_count == before + 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from headless.grid.copy.access import Replica, check_committed, parse_known, parse_replicas
 from headless.grid.copy.content import Content
+from headless.grid.copy.pool import SessionPool
 from headless.grid.copy.remote_sweep import name_temporary
 from headless.grid.copy.specs import Specs, parse_specs
 from headless.grid.copy.storage import Ended, copy_bytes, read_checksum
@@ -14,7 +15,7 @@ from headless.grid.copy.values import Known, Status
 from headless.grid.copy.work import Work
 from headless.grid.messages import GridError
 
-__all__ = ["put"]
+__all__ = ["look", "put"]
 
 TRIES = 3
 CHECKSUM_LIMIT_S = 1800
@@ -52,7 +53,7 @@ def put(work: Work, lfn: str, content: Content, specs: str, *, is_new: bool) -> 
     Raises:
         GridError: it failed. EEXIST: what is there differs. What was there still is.
     """
-    present = None if is_new else _look(work, lfn)
+    present = None if is_new else look(work.pool, lfn)
     if present is not None:
         if present.size == content.size and present.md5 and present.md5 == content.finish():
             return "same", ()
@@ -74,8 +75,13 @@ def put(work: Work, lfn: str, content: Content, specs: str, *, is_new: bool) -> 
     return "copied", tuple(written.storages)
 
 
-def _look(work: Work, lfn: str) -> Known | None:
-    reply = work.pool.run("stat", "-nomsg", lfn)
+def look(pool: SessionPool, lfn: str) -> Known | None:
+    """What is at an LFN; ``None`` if nothing is.
+
+    Raises:
+        GridError: EISDIR: a folder is; or the server does not say.
+    """
+    reply = pool.run("stat", "-nomsg", lfn)
     if reply.code == errno.ENOENT:
         return None
     if reply.code or not reply.rows:
@@ -91,7 +97,7 @@ def _write_new(work: Work, lfn: str, content: Content, specs: Specs) -> tuple[St
     except GridError:
         # Two that write the same file at once are both right: one of them has registered it.
         with suppress(GridError):
-            is_there = content.md5 and _look(work, lfn) == Known(content.size, content.md5)
+            is_there = content.md5 and look(work.pool, lfn) == Known(content.size, content.md5)
             if is_there and _count_replicas(work, lfn) >= max(specs.wanted, 1):
                 return "same", ()
         raise
@@ -104,6 +110,10 @@ def _count_replicas(work: Work, lfn: str) -> int:
 def _write(work: Work, lfn: str, content: Content, specs: Specs) -> _Written:
     """Write and register all replicas; storage that fails is replaced by other storage, twice."""
     written = _Written(wanted=specs.wanted)
+    if not content.size:  # commit takes no empty file
+        content.finish()
+        work.pool.ask("touch", "-nomsg", lfn)
+        return written
     ask = specs.text
     for _ in range(TRIES):
         try:
@@ -169,11 +179,11 @@ def _register(work: Work, lfn: str, content: Content, replica: Replica) -> None:
     ]  # fmt: skip
     for is_last in (False, True):
         try:
-            reply = work.pool.run("commit", "-nomsg", *words, is_safe=False)
+            reply = work.pool.run("commit", "-nomsg", *words)
         except GridError as exc:
             if is_last or exc.exit_code != ENOTCONN:
                 raise
-            if _look(work, lfn) == Known(content.size, content.md5):
+            if look(work.pool, lfn) == Known(content.size, content.md5):
                 return
             continue
         if reply.code:
@@ -184,11 +194,11 @@ def _register(work: Work, lfn: str, content: Content, replica: Replica) -> None:
 def _exchange(work: Work, temporary: str, lfn: str) -> None:
     """Put the new file in the old one's place; see :func:`put`."""
     old = name_temporary(lfn)
-    work.pool.ask("mv", "-nomsg", lfn, old, is_safe=False)
+    work.pool.ask("mv", "-nomsg", lfn, old)
     try:
-        work.pool.ask("mv", "-nomsg", temporary, lfn, is_safe=False)
+        work.pool.ask("mv", "-nomsg", temporary, lfn)
     except BaseException:
-        work.pool.run("mv", "-nomsg", old, lfn, is_safe=False)
+        work.pool.run("mv", "-nomsg", old, lfn)
         raise
     with suppress(GridError):  # the next run tries again
         work.pool.run("rm", "-nomsg", "-f", old)

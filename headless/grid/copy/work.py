@@ -67,6 +67,7 @@ class Work:
             self.gauge.moved += done - last
             last = done
             if hashing is not None:
-                hashing.allow(done)
+                # XRootD tells of chunks before it has written them, and writes some at a time.
+                hashing.allow(done - (self.options.chunks + 2) * self.options.chunk_size)
 
         return Progress(count, self.cancelled.is_set)

@@ -30,7 +30,9 @@ class Arguments:
         Raises:
             GridError: EINVAL.
         """
-        text = self.values.get(letter, str(default))
+        text = self.values.get(letter)
+        if text is None:
+            return default
         if not (text.isascii() and text.isdecimal() and len(text) < 16):
             raise GridError(EINVAL, f"-{letter} {text!r}: give a number")
         return int(text)

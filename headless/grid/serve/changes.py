@@ -191,7 +191,7 @@ def _check_tree(connection: Connection, session: Session, folder: Entry) -> None
     if session.user.is_admin:
         return
     query = select(entries).where(select_below(folder.path), entries.c.kind == "d")
-    rows = connection.execution_options(yield_per=1000).execute(query)
+    rows = connection.execute(query, execution_options={"yield_per": 1000})
     closed = next((entry for entry in (folder, *map(read_entry, rows)) if not may(session, entry, "wx")), None)
     rows.close()
     if closed is not None:

@@ -97,7 +97,8 @@ async def _answer(grid: Grid, session: Session, text: str) -> AsyncIterator[str]
         log.exception("bug in command %r", call.command)
         call.fail(GridError(5, f"a bug in the server: {type(exc).__name__}: see its log"))
     code, error = (0, call.note) if call.failure is None else (call.failure.exit_code, _explain(call.failure))
-    metadata = format_metadata(code, error, session.role, show_directory(session.directory))
+    more = [("timing_ms", f"{(time.time() - call.started_at) * 1000:.1f}")] if session.has_timing else []
+    metadata = format_metadata(code, error, session.role, show_directory(session.directory), more)
     yield "".join([*buffer, '],"metadata":', metadata, "}"])
 
 

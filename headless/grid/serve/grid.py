@@ -1,6 +1,7 @@
 """All that the commands of a grid work on."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from headless.grid.serve.catalogue import Catalogue
@@ -19,7 +20,11 @@ __all__ = ["Grid"]
 
 @dataclass(frozen=True)
 class Grid:
-    """The parts of a running grid."""
+    """The parts of a running grid.
+
+    Attributes:
+        present: the users who have sessions, and how many.
+    """
 
     settings: GridSettings
     catalogue: Catalogue
@@ -29,3 +34,4 @@ class Grid:
     storage_client: StorageClient
     site: "JobSite"
     jobs: "Jobs"
+    present: Counter[str] = field(default_factory=Counter)

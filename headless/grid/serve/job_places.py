@@ -1,5 +1,6 @@
 """Commands about where jobs run, and how many: jquota, listCEs, setCEstatus, jobListMatch, listpartitions, packages."""
 
+import sys
 from functools import partial
 
 from sqlalchemy import Connection, select
@@ -12,6 +13,9 @@ from headless.grid.serve.job_quota import FIELDS, measure_usage, read_quota, set
 from headless.grid.serve.job_request import MAX_TTL_S
 from headless.grid.serve.job_table import SITE, find_node, is_open, set_open
 from headless.grid.serve.schema import users
+
+if sys.platform == "win32":
+    raise ImportError("a grid of one's own runs on POSIX systems only")
 
 __all__ = ["COMMANDS"]
 

@@ -55,12 +55,12 @@ class Sessions:
 
     async def handle(self, channel: Channel) -> None:
         """A session, from its begin to its end."""
-        certificate = channel.client_certificate or b""  # never: admission has seen one
-        login = await self._find(certificate)
+        login = await self._find(channel.client_certificate or b"")  # never empty: admission has seen one
         if login is None:
             return
         session = login.begin(channel.source)
         self._channels.add(channel)
+        self._grid.present[session.user.name] += 1
         self._rate.charge(session.subject, LOGIN)
         log.info("session user=%s source=%s", session.user.name, channel.source)
         try:
@@ -69,6 +69,9 @@ class Sessions:
         finally:
             self._rate.charge(session.subject, LOGOUT)
             self._channels.discard(channel)
+            self._grid.present.subtract([session.user.name])
+            if not self._grid.present[session.user.name]:
+                del self._grid.present[session.user.name]
 
     async def close(self) -> None:
         """End all; who does not answer is not waited for, one after the other."""

@@ -1,6 +1,5 @@
 """A storage's folder: the files, and beside them what its XRootD needs to serve them."""
 
-import fcntl
 import os
 import pwd
 import shutil
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 
 from headless.errors import ParameterError
 from headless.execution.files import write_atomically
+from headless.execution.lock import lock_folder
 
 if sys.platform == "win32":
     raise ImportError("a grid of one's own runs on POSIX systems only")
@@ -22,6 +22,8 @@ __all__ = ["StorageFolder", "find_program", "find_user", "is_free"]
 MAX_FOLDER = 80  # bytes: XRootD keeps unix sockets below it, whose names have 108 at most
 DATA, ADMIN = "data", "admin"
 USERS = ("xrootd", "nobody")  # who runs it where the grid runs as root, which xrootd refuses to
+# Were ofs.persist not off, a client that asks to persist on a successful close, as alien.py does, and may not write
+# over a file that is there, would have it removed. What is left of an upload that broke off, the sweeper removes.
 CONFIGURATION = """\
 # Written by 'headless grid serve' at each start.
 xrd.port {port}
@@ -31,7 +33,7 @@ oss.localroot {folder}/data
 all.adminpath {folder}/admin
 all.pidpath {folder}/admin
 xrootd.chksum max 2 md5
-ofs.persist auto
+ofs.persist off
 ofs.authorize
 ofs.authlib libXrdMacaroons.so
 macaroons.secretkey {folder}/macaroons.key
@@ -109,12 +111,12 @@ class StorageFolder:
             os.makedirs(path, 0o755, exist_ok=True)
             for folder, mode in ((path, 0o755), (self.data, 0o755), (os.path.join(path, ADMIN), 0o700)):
                 self._make_folder(folder, mode)
-            self._lock = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise ParameterError(f"storage folder {path} is in use by another server") from exc
+            lock = lock_folder(path)
         except OSError as exc:
             raise ParameterError(f"storage folder {path} is of no use: {exc}") from exc
+        if lock is None:
+            raise ParameterError(f"storage folder {path} is in use by another server")
+        self._lock = lock
         self._check_way()
 
     @property

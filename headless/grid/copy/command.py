@@ -1,0 +1,176 @@
+"""The command ``cp``: from its words to its exit code."""
+
+import errno
+import os
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+
+from headless.grid.copy.copier import Copier
+from headless.grid.copy.places import Place, parse_place
+from headless.grid.copy.plan import Item, Plan
+from headless.grid.copy.progress import ProgressBar
+from headless.grid.copy.report import Report, Resume
+from headless.grid.copy.upload import look
+from headless.grid.copy.values import Known, Transfer, TransferResult
+from headless.grid.copy.words import USAGE, CopyWords, parse_words
+from headless.grid.messages import GridError
+from headless.grid.session import GridSession
+
+__all__ = ["run_copy"]
+
+SHOWN = 20  # failed files; then only their number
+HELP = ("-h", "-help", "--help")
+
+
+def run_copy(
+    session: GridSession, words: Sequence[str], say: Callable[[str], None], complain: Callable[[str], None]
+) -> int:
+    """Copy.
+
+    Args:
+        session: logged in; nothing else may use it meanwhile.
+        words: behind ``cp``.
+        say: takes a line for standard output.
+        complain: takes a line for standard error.
+
+    Returns:
+        0 if every file has arrived whole and is registered; else the errno that all failures share, or EIO.
+
+    Raises:
+        GridError: nothing was copied: the words, or the first source or the target, are of no use.
+        ParameterError: XRootD is not installed.
+    """
+    if any(word in HELP for word in words):
+        say(USAGE)
+        return 0
+    asked = parse_words(words)
+    with ExitStack() as stack:
+        copier = stack.enter_context(closing(Copier(session, asked.options)))
+        items = _plan(copier, asked)
+        if asked.resume:
+            items = Resume(asked.resume).leave_out(items, lambda lfn: _look(copier, lfn))
+        if asked.is_dry:
+            return _show(items, say, complain)
+        report = None
+        if asked.report:
+            goes_on = bool(asked.resume) and os.path.realpath(asked.report) == os.path.realpath(asked.resume)
+            report = stack.enter_context(closing(Report(asked.report, goes_on=goes_on)))
+        bar = stack.enter_context(ProgressBar(copier.gauge))
+        summary = _Summary(say if asked.is_verbose else None, complain, bar)
+        results = stack.enter_context(closing(copier.run(items)))
+        try:
+            for result in results:
+                if report is not None:
+                    report.add(result)
+                summary.add(result)
+        except GridError as exc:
+            if not summary.total:
+                raise
+            summary.break_off(exc)
+        return summary.finish()
+
+
+class _Summary:
+    """Counts, and tells of failures."""
+
+    def __init__(self, say: Callable[[str], None] | None, complain: Callable[[str], None], bar: ProgressBar) -> None:
+        self._say = say
+        self._complain = complain
+        self._bar = bar
+        self._codes: set[int] = set()
+        self.total = self._failed = self._passed = 0
+
+    def add(self, result: TransferResult) -> None:
+        self._bar.ended += 1
+        if result.status == "skipped" and result.error:
+            self._tell(f"{result.path or result.lfn}: {result.error}")
+            return
+        self.total += 1
+        if result.status == "failed":
+            self._failed += 1
+            self._codes.add(result.code)
+            if self._failed <= SHOWN:
+                self._tell(f"{_name(result)}: {result.error}")
+        elif self._say is not None:
+            self._bar.clear()
+            self._say(f"{result.status} {_name(result)}")
+
+    def break_off(self, error: GridError) -> None:
+        """The plan has ended before its end."""
+        self._failed += 1
+        self._codes.add(error.exit_code)
+        self._tell(f"cp was broken off: {error}")
+
+    def finish(self) -> int:
+        if not self._failed:
+            return 0
+        if self._failed > SHOWN:
+            self._tell(f"... and {self._failed - SHOWN} more")
+        self._tell(f"{self._failed} of {self.total} files failed")
+        return next(iter(self._codes)) if len(self._codes) == 1 else errno.EIO
+
+    def _tell(self, line: str) -> None:
+        self._bar.clear()
+        self._complain(line)
+
+
+def _name(result: TransferResult) -> str:
+    """The file, as one line, whatever is in its name."""
+    source, target = (result.path, result.lfn) if result.is_upload else (result.lfn, result.path)
+    return " -> ".join(part if part.isprintable() else repr(part) for part in (source, target) if part)
+
+
+def _look(copier: Copier, lfn: str) -> Known | None:
+    try:
+        return look(copier.pool, lfn)
+    except GridError:
+        return None  # then it is copied, which tells why
+
+
+def _plan(copier: Copier, asked: CopyWords) -> Iterator[Item]:
+    plan = Plan(copier.pool, asked)
+    if asked.pairs_file:
+        return plan.copy_pairs(_read_pairs(copier, asked.pairs_file))
+    places = [_parse(copier, text) for text in asked.places]
+    if asked.folder:
+        return plan.copy_below(places, _parse(copier, asked.folder))
+    return plan.copy_all(places[:-1], places[-1])
+
+
+def _parse(copier: Copier, text: str) -> Place:
+    return parse_place(text, copier.pool.directory, copier.pool.home, os.getcwd())
+
+
+def _read_pairs(copier: Copier, path: str) -> Iterator[tuple[Place, Place]]:
+    try:
+        with open(path.removeprefix("file:"), encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip() and not line.lstrip().startswith("#"):
+                    yield _parse_pair(copier, line, f"{path}, line {number}")
+    except (OSError, UnicodeDecodeError) as exc:
+        code = exc.errno or errno.EIO if isinstance(exc, OSError) else errno.EILSEQ
+        raise GridError(code, f"{path} cannot be read: {exc}") from exc
+
+
+def _parse_pair(copier: Copier, line: str, where: str) -> tuple[Place, Place]:
+    try:
+        words = shlex.split(line)
+    except ValueError as exc:
+        raise GridError(errno.EINVAL, f"{where}: {exc}") from exc
+    if len(words) != 2:
+        raise GridError(errno.EINVAL, f"{where}: give a source and a target")
+    return _parse(copier, words[0]), _parse(copier, words[1])
+
+
+def _show(items: Iterable[Item], say: Callable[[str], None], complain: Callable[[str], None]) -> int:
+    """What would be copied."""
+    codes = set()
+    for item in items:
+        if isinstance(item, Transfer):
+            source, target = (item.path, item.lfn) if item.is_upload else (item.lfn, item.path)
+            say(f"{source} -> {target}")
+        elif item.status == "failed":
+            codes.add(item.code)
+            complain(f"{_name(item)}: {item.error}")
+    return 0 if not codes else next(iter(codes)) if len(codes) == 1 else errno.EIO

@@ -1,0 +1,74 @@
+"""A source or a target, as it is typed."""
+
+import posixpath
+import re
+from dataclasses import dataclass
+
+from headless.grid.copy.specs import SPECS
+from headless.grid.messages import GridError
+
+__all__ = ["Place", "parse_place"]
+
+EINVAL = 22
+WILD = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A source or a target.
+
+    Attributes:
+        path: absolute, without a slash at its end.
+        is_local: whether it is on this machine.
+        is_folder: whether a slash was at its end: then it must be one.
+        specs: storage that was named behind it.
+        is_marked: whether a prefix said where it is.
+    """
+
+    path: str
+    is_local: bool
+    is_folder: bool = False
+    specs: str = ""
+    is_marked: bool = True
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether it stands for any number of names."""
+        return WILD.search(self.path) is not None
+
+    def __str__(self) -> str:
+        hint = "" if self.is_marked else " (on the grid; for this machine write file:)"
+        return f"{'file' if self.is_local else 'alien'}:{self.path}{hint}"
+
+
+def parse_place(text: str, directory: str, home: str, folder: str) -> Place:
+    """Read one.
+
+    Args:
+        text: as it is typed.
+        directory: what LFNs are relative to.
+        home: what ``~`` and ``%ALIEN`` stand for on the grid.
+        folder: what paths of this machine are relative to.
+
+    Raises:
+        GridError: EINVAL: it names nothing.
+    """
+    specs = ""
+    if found := re.fullmatch(rf"(.*)@({SPECS})", text, re.DOTALL):
+        text, specs = found[1], found[2]
+    prefix, _, rest = text.partition(":")
+    is_marked = prefix in ("file", "alien")
+    path = rest if is_marked else text
+    if is_marked and path.startswith("//"):
+        path = "/" + path.lstrip("/")
+    is_local = prefix == "file"
+    if not path or "\0" in path:
+        raise GridError(EINVAL, f"{text!r} names no file")
+    if is_local:
+        whole = posixpath.join(folder, path)
+    else:
+        path = re.sub(r"^/*%ALIEN(?=/|$)|^~(?=/|$)", lambda _: home.rstrip("/") or "/", path)
+        whole = posixpath.join(directory, path)
+    is_folder = path.endswith(("/", "/.", "/..")) or path in (".", "..")
+    normal = posixpath.normpath(whole)
+    return Place("/" + normal.lstrip("/"), is_local, is_folder, specs, is_marked)

@@ -1,0 +1,48 @@
+"""The command toXml: files as an XML collection."""
+
+from collections.abc import AsyncIterator
+
+from headless.grid.messages import GridError, Row
+from headless.grid.serve.arguments import parse_arguments
+from headless.grid.serve.call import Call, Command, Rows
+from headless.grid.serve.changes import expand_words
+from headless.grid.serve.lookup import look_up
+from headless.grid.serve.permissions import check_access
+from headless.grid.serve.xml import XML_END, XML_START, format_event
+
+__all__ = ["COMMANDS"]
+
+EISDIR, EOPNOTSUPP = 21, 95
+
+
+async def _to_xml(call: Call) -> Rows:
+    arguments = parse_arguments(call.options, "ai", "x")
+    if "x" in arguments.values:
+        raise GridError(EOPNOTSUPP, "toXml -x: the server stores no file itself: print it, and store it with cp")
+    return _show(call, await expand_words(call, arguments.require_words()), "i" in arguments.flags)
+
+
+async def _show(call: Call, paths: list[str], ignores_missing: bool) -> AsyncIterator[Row]:
+    yield {"message": XML_START}
+    number = 0
+    for path in paths:
+        try:
+            yield {"message": await _show_file(call, path, number + 1)}
+            number += 1
+        except GridError:
+            if not ignores_missing:
+                raise
+    yield {"message": XML_END}
+
+
+async def _show_file(call: Call, path: str, number: int) -> str:
+    entry = await call.grid.catalogue.read(lambda connection: look_up(connection, call.session, path))
+    check_access(call.session, entry, "r")
+    if entry.is_folder:
+        raise GridError(EISDIR, f"{path}: give files")
+    return format_event(number, entry)
+
+
+COMMANDS = {
+    "toXml": Command(_to_xml, "toXml [-i] PATH...: files as an XML collection\n  -i  leave out what is not there")
+}

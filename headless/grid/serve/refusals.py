@@ -1,0 +1,36 @@
+"""JAliEn's commands that this server has not, and what to do instead."""
+
+from headless.grid.messages import GridError
+from headless.grid.serve.call import Call, Command, Rows
+
+__all__ = ["COMMANDS"]
+
+EINVAL, EOPNOTSUPP = 22, 95
+READ = "the server reads no file's content: fetch it with cp"
+INSTEAD = {
+    "cat": READ,
+    "grep": READ,
+    "archiveList": READ,
+    "listFilesFromCollection": READ,
+    "changeDiff": "a grid of one's own keeps no differences of files",
+    "df": "listSEs says how full the storages are",
+    "listTransfer": "this server queues no transfers",
+    "optimiserLogs": "this server has no optimisers",
+    "registerOutput": "a job's output is registered with its end",
+    "showTagValue": "this catalogue has no tags",
+    "time": "the clients measure: headless grid time COMMAND",
+}
+
+
+async def _cp(call: Call) -> Rows:
+    raise GridError(EINVAL, "'cp' grid command is not implemented. Please use native client's Cp() method")
+
+
+async def _refuse(call: Call) -> Rows:
+    raise GridError(EOPNOTSUPP, f"{call.command}: {INSTEAD[call.command]}")
+
+
+COMMANDS = {
+    "cp": Command(_cp, "cp: the clients copy files"),
+    **{name: Command(_refuse, f"{name}: not here: {what}") for name, what in INSTEAD.items()},
+}
