@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from sqlalchemy import true
+
 from headless.grid.messages import GridError, Row
 from headless.grid.serve.arguments import parse_arguments
 from headless.grid.serve.call import Call, Command, Rows
@@ -33,10 +35,11 @@ async def _measure(call: Call, path: str, is_plain: bool) -> Row:
     if entry.is_folder:
         check_access(call.session, entry, "rx")
         columns = [entries.c.path, entries.c.parent, entries.c.kind, entries.c.size]
-        async for row in walk(call, path, columns, entries.c.path > "/"):
-            folders += row.kind == "d"
-            files += row.kind != "d"
-            size += row.size
+        async for page in walk(call, path, columns, true()):
+            below = sum(row.kind == "d" for row in page)
+            folders += below
+            files += len(page) - below
+            size += sum(row.size for row in page)
     shown = str(size) if is_plain else show_size(size)
     lines = [path, f"  Folders: {folders}", f"  Files: {files}, of {shown} size"]
     return {"entry": path, "folders": str(folders), "files": str(files), "size": str(size), "message": "\n".join(lines)}
