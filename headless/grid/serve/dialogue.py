@@ -18,6 +18,7 @@ from headless.transport.server import Channel
 __all__ = ["Dialogue"]
 
 FRAGMENT = 64 * 1024  # characters of a reply that are sent together
+FIRST_FRAGMENT = 4 * 1024  # somebody waits for them
 MAX_REQUEST = 130 * 1024  # bytes; JAliEn's own limit
 HELP = frozenset({"-h", "-help", "--help"})
 GENERAL = frozenset({"-nomsg", "-nokeys", "-silent"}) | HELP  # any command takes them
@@ -78,16 +79,16 @@ async def _chain(first: str, second: str, rest: AsyncIterator[str]) -> AsyncIter
 async def _answer(grid: Grid, session: Session, text: str) -> AsyncIterator[str]:
     """The reply to one request, in pieces."""
     call = Call(grid, session, "", ())
-    buffer, size, separator = ['{"results":['], 0, ""
+    buffer, size, separator, limit = ['{"results":['], 0, "", FIRST_FRAGMENT
     try:
         async for row in _run(call, text):
             shown = format_row(row)
             buffer += (separator, shown)
             separator = ","
             size += len(shown)
-            if size >= FRAGMENT:
+            if size >= limit:
                 yield "".join(buffer)
-                buffer, size = [], 0
+                buffer, size, limit = [], 0, FRAGMENT
     except GridError as exc:
         call.fail(exc)
     except HeadlessError as exc:

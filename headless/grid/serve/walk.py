@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, select
 
 from headless.grid.serve.call import Call, Session
-from headless.grid.serve.entries import VARIABLES, read_entry, select_below
+from headless.grid.serve.entries import VARIABLES, read_entry
 from headless.grid.serve.paths import list_ancestors
 from headless.grid.serve.permissions import may
 from headless.grid.serve.schema import entries
@@ -18,6 +18,7 @@ from headless.grid.serve.schema import entries
 __all__ = ["behind", "walk"]
 
 STEP = 2000  # rows that are looked at in one go
+FIRST_STEP = 100  # the first ones are waited for
 KNOWN = 50_000  # folders whose bits are kept in memory
 
 
@@ -46,22 +47,27 @@ async def walk(
     """
     view = _View(call.session, folder)
     bound: str | None = start
+    query, count = select(*columns).where(condition), FIRST_STEP
     while bound is not None:
-        query = select(*columns).where(condition)
         step = await call.grid.catalogue.read(
-            lambda connection: _read_step(connection, view, query, bound or "")  # noqa: B023
+            lambda connection: _read_step(connection, view, query, bound or "", count)  # noqa: B023
         )
+        count = STEP
         for row in step.rows:
             yield row
         bound = step.next
 
 
-def _read_step(connection: Connection, view: "_View", query: Select[Any], bound: str) -> _Step:
-    left = and_(select_below(view.folder), entries.c.path >= bound)
+def _read_step(connection: Connection, view: "_View", query: Select[Any], bound: str, count: int) -> _Step:
+    # One bound at each end: of two, SQLite takes one for its index and looks at all rows between them each time.
+    lower = bound or (behind("/") if view.folder == "/" else view.folder + "/")
+    left = entries.c.path >= lower
+    if view.folder != "/":
+        left = and_(left, entries.c.path < view.folder + "0")
     last = connection.execute(
-        select(entries.c.path).where(left).order_by(entries.c.path).limit(1).offset(STEP - 1)
+        select(entries.c.path).where(left).order_by(entries.c.path).limit(1).offset(count - 1)
     ).scalar()
-    within = left if last is None else and_(left, entries.c.path <= last)
+    within = left if last is None else and_(entries.c.path >= lower, entries.c.path <= last)
     rows = connection.execute(query.where(within).order_by(entries.c.path)).all()
     seen = view.filter(connection, rows)
     if last is None:
