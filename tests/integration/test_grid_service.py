@@ -242,6 +242,7 @@ def test_the_end(server: GridServer, number: int) -> None:
             session.rows("pwd")
         assert raised.value.rcvd is not None
         assert raised.value.rcvd.code == 1001
+    assert "bug" not in server.log
     server.start()
     with open_session(user) as session:
         assert session.lines("ls") == ["kept"]

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from sqlalchemy import true
+
 from headless.grid.messages import GridError, Row
 from headless.grid.serve.arguments import parse_arguments
 from headless.grid.serve.call import Call, Command, Rows
@@ -33,7 +35,7 @@ async def _measure(call: Call, path: str, is_plain: bool) -> Row:
     if entry.is_folder:
         check_access(call.session, entry, "rx")
         columns = [entries.c.path, entries.c.parent, entries.c.kind, entries.c.size]
-        async for row in walk(call, path, columns, entries.c.path > "/"):
+        async for row in walk(call, path, columns, true()):
             folders += row.kind == "d"
             files += row.kind != "d"
             size += row.size

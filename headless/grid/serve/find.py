@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, not_
+from sqlalchemy import ColumnElement, and_, not_, true
 from sqlalchemy import Row as Record
 
 from headless.grid.messages import GridError, Row
@@ -89,7 +89,7 @@ def _build_search(call: Call, arguments: Arguments, folder: str, pattern: str) -
     given = [f"{letter}={value}" for letter, value in sorted(arguments.values.items()) if letter not in "lo"]
     return _Search(
         folder,
-        and_(entries.c.path > "/", *conditions),
+        and_(true(), *conditions),
         build_regex(pattern) if "r" in flags else None,
         columns,
         (folder, pattern, "".join(sorted(flags)), *given),
