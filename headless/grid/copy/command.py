@@ -3,6 +3,7 @@
 import errno
 import os
 import shlex
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 
@@ -17,6 +18,9 @@ from headless.grid.copy.values import Known, Transfer, TransferResult
 from headless.grid.copy.words import USAGE, CopyWords, parse_words
 from headless.grid.messages import GridError
 from headless.grid.session import GridSession
+
+if sys.platform == "win32":
+    raise ImportError("copying to and from the grid is for POSIX systems only")
 
 __all__ = ["copy_files", "run_copy"]
 
