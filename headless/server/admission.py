@@ -6,7 +6,7 @@ import os
 import sys
 
 from headless.engines.base import EngineJob, OsUser
-from headless.engines.os_users import read_os_user
+from headless.engines.os_users import find_closed_folder, read_os_user
 from headless.errors import ParameterError, Refused
 from headless.job import JobKind, JobSpec, JobState, Overlap
 from headless.protocol.codec import decode_bytes
@@ -19,7 +19,7 @@ from headless.server.policy import Policy, read_policy
 from headless.server.records import Record, read_clock
 from headless.server.room import check_room
 from headless.server.settings import ServerSettings
-from headless.server.surroundings import build_environment, find_closed_folder, find_os_user
+from headless.server.surroundings import build_environment, find_os_user
 from headless.server.users import UserStore
 
 if sys.platform == "win32":

@@ -253,3 +253,14 @@ def test_the_server_is_killed_and_no_job_is_lost_or_run_twice(user: GridUser) ->
     user.server.start()
     assert [_wait_state(user, job_id, "DONE", *FAILURES) for job_id in ids] == ["DONE"] * 4
     assert sorted(map(int, log.read_text().split())) == ids
+
+
+@pytest.mark.parametrize(
+    ("run_as", "reason"), [("nosuchuser", "no such user"), ("nobody", "jobs would not reach .*: chmod o\\+x ")]
+)
+def test_a_user_that_jobs_cannot_run_as_is_told_at_the_start(user: GridUser, run_as: str, reason: str) -> None:
+    state = str(user.server.folder / run_as)
+    assert user.world.run("grid", "pki", "--state", state, "init").returncode == 0
+    done = user.world.run("grid", "serve", "--state", state, "--listen", "127.0.0.1:0", "--run-as", run_as)
+    assert done.returncode == 2, done.stderr
+    assert re.search(f"--run-as {run_as}: .*{reason}", done.stderr.decode())

@@ -173,7 +173,7 @@ def _check_quotas(user: GridUser, talk: Talk, boss: Talk, local: Local) -> None:
     (unsized,) = talk.ask("access", "write", "unsized", "disk:1")
     assert run_xrdcp(str(local.path), show(unsized)).returncode == 0
     boss.ask("fquota", "set", "poor", "maxTotalSize", str(size + local.size - 1))
-    said = talk.run("access", "-s", local.size, "-m", local.md5, "write", "big", "disk:1")
+    said = talk.run("access", "-s", str(local.size), "-m", local.md5, "write", "big", "disk:1")
     assert (said.code, said.rows) == (122, [])
     late = commit(talk, unsized, "unsized", local)
     assert late.code == 53

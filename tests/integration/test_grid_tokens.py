@@ -14,6 +14,7 @@ from grid_support import GridServer, GridUser
 from grid_talk import Talk
 from headless.grid.serve.pki import Authority
 from headless.grid.serve.tokens import TokenSubject
+from support import wait_for
 
 NOW = datetime.datetime.now(datetime.UTC)
 
@@ -43,9 +44,9 @@ class Token:
 @pytest.fixture(scope="module")
 def users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, GridUser]]:
     """A grid's users: tester, boss, who is an administrator, and gone, who will be deleted."""
-    server = GridServer(tmp_path_factory.mktemp("grid"))
+    server = GridServer(tmp_path_factory.mktemp("grid"), "--run-as", "root")
     try:
-        users = {"tester": server.add_user("tester"), "boss": server.add_user("boss", "admin")}
+        users = {"tester": server.add_user("tester", "jobs"), "boss": server.add_user("boss", "admin")}
         users["gone"] = server.add_user("gone")
         server.start()
         yield users
@@ -98,13 +99,16 @@ def test_no_token_outlives_what_it_was_made_with(users: dict[str, GridUser], tmp
 
 def test_a_jobs_token_stays_its_jobs(users: dict[str, GridUser], tmp_path: Path) -> None:
     with Talk(users["tester"]) as talk:
-        token = _take(talk, tmp_path, "-t", "job", "-jobid", "17")
-    assert "OU=queueid=17" in token.parsed.subject.rfc4514_string()
-    assert token.days < 2.01
-    with token.talk(users["tester"]) as talk:
-        assert talk.run("token").code == 1
-        assert talk.run("token", "-t", "job", "-jobid", "18").code == 1
-        assert talk.run("token", "-t", "job", "-jobid", "17").code == 0
+        job = talk.ask("submit", 'Executable = "/bin/sleep"; Arguments = "300";')[0]["jobId"]
+        token = _take(talk, tmp_path, "-t", "job", "-jobid", job)
+        assert f"OU=queueid={job}" in token.parsed.subject.rfc4514_string()
+        assert token.days < 2.01
+        wait_for(lambda: "RUNNING" in str(talk.ask("ps", "-j", job, "-trace")), "the job runs", 20)
+        with token.talk(users["tester"]) as inside:
+            assert inside.run("token").code == 1
+            assert inside.run("token", "-t", "job", "-jobid", job + "1").code == 1
+            assert inside.run("token", "-t", "job", "-jobid", job).code == 0
+        talk.ask("kill", job)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,8 @@ class Sessions:
             return
         session = login.begin(channel.source)
         self._channels.add(channel)
-        self._grid.present[session.user.name] += 1
+        name = session.user.name  # which the session may change
+        self._grid.present[name] += 1
         self._rate.charge(session.subject, LOGIN)
         log.info("session user=%s source=%s", session.user.name, channel.source)
         try:
@@ -69,9 +70,9 @@ class Sessions:
         finally:
             self._rate.charge(session.subject, LOGOUT)
             self._channels.discard(channel)
-            self._grid.present.subtract([session.user.name])
-            if not self._grid.present[session.user.name]:
-                del self._grid.present[session.user.name]
+            self._grid.present.subtract([name])
+            if not self._grid.present[name]:
+                del self._grid.present[name]
 
     async def close(self) -> None:
         """End all; who does not answer is not waited for, one after the other."""

@@ -1,0 +1,124 @@
+"""The certificates of a grid of one's own: files that OpenSSL and both clients take."""
+
+import os
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from grid_raw import open_session
+from grid_support import GridServer, GridUser
+from support import HEADLESS, TIME_SCALE
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridServer]:
+    """A running grid."""
+    server = GridServer(tmp_path_factory.mktemp("grid"))
+    try:
+        yield server.start()
+    finally:
+        server.kill()
+
+
+def pki(server: GridServer, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run ``headless grid pki``."""
+    return subprocess.run(
+        [HEADLESS, "grid", "pki", "--state", str(server.state), *words],
+        env={"HOME": str(server.folder), "PATH": "/usr/bin:/bin"}, cwd="/", capture_output=True, text=True, check=False,
+        timeout=60 * TIME_SCALE,
+    )  # fmt: skip
+
+
+def openssl(*words: str) -> str:
+    """What the real program says."""
+    return subprocess.run(["openssl", *words], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.peer("openssl")
+def test_a_users_files(server: GridServer, tmp_path: Path) -> None:
+    done = pki(server, "user", "anna", "--out", str(tmp_path / "out"), "--days", "7")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    out = tmp_path / "out"
+    assert stat.S_IMODE(os.stat(out / "userkey.pem").st_mode) == 0o400
+    assert (out / "userkey.pem").read_text().startswith("-----BEGIN RSA PRIVATE KEY-----")
+    name = openssl("x509", "-hash", "-noout", "-in", str(out / "certificates" / "ca.pem"))
+    assert (out / "certificates" / f"{name}.0").read_bytes() == (server.state / "pki" / "ca.pem").read_bytes()
+    shown = openssl("verify", "-CApath", str(out / "certificates"), str(out / "usercert.pem"))
+    assert shown.endswith(": OK")
+    openssl("x509", "-checkend", str(6 * 86400), "-noout", "-in", str(out / "usercert.pem"))
+    assert not [path for path in out.rglob("*") if path.suffix == ".tmp"]
+
+
+def test_both_clients_take_the_folder_of_authorities(server: GridServer) -> None:
+    user = server.add_user("berta")
+    folder = {"X509_CERT_DIR": str(user.home / ".globus" / "certificates")}
+    variables = {name: value for name, value in user.variables.items() if name != "X509_CERT_FILE"}
+    ours = user.world.run("grid", "pwd", environment={**variables, **folder})
+    assert (ours.returncode, ours.stdout) == (0, b"/grid/user/b/berta/\n"), ours.stderr
+    theirs = _WithFolder(user).alien("pwd")
+    assert (theirs.returncode, theirs.stdout.split()) == (0, [b"/grid/user/b/berta/"]), theirs.stderr
+
+
+class _WithFolder(GridUser):
+    """The same user, whose authorities are in a folder."""
+
+    def __init__(self, user: GridUser) -> None:
+        super().__init__(user.server, user.home)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """With ``X509_CERT_DIR`` alone."""
+        found = super().variables
+        del found["X509_CERT_FILE"]
+        return {**found, "X509_CERT_DIR": str(self.home / ".globus" / "certificates")}
+
+
+def test_a_user_of_a_running_server_gets_a_new_certificate_and_roles(server: GridServer) -> None:
+    user = server.add_user("carla", "first")
+    with open_session(user) as session:
+        assert session.rows("whoami")[0]["roles"] == "carla,first"
+    before = (user.home / ".globus" / "userkey.pem").read_bytes()
+    out = str(user.home / ".globus")
+    assert pki(server, "user", "carla", "--out", out).returncode == 0
+    assert (user.home / ".globus" / "userkey.pem").read_bytes() != before
+    with open_session(user) as session:
+        assert session.rows("whoami")[0]["roles"] == "carla,first"  # not said: as they were
+    done = pki(server, "user", "carla", "--out", out, "--role", "admin", "--full-name", "C. D.", "--email", "c@d.e")
+    assert done.returncode == 0
+    with open_session(user) as session:
+        (row,) = session.rows("whoami", "-v")
+        assert (row["roles"], row["fullname"], row["email"]) == ("carla,admin", "C. D.", "c@d.e")
+        session.rows("mkdir", "/top")
+
+
+@pytest.mark.peer("openssl")
+def test_a_hosts_certificate(server: GridServer, tmp_path: Path) -> None:
+    done = pki(server, "host", "--host", "grid.example", "--host", "192.0.2.7", "--out", str(tmp_path), "--days", "3")
+    assert (done.returncode, done.stderr) == (0, "")
+    text = openssl("x509", "-noout", "-ext", "subjectAltName", "-in", str(tmp_path / "hostcert.pem"))
+    assert "DNS:grid.example" in text
+    assert "IP Address:192.0.2.7" in text
+    assert stat.S_IMODE(os.stat(tmp_path / "hostkey.pem").st_mode) == 0o400
+
+
+@pytest.mark.parametrize("words", [
+    ["user", "../evil", "--out", "/tmp/never"], ["user", "", "--out", "/tmp/never"],
+    ["user", "a\nb", "--out", "/tmp/never"], ["user", "x" * 33, "--out", "/tmp/never"],
+    ["user", "anna", "--role", "a/b", "--out", "/tmp/never"], ["user", "anna", "--days", "0", "--out", "/tmp/never"],
+    ["user", "anna", "--out", "/dev/null/x"], ["host", "--host", "a b"], ["init"],
+])  # fmt: skip
+def test_what_is_refused(server: GridServer, words: list[str]) -> None:
+    done = pki(server, *words)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1 or done.stderr.startswith("Usage")
+    assert not os.path.exists("/tmp/never")
+
+
+def test_no_authority(tmp_path: Path) -> None:
+    words = [HEADLESS, "grid", "pki", "--state", str(tmp_path / "none"), "user", "anna", "--out", str(tmp_path)]
+    done = subprocess.run(words, env={"HOME": "/"}, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert "headless grid pki init" in done.stderr
