@@ -71,7 +71,7 @@ def commit(talk: Talk, row: dict[str, str], path: str, local: Local, **other: st
 
 def book(talk: Talk, lfn: str, local: Local, wish: str = "disk:1") -> list[dict[str, str]]:
     """Leave to write."""
-    return talk.ask("access", "-s", local.size, "-m", local.md5, "write", lfn, wish)
+    return talk.ask("access", "-s", str(local.size), "-m", local.md5, "write", lfn, wish)
 
 
 def put(talk: Talk, lfn: str, local: Local, wish: str = "disk:1", mode: str = "644") -> list[dict[str, str]]:

@@ -56,11 +56,11 @@ class RawSession:
 
 
 @contextmanager
-def open_session(user: GridUser) -> Iterator[RawSession]:
-    """A session of a user."""
+def open_session(user: GridUser, certificate: str = "", key: str = "") -> Iterator[RawSession]:
+    """A session of a user, with the user's own certificate or another."""
     variables = user.variables
     context = ssl.create_default_context(cafile=variables["X509_CERT_FILE"])
-    context.load_cert_chain(variables["X509_USER_CERT"], variables["X509_USER_KEY"])
+    context.load_cert_chain(certificate or variables["X509_USER_CERT"], key or variables["X509_USER_KEY"])
     url = f"wss://localhost:{user.server.port}/websocket/json"
     with connect(
         url, ssl=context, max_size=None, compression=None, open_timeout=LIMIT_S, close_timeout=1

@@ -28,7 +28,7 @@ class GridServer:
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
         self._storages: Path | None = None
-        self._run("pki", "--state", str(self.state), "init")
+        self.run_tool("pki", "--state", str(self.state), "init")
 
     def with_storages(self, count: int) -> "GridServer":
         """Have the next start run so many real XRootDs, LOCAL::SITE::SE1 and on. Their folders are ``storages/SE1``."""
@@ -57,7 +57,7 @@ class GridServer:
         """Make a user, who may come from now on."""
         home = self.folder / name
         words = [word for role in roles for word in ("--role", role)]
-        self._run("pki", "--state", str(self.state), "user", name, "--out", str(home / ".globus"), *words)
+        self.run_tool("pki", "--state", str(self.state), "user", name, "--out", str(home / ".globus"), *words)
         (home / "tmp").mkdir(mode=0o700)
         return GridUser(self, home)
 
@@ -95,7 +95,8 @@ class GridServer:
         """All that was logged."""
         return self.log_file.read_text()
 
-    def _run(self, *words: str) -> None:
+    def run_tool(self, *words: str) -> None:
+        """Run ``headless grid``, as whoever runs the server."""
         subprocess.run([HEADLESS, "grid", *words], check=True, env=_environment(self.folder), cwd="/", timeout=60)
 
 

@@ -19,11 +19,13 @@ class TcpRelay:
     Attributes:
         service: ``127.0.0.1:PORT``; the same for the relay's life.
         cuts: how many connections were cut for their number of bytes.
+        passed: bytes of all connections that had such a number, both ways.
     """
 
     def __init__(self, target: str, budgets: Iterable[int]) -> None:
         host, _, port = target.rpartition(":")
         self.cuts = 0
+        self.passed = 0
         self._target = (host, int(port))
         self._budgets = itertools.chain(budgets, itertools.repeat(None))
         self._lock = threading.Lock()
@@ -133,6 +135,7 @@ class _Pair:
                 return size
             allowed = min(size, self.budget)
             self.budget -= allowed
+            self._relay.passed += allowed
             if not self.budget and not self.is_spent:
                 self.is_spent = True
                 self._relay.cuts += 1

@@ -1,6 +1,5 @@
 """The commands beside the launcher, found by name and imported when used."""
 
-import difflib
 import importlib
 import sys
 from collections.abc import Sequence
@@ -29,6 +28,8 @@ def run_command(argv: Sequence[str], talk: Talk) -> int:
     """
     name = argv[0]
     if name not in COMMANDS:
+        import difflib
+
         close = difflib.get_close_matches(name, COMMANDS, 1)
         hint = f"did you mean 'headless {close[0]}'?" if close else f"known are {', '.join(sorted(COMMANDS))}."
         raise ParameterError(f"unknown command {name!r}: {hint} A launch begins with an option: see 'headless --help'")

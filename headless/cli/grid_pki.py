@@ -106,3 +106,26 @@ def host(state: str, hosts: tuple[str, ...], days: int, out: str | None) -> None
         write_authorities(os.path.join(folder, "certificates"), authority)
     except OSError as exc:
         raise ParameterError(f"{exc.filename}: {exc.strerror}: choose another folder") from exc
+
+
+@pki.command(
+    help="Make the key that a storage elsewhere checks access envelopes with, for its 'macaroons.secretkey'; its"
+    " 'all.sitename' must be NAME. 'headless grid serve' takes the storage with --with-storage NAME=root://HOST:PORT."
+    + STATUS
+)
+@click.argument("name")
+@click.option("--out", metavar="FILE", required=True, help="where the key goes; secret, as all files depend on it")
+@click.pass_obj
+def storage(state: str, name: str, out: str) -> None:
+    from headless.execution.files import write_atomically
+    from headless.grid.serve.envelopes import Envelopes
+    from headless.grid.serve.pki import Authority
+    from headless.grid.serve.stores import check_name
+
+    check_name(name)
+    authority = Authority.open(os.path.join(state, "pki"))
+    try:
+        key = Envelopes.open(authority.folder).derive_key_text(name)
+        write_atomically(os.path.abspath(out), key.encode(), mode=0o400)
+    except OSError as exc:
+        raise ParameterError(f"{exc.filename}: {exc.strerror}: choose another file") from exc

@@ -57,7 +57,8 @@ __all__ = ["default_grid_state", "serve"]
     "storages",
     metavar="[NAME=]FOLDER",
     multiple=True,
-    help="run an XRootD that keeps files in this folder; NAME is VO::SITE::NAME; may be repeated",
+    help="run an XRootD that keeps files in this folder; NAME is VO::SITE::NAME; may be repeated. NAME=root://HOST:PORT"
+    " is one that runs elsewhere, with the key of 'headless grid pki storage'",
 )
 @click.option(
     "--storage-port",
@@ -119,7 +120,7 @@ def serve(
     """
     from headless.grid.serve.service import run_grid
     from headless.grid.serve.settings import GridSettings
-    from headless.grid.serve.stores import parse_storage
+    from headless.grid.serve.stores import is_url, parse_storage
 
     environment = read_environment()
     folder = os.path.abspath(state or default_grid_state(environment.state_folder))
@@ -137,7 +138,7 @@ def serve(
         session_s=session_time,
         rate_limit=rate_limit,
         delay_s=delay / 1000,
-        storages=tuple((name, os.path.abspath(place)) for name, place in own),
+        storages=tuple((name, place if is_url(place) else os.path.abspath(place)) for name, place in own),
         storage_port=storage_port,
         envelope_lifetime_s=envelope_lifetime,
         max_files=max_files,

@@ -9,6 +9,7 @@ from headless.grid.credentials import TOKEN, USER, Credentials, choose_credentia
 from headless.grid.messages import GridError, Reply, Request, parse_reply
 from headless.grid.repeatable import is_repeatable
 from headless.grid.settings import ClientSettings
+from headless.grid.trace import Trace
 from headless.protocol.websocket import Opening
 from headless.transport.address import TcpAddress
 from headless.transport.client import Connection, Dial, connect
@@ -38,18 +39,22 @@ class GridSession:
         peer: host and port of the server.
     """
 
-    def __init__(self, settings: ClientSettings, credentials: Credentials | None = None) -> None:
+    def __init__(
+        self, settings: ClientSettings, credentials: Credentials | None = None, trace: Trace | None = None
+    ) -> None:
         """Connect and log in.
 
         Args:
             settings: where to, and how.
             credentials: to show; the token or the user's certificate if left out.
+            trace: to write to; the one of the settings if left out.
 
         Raises:
             GridError: ENOTCONN: the server cannot be reached; EKEYREJECTED: it does not take the certificate; ENOKEY,
                 EKEYEXPIRED, EINVAL: there is none, it is over, or it is of no use.
         """
         self.settings = settings
+        self._trace = trace or Trace(settings.debug_file, is_appended=settings.is_debug_appended)
         self.credentials = credentials or choose_credentials(settings)
         self.user = self.directory = ""
         self.connect_s = 0.0
@@ -97,6 +102,7 @@ class GridSession:
             try:
                 return self._exchange(command, options)
             except ConnectionFailed as exc:
+                self._trace.note(f"lost: {exc}")
                 self._drop()
                 doubt = "" if is_repeatable(command, options) else "; it may have been done, or not"
                 if isinstance(exc, ProtocolError):
@@ -121,7 +127,7 @@ class GridSession:
         Raises:
             GridError: as for the first.
         """
-        other = GridSession(self.settings, self.credentials)
+        other = GridSession(self.settings, self.credentials, self._trace)
         other._home, other._commands = self._home, self._commands
         other.user, other.directory = self.user, self.directory
         try:
@@ -230,12 +236,14 @@ class GridSession:
         limit_s = self.settings.command_limit_s
         link = self._link
         self._last_command_at = time.monotonic()
+        self._trace.sent(command, options)
         link.send(Request(command, options).format())
         text = link.receive(self._last_command_at + limit_s if limit_s else None)
         if text is None:
             self._drop()  # the answer may come yet, and would be taken for the next command's
             raise GridError(ETIMEDOUT, f"{command}: no answer within {limit_s:g} s; it may have been done, or not")
         reply = parse_reply(text)
+        self._trace.received(command, reply, time.monotonic() - self._last_command_at)
         self.user, self.directory = reply.user, reply.directory
         self._home = self._home or reply.directory
         return reply
@@ -297,9 +305,11 @@ class GridSession:
         except Refused as exc:
             raise GridError(EKEYREJECTED, f"{host}:{port}: {exc}: is the {self.credentials.kind} known there?") from exc
         except ParameterError as exc:
-            raise GridError(EINVAL, str(exc)) from exc
+            hint = ": is its passphrase right?" if self.credentials.has_passphrase else ""
+            raise GridError(EINVAL, f"{exc}{hint}") from exc
         except ConnectionFailed as exc:
             raise GridError(ENOTCONN, str(exc)) from exc
+        self._trace.note(f"connected to {host}:{port} with the {self.credentials.kind}")
         connection.ping_every_s = settings.timeout_s
         connection.silence_limit_s = 2 * settings.timeout_s
         self.connect_s, self.peer = time.monotonic() - began, f"{host}:{port}"

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from headless.config import read_environment, read_variables
 from headless.errors import ParameterError
@@ -85,15 +86,18 @@ class ClientSettings:
     pager: str = ""
 
 
-def open_settings() -> ClientSettings:
+def open_settings(more: Mapping[str, str] = MappingProxyType({})) -> ClientSettings:
     """The settings of this process.
+
+    Args:
+        more: variables that win over those of the environment.
 
     Raises:
         ParameterError: a variable is of no use, or this is no POSIX system.
     """
     if not hasattr(os, "getuid"):
         raise ParameterError("headless grid is for POSIX systems only")
-    return read_client_settings(read_variables(PREFIXES), read_environment().home, os.getuid())
+    return read_client_settings({**read_variables(PREFIXES), **more}, read_environment().home, os.getuid())
 
 
 def read_client_settings(variables: Mapping[str, str], home: str, uid: int) -> ClientSettings:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 import shlex
 import stat
 from collections.abc import Sequence
@@ -96,7 +95,7 @@ def _replace(path: str, text: str) -> None:
     folder, name = os.path.split(os.path.abspath(path))
     try:
         _check_folder(folder)
-        beside = os.path.join(folder, f".{name}.{secrets.token_hex(8)}")
+        beside = os.path.join(folder, f".{name}.{os.urandom(8).hex()}")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
         descriptor = os.open(beside, flags, 0o400)
         try:

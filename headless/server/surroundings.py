@@ -1,8 +1,6 @@
 """What stands around a job: the OS user it runs as, and its clean environment."""
 
-import os
 import pwd
-import stat
 import sys
 from collections.abc import Mapping
 
@@ -14,7 +12,7 @@ from headless.server.login import Account
 if sys.platform == "win32":
     raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
 
-__all__ = ["build_environment", "find_closed_folder", "find_os_user"]
+__all__ = ["build_environment", "find_os_user"]
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
 ROOT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -44,16 +42,6 @@ def find_os_user(account: Account, server_uid: int) -> OsUser | None:
     if os_user.uid == 0 and not user.run_as:  # never by a name alone
         raise Refused(f"jobs of {user.name} would run as root: headless user allow {user.name} --run-as root says so")
     return os_user
-
-
-def find_closed_folder(path: str) -> str | None:
-    """The first folder on the way to ``path``, itself included, that not everybody may pass through; else ``None``."""
-    parts = path.split(os.sep)
-    for count in range(1, len(parts) + 1):
-        folder = os.sep.join(parts[:count]) or os.sep
-        if not os.stat(folder).st_mode & stat.S_IXOTH:
-            return folder
-    return None
 
 
 def build_environment(

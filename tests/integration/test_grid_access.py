@@ -213,7 +213,7 @@ def test_nothing_is_overwritten(talk: Talk, local: Local, tmp_path: Path) -> Non
     assert said.code == 53
     assert "another file has taken this name" in said.error
     assert talk.ask("stat", "taken")[0]["md5"] == local.md5
-    assert talk.run("access", "-s", 6, "-m", second.md5, "write", "taken").code == 17
+    assert talk.run("access", "-s", "6", "-m", second.md5, "write", "taken").code == 17
 
 
 def test_a_second_replica_of_the_same_file(talk: Talk, local: Local) -> None:
@@ -222,7 +222,19 @@ def test_a_second_replica_of_the_same_file(talk: Talk, local: Local) -> None:
     assert second["se"] == "LOCAL::SITE::SE2"
     assert second["guid"] == first["guid"]
     assert len(talk.ask("whereis", "twice")) == 2
-    assert talk.run("access", "-s", local.size, "-m", local.md5, "write", "twice").code == 77
+    assert talk.run("access", "-s", str(local.size), "-m", local.md5, "write", "twice").code == 77
+
+
+def test_what_a_job_left_uncommitted_is_registered(talk: Talk, local: Local) -> None:
+    said = ("-s", str(local.size), "-m", local.md5, "-j", "4711", "write")
+    (written,) = talk.ask("access", *said, "job/output", "disk:1")
+    assert run_xrdcp(str(local.path), show(written)).returncode == 0
+    talk.ask("access", *said, "job/never", "disk:1")
+    done = talk.run("registerOutput", "4711")
+    assert (done.code, [row["lfn"] for row in done.rows]) == (53, ["0", "1"])
+    assert talk.ask("stat", "job/output")[0]["md5"] == local.md5
+    assert talk.run("stat", "job/never").code == 2
+    assert talk.run("registerOutput", "4712").code == 61
 
 
 def test_parents_are_made_by_commit(talk: Talk, local: Local) -> None:

@@ -66,6 +66,14 @@ def test_a_command_after_a_lost_connection_is_done_where_the_session_was(session
     assert name in names(session, HOME)
 
 
+def test_the_role_comes_back_too(session: GridSession, relay: TcpRelay) -> None:
+    session.ask("user", "other")
+    directory = session.directory
+    relay.cut()
+    reply = session.ask("pwd")
+    assert (reply.user, reply.directory) == ("other", directory)
+
+
 def test_where_the_directory_is_gone_nothing_is_done(user: GridUser, session: GridSession, relay: TcpRelay) -> None:
     with GridSession(settings_of(user)) as other:
         other.ask("rm", "-r", session.directory)

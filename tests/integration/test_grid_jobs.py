@@ -65,14 +65,14 @@ def _trace(user: GridUser, job_id: int) -> str:
 def _put(user: GridUser, name: str, text: str, lfn: str) -> None:
     path = user.home / name
     path.write_text(text)
-    done = user.alien("cp", f"file:{path}", f"alien:{lfn}")
+    done = user.run("cp", f"file:{path}", f"alien:{lfn}")
     assert done.returncode == 0, done.stderr
 
 
 def _get(user: GridUser, lfn: str) -> str:
     path = user.home / "fetched"
     path.unlink(missing_ok=True)
-    done = user.alien("cp", f"alien:{lfn}", f"file:{path}")
+    done = user.run("cp", f"alien:{lfn}", f"file:{path}", "-f")
     assert done.returncode == 0, done.stderr
     return path.read_text()
 
@@ -103,7 +103,7 @@ echo 'all is said'
     assert _get(user, "out/loud.txt") == "QUIET WORDS\n"
     assert "words.txt" in _get(user, "out/listed.txt")
     archive = user.home / "all.zip"
-    assert user.alien("cp", "alien:out/all.zip", f"file:{archive}").returncode == 0
+    assert user.run("cp", "alien:out/all.zip", f"file:{archive}").returncode == 0
     with zipfile.ZipFile(archive) as file:
         assert sorted(file.namelist()) == ["stdout", "told.txt"]
         assert file.read("told.txt").decode() == f"two words blue {job_id}\n"
@@ -182,6 +182,9 @@ def test_alien_py_submits_follows_and_kills(user: GridUser) -> None:
     assert b"WorkerNode: " in user.alien("jobInfo", str(job_id)).stdout
     assert user.alien("kill", str(job_id)).returncode == 0
     assert _wait_state(user, job_id, "KILLED") == "KILLED"
+    quota = user.alien("quota")
+    assert quota.returncode == 0, quota.stderr
+    assert b"tester" in quota.stdout
     assert user.alien("getCE").returncode == 0
 
 
@@ -253,3 +256,14 @@ def test_the_server_is_killed_and_no_job_is_lost_or_run_twice(user: GridUser) ->
     user.server.start()
     assert [_wait_state(user, job_id, "DONE", *FAILURES) for job_id in ids] == ["DONE"] * 4
     assert sorted(map(int, log.read_text().split())) == ids
+
+
+@pytest.mark.parametrize(
+    ("run_as", "reason"), [("nosuchuser", "no such user"), ("nobody", "jobs would not reach .*: chmod o\\+x ")]
+)
+def test_a_user_that_jobs_cannot_run_as_is_told_at_the_start(user: GridUser, run_as: str, reason: str) -> None:
+    state = str(user.server.folder / run_as)
+    assert user.world.run("grid", "pki", "--state", state, "init").returncode == 0
+    done = user.world.run("grid", "serve", "--state", state, "--listen", "127.0.0.1:0", "--run-as", run_as)
+    assert done.returncode == 2, done.stderr
+    assert re.search(f"--run-as {run_as}: .*{reason}", done.stderr.decode())

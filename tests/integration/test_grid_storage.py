@@ -93,6 +93,32 @@ def test_what_an_earlier_server_left_behind_is_ended(server: GridServer) -> None
         stale.wait()
 
 
+def test_a_storage_that_runs_elsewhere(server: GridServer, tmp_path: Path) -> None:
+    port, _ = _find_last(server)
+    server.stop()
+    folder, options = server.storages / "SE1", server.options
+    name = "LOCAL::SITE::SE1"
+    server.run_tool("pki", "--state", str(server.state), "storage", name, "--out", str(tmp_path / "key"))
+    (folder / "macaroons.key").write_bytes((tmp_path / "key").read_bytes())
+    user = "xrootd" if os.geteuid() == 0 else None
+    elsewhere = subprocess.Popen(
+        ["xrootd", "-c", str(folder / "xrootd.cf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=user
+    )
+    try:
+        _wait_until(lambda: _is_listening(port))
+        server.options = ("--with-storage", f"{name}=root://127.0.0.1:{port}")
+        user_of_it = server.add_user("elsewhere")
+        server.start()
+        done = user_of_it.run("testSE", name)
+        assert (done.returncode, done.stdout) == (0, f"{name}: write, read, remove: ok\n".encode()), done.stderr
+        server.stop()
+    finally:
+        server.options = options
+        elsewhere.kill()
+        elsewhere.wait()
+    server.start()
+
+
 def test_a_folder_serves_one_grid_only(server: GridServer, tmp_path: Path) -> None:
     other = GridServer(tmp_path, "--with-storage", str(server.storages / "SE1"))
     try:
@@ -104,7 +130,13 @@ def test_a_folder_serves_one_grid_only(server: GridServer, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("option", "message"),
-    [("NAME=/tmp/x", "is no name of a storage"), ("A::B::C=", "give its folder"), ("/dev/null/x", "is of no use")],
+    [
+        ("NAME=/tmp/x", "is no name of a storage"),
+        ("A::B::C=", "give its folder"),
+        ("A::B::C=root://", "give its folder"),
+        ("root://host:1", "give its folder"),
+        ("/dev/null/x", "is of no use"),
+    ],
 )
 def test_what_is_no_storage_is_told(tmp_path: Path, option: str, message: str) -> None:
     other = GridServer(tmp_path, "--with-storage", option)

@@ -3,6 +3,7 @@
 import errno
 import os
 import shlex
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 
@@ -11,31 +12,54 @@ from headless.grid.copy.places import Place, parse_place
 from headless.grid.copy.plan import Item, Plan
 from headless.grid.copy.progress import ProgressBar
 from headless.grid.copy.report import Report, Resume
+from headless.grid.copy.signals import ended_by_signals
 from headless.grid.copy.upload import look
 from headless.grid.copy.values import Known, Transfer, TransferResult
 from headless.grid.copy.words import USAGE, CopyWords, parse_words
 from headless.grid.messages import GridError
 from headless.grid.session import GridSession
 
-__all__ = ["run_copy"]
+if sys.platform == "win32":
+    raise ImportError("copying to and from the grid is for POSIX systems only")
 
+__all__ = ["copy_files", "run_copy"]
+
+Say = Callable[[str], None]
 SHOWN = 20  # failed files; then only their number
 HELP = ("-h", "-help", "--help")
 
 
-def run_copy(
-    session: GridSession, words: Sequence[str], say: Callable[[str], None], complain: Callable[[str], None]
-) -> int:
-    """Copy.
+def run_copy(session: GridSession, words: Sequence[str], say: Say, complain: Say) -> int:
+    """Copy; see :func:`copy_files`. All that is to be said goes to ``say`` and ``complain``.
+
+    Returns:
+        0 if every file has arrived whole and is registered; else the errno that all failures share, or EIO.
+    """
+    code, error = copy_files(session, words, say, complain)
+    if error:
+        complain(error)
+    return code
+
+
+def copy_files(
+    session: GridSession,
+    words: Sequence[str],
+    say: Say,
+    complain: Say,
+    keep: Callable[[TransferResult], None] | None = None,
+) -> tuple[int, str]:
+    """Copy. SIGTERM and SIGHUP, like SIGINT, end it with nothing left half, and then the process.
 
     Args:
         session: logged in; nothing else may use it meanwhile.
         words: behind ``cp``.
         say: takes a line for standard output.
         complain: takes a line for standard error.
+        keep: is given every file's result.
 
     Returns:
-        0 if every file has arrived whole and is registered; else the errno that all failures share, or EIO.
+        0 if every file has arrived whole and is registered; else the errno that all failures share, or EIO. And how
+        many have failed, in a line; empty if none has.
 
     Raises:
         GridError: nothing was copied: the words, or the first source or the target, are of no use.
@@ -43,19 +67,17 @@ def run_copy(
     """
     if any(word in HELP for word in words):
         say(USAGE)
-        return 0
+        return 0, ""
     asked = parse_words(words)
     with ExitStack() as stack:
+        stack.enter_context(ended_by_signals())
         copier = stack.enter_context(closing(Copier(session, asked.options)))
         items = _plan(copier, asked)
         if asked.resume:
             items = Resume(asked.resume).leave_out(items, lambda lfn: _look(copier, lfn))
         if asked.is_dry:
             return _show(items, say, complain)
-        report = None
-        if asked.report:
-            goes_on = bool(asked.resume) and os.path.realpath(asked.report) == os.path.realpath(asked.resume)
-            report = stack.enter_context(closing(Report(asked.report, goes_on=goes_on)))
+        report = _open_report(stack, asked)
         bar = stack.enter_context(ProgressBar(copier.gauge))
         summary = _Summary(say if asked.is_verbose else None, complain, bar)
         results = stack.enter_context(closing(copier.run(items)))
@@ -63,18 +85,27 @@ def run_copy(
             for result in results:
                 if report is not None:
                     report.add(result)
+                if keep is not None:
+                    keep(result)
                 summary.add(result)
         except GridError as exc:
             if not summary.total:
                 raise
             summary.break_off(exc)
-        return summary.finish()
+        return summary.code, summary.text
+
+
+def _open_report(stack: ExitStack, asked: CopyWords) -> Report | None:
+    if not asked.report:
+        return None
+    goes_on = bool(asked.resume) and os.path.realpath(asked.report) == os.path.realpath(asked.resume)
+    return stack.enter_context(closing(Report(asked.report, goes_on=goes_on)))
 
 
 class _Summary:
     """Counts, and tells of failures."""
 
-    def __init__(self, say: Callable[[str], None] | None, complain: Callable[[str], None], bar: ProgressBar) -> None:
+    def __init__(self, say: Say | None, complain: Say, bar: ProgressBar) -> None:
         self._say = say
         self._complain = complain
         self._bar = bar
@@ -102,13 +133,18 @@ class _Summary:
         self._codes.add(error.exit_code)
         self._tell(f"cp was broken off: {error}")
 
-    def finish(self) -> int:
+    @property
+    def code(self) -> int:
         if not self._failed:
             return 0
-        if self._failed > SHOWN:
-            self._tell(f"... and {self._failed - SHOWN} more")
-        self._tell(f"{self._failed} of {self.total} files failed")
         return next(iter(self._codes)) if len(self._codes) == 1 else errno.EIO
+
+    @property
+    def text(self) -> str:
+        if not self._failed:
+            return ""
+        more = f"{self._failed - SHOWN} of them not shown: " if self._failed > SHOWN else ""
+        return f"{more}{self._failed} of {self.total} files failed"
 
     def _tell(self, line: str) -> None:
         self._bar.clear()
@@ -163,7 +199,7 @@ def _parse_pair(copier: Copier, line: str, where: str) -> tuple[Place, Place]:
     return _parse(copier, words[0]), _parse(copier, words[1])
 
 
-def _show(items: Iterable[Item], say: Callable[[str], None], complain: Callable[[str], None]) -> int:
+def _show(items: Iterable[Item], say: Say, complain: Say) -> tuple[int, str]:
     """What would be copied."""
     codes = set()
     for item in items:
@@ -173,4 +209,6 @@ def _show(items: Iterable[Item], say: Callable[[str], None], complain: Callable[
         elif item.status == "failed":
             codes.add(item.code)
             complain(f"{_name(item)}: {item.error}")
-    return 0 if not codes else next(iter(codes)) if len(codes) == 1 else errno.EIO
+    if not codes:
+        return 0, ""
+    return next(iter(codes)) if len(codes) == 1 else errno.EIO, "not all of it could be copied"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from headless.grid.copy.specs import SPECS
 from headless.grid.messages import GridError
+from headless.grid.names import expand_lfn, strip_prefix
 
 __all__ = ["Place", "parse_place"]
 
@@ -56,19 +57,13 @@ def parse_place(text: str, directory: str, home: str, folder: str) -> Place:
     specs = ""
     if found := re.fullmatch(rf"(.*)@({SPECS})", text, re.DOTALL):
         text, specs = found[1], found[2]
-    prefix, _, rest = text.partition(":")
-    is_marked = prefix in ("file", "alien")
-    path = rest if is_marked else text
-    if is_marked and path.startswith("//"):
+    is_local = text.startswith("file:")
+    is_marked = is_local or text.startswith("alien:")
+    path = text.removeprefix("file:") if is_local else strip_prefix(text)
+    if is_local and path.startswith("//"):
         path = "/" + path.lstrip("/")
-    is_local = prefix == "file"
     if not path or "\0" in path:
         raise GridError(EINVAL, f"{text!r} names no file")
-    if is_local:
-        whole = posixpath.join(folder, path)
-    else:
-        path = re.sub(r"^/*%ALIEN(?=/|$)|^~(?=/|$)", lambda _: home.rstrip("/") or "/", path)
-        whole = posixpath.join(directory, path)
-    is_folder = path.endswith(("/", "/.", "/..")) or path in (".", "..")
-    normal = posixpath.normpath(whole)
-    return Place("/" + normal.lstrip("/"), is_local, is_folder, specs, is_marked)
+    is_folder = path.endswith(("/", "/.", "/..")) or path in (".", "..", "~", "%ALIEN")
+    whole = posixpath.normpath(posixpath.join(folder, path)) if is_local else expand_lfn(path, home, directory)
+    return Place("/" + whole.strip("/"), is_local, is_folder, specs, is_marked)

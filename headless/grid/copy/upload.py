@@ -19,7 +19,8 @@ __all__ = ["look", "put"]
 
 TRIES = 3
 CHECKSUM_LIMIT_S = 1800
-ENOTCONN, ENOLINK = 107, 67
+ENOTCONN = 107
+NO_STORAGE = (errno.ENOSPC, errno.ENOENT, 77)  # what servers say where none is left
 
 
 @dataclass
@@ -115,24 +116,40 @@ def _write(work: Work, lfn: str, content: Content, specs: Specs) -> _Written:
         work.pool.ask("touch", "-nomsg", lfn)
         return written
     ask = specs.text
-    for _ in range(TRIES):
-        try:
-            replicas = _ask_access(work, lfn, content, ask)
-        except GridError as exc:
-            raise written.failure or exc from exc
+    for left in reversed(range(TRIES)):
+        replicas = _ask_again(work, lfn, content, ask, specs, written)
         written.wanted = written.wanted or len(replicas)
         _write_replicas(work, lfn, content, replicas, written)
         missing = written.wanted - len(written.storages)
         if missing <= 0:
             return written
-        if not work.options.recover:
-            break
         ask = specs.replace(missing, written.tried, work.options.strict_specs)
-        if not ask:
+        if not left or not ask or not work.options.recover:
             break
+    raise _tell(written)
+
+
+def _ask_again(work: Work, lfn: str, content: Content, ask: str, specs: Specs, written: _Written) -> list[Replica]:
+    """Where to write. If there is no other storage than what has failed, that has another chance."""
+    try:
+        return _ask_access(work, lfn, content, ask)
+    except GridError as exc:
+        if written.failure is None:
+            raise
+        if exc.exit_code not in NO_STORAGE:
+            raise _tell(written) from exc
+    missing = written.wanted - len(written.storages)
+    try:
+        return _ask_access(work, lfn, content, specs.replace(missing, (), False))
+    except GridError as exc:
+        raise _tell(written) from exc
+
+
+def _tell(written: _Written) -> GridError:
+    """Why not all replicas could be written."""
     failure = written.failure or GridError(errno.ENOSPC, "the server has no more storage for it")
     done = f"{len(written.storages)} of {written.wanted} replicas: " if written.storages else ""
-    raise GridError(failure.exit_code, f"{done}{failure}")
+    return GridError(failure.exit_code, f"{done}{failure}")
 
 
 def _ask_access(work: Work, lfn: str, content: Content, specs: str) -> list[Replica]:
@@ -156,7 +173,7 @@ def _write_replicas(work: Work, lfn: str, content: Content, replicas: list[Repli
     for replica, ended in zip(replicas, endings, strict=True):
         written.tried.append(replica.storage)
         try:
-            _check_written(replica, ended, content)
+            _check_written(work, replica, ended, content)
         except GridError as exc:
             written.failure = GridError(exc.exit_code, f"{replica.storage or replica.url}: {exc}")
             continue
@@ -164,10 +181,11 @@ def _write_replicas(work: Work, lfn: str, content: Content, replicas: list[Repli
         written.storages.append(replica.storage)
 
 
-def _check_written(replica: Replica, ended: Ended, content: Content) -> None:
+def _check_written(work: Work, replica: Replica, ended: Ended, content: Content) -> None:
     if ended.code:
         raise GridError(ended.code, ended.message)
-    kind, checksum = read_checksum(replica.address, CHECKSUM_LIMIT_S)
+    with work.checksum_slot(replica.url):
+        kind, checksum = read_checksum(replica.address, CHECKSUM_LIMIT_S)
     if kind == "md5" and checksum != content.md5:
         raise GridError(errno.EBADMSG, f"what was stored has the md5 {checksum}, and should have {content.md5}")
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 
 from headless.grid.messages import GridError
 from headless.grid.serve.call import Session
-from headless.grid.serve.entries import Entry, find_chain, find_entry, insert_file
+from headless.grid.serve.entries import Entry, find_chain, find_entry, insert_file, now_ms
 from headless.grid.serve.lookup import make_parents
 from headless.grid.serve.paths import list_ancestors
 from headless.grid.serve.permissions import check_access
@@ -23,6 +23,7 @@ __all__ = [
     "enter",
     "find_booking",
     "find_existing",
+    "list_open_bookings",
     "list_replicas",
     "name_pfn",
 ]
@@ -128,6 +129,13 @@ def find_booking(connection: Connection, booking_id: str) -> Booking | None:
     """The booking of an envelope."""
     row = connection.execute(select(bookings).where(bookings.c.id == booking_id)).first()
     return None if row is None else Booking(**row._mapping)
+
+
+def list_open_bookings(connection: Connection, user: str, job_id: int) -> list[Booking]:
+    """What a user's job has booked and not committed; in the order of paths."""
+    mine = (bookings.c.user == user) & (bookings.c.job_id == job_id) & ~bookings.c.committed
+    rows = connection.execute(select(bookings).where(mine, bookings.c.expires_ms > now_ms()).order_by(bookings.c.path))
+    return [Booking(**row._mapping) for row in rows]
 
 
 def enter(connection: Connection, session: Session, settings: GridSettings, booking: Booking, content: Content) -> None:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from headless.grid.messages import GridError, Row
-from headless.grid.serve.bookings import Booking, Content, enter, find_booking
+from headless.grid.serve.arguments import parse_arguments
+from headless.grid.serve.bookings import Booking, Content, enter, find_booking, list_open_bookings
 from headless.grid.serve.call import Call, Command, Rows
 from headless.grid.serve.macaroon import parse_macaroon
 from headless.grid.serve.paths import resolve
@@ -11,7 +12,7 @@ from headless.grid.serve.stores import Store
 
 __all__ = ["COMMANDS"]
 
-EINVAL, EACCES, EBADR = 22, 13, 53
+EINVAL, EACCES, EBADR, ENODATA = 22, 13, 53, 61
 HEX = frozenset("0123456789abcdef")
 REGISTERED, FAILED = "1", "0"
 USAGE = """commit ENVELOPE [SIZE LFN PERM EXPIRE PFN SE GUID MD5]: enter a file that was written with an envelope
@@ -58,16 +59,19 @@ async def _register(call: Call, said: _Said) -> Booking:
     Raises:
         GridError: why it is refused.
     """
-    grid = call.grid
     booking = await _find(call, said.envelope)
-    content = _compare(call, booking, said)
+    await _enter(call, booking, _compare(call, booking, said))
+    return booking
+
+
+async def _enter(call: Call, booking: Booking, content: Content) -> None:
+    grid = call.grid
     store = next((store for store in await grid.stores.list_all() if store.name == booking.storage), None)
     if store is None:
         raise GridError(EBADR, f"{booking.storage} is not one of this grid's storages any more")
     if not booking.committed:
         await _check_stored(call, store, booking, content)
     await grid.catalogue.write(lambda connection: enter(connection, call.session, grid.settings, booking, content))
-    return booking
 
 
 async def _find(call: Call, envelope: str) -> Booking:
@@ -130,4 +134,29 @@ async def _check_stored(call: Call, store: Store, booking: Booking, content: Con
         raise GridError(EBADR, f"the file at {store.name} has {found.size} bytes, not {content.size}")
 
 
-COMMANDS = {"commit": Command(_commit, USAGE)}
+async def _register_output(call: Call) -> Rows:
+    """What a job has written, and had no time to commit."""
+    (text,) = parse_arguments(call.options).require_words(1, 1)
+    if not (text.isascii() and text.isdecimal() and len(text) < 16):
+        raise GridError(EINVAL, f"{text!r} is no job's number")
+    user, job_id = call.session.user.name, int(text)
+    found = await call.grid.catalogue.read(lambda connection: list_open_bookings(connection, user, job_id))
+    if not found:
+        raise GridError(ENODATA, f"job {job_id} of {user} has nothing booked that is not entered")
+    rows = []
+    for booking in found:
+        try:
+            if not booking.size:
+                raise GridError(EINVAL, "its size was not said to access")
+            await _enter(call, booking, Content(booking.size, booking.md5, 0o644, None))
+            rows.append(_show(booking.path, REGISTERED, booking.pfn))
+        except GridError as exc:
+            call.fail(GridError(EBADR, f"Nothing was registered: {booking.path}: {exc}"))
+            rows.append(_show(booking.path, FAILED, booking.pfn))
+    return rows
+
+
+COMMANDS = {
+    "commit": Command(_commit, USAGE),
+    "registerOutput": Command(_register_output, "registerOutput JOB: enter what the job has written but not committed"),
+}

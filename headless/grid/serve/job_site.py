@@ -6,7 +6,7 @@ import sys
 from sqlalchemy import Connection, select
 
 from headless.engines.base import EngineJob, OsUser
-from headless.engines.os_users import read_os_user
+from headless.engines.os_users import find_closed_folder, read_os_user
 from headless.errors import ParameterError
 from headless.grid.jdl import Jdl, parse_jdl
 from headless.grid.messages import GridError
@@ -49,7 +49,7 @@ class JobSite:
         Raises:
             ParameterError: there is no such OS user, or this server cannot run anything as another.
         """
-        self.os_user = _find_os_user(settings.run_as)
+        self.os_user = _find_os_user(settings)
         self._may_run_as = bool(os.geteuid() or settings.run_as)
         self._who = settings.jobs
         self._catalogue = catalogue
@@ -114,7 +114,8 @@ class JobSite:
         return build_engine_job(row.run, row.id, row.ttl_s, plan_file, self.os_user)
 
 
-def _find_os_user(name: str) -> OsUser | None:
+def _find_os_user(settings: GridSettings) -> OsUser | None:
+    name = settings.run_as
     if not name:
         return None
     try:
@@ -125,6 +126,9 @@ def _find_os_user(name: str) -> OsUser | None:
         return None
     if os.geteuid() != 0:
         raise ParameterError(f"--run-as {name}: only a server that runs as root can do that")
+    for place in (settings.state, os.path.dirname(os.__file__), os.path.dirname(__file__)):
+        if (closed := find_closed_folder(place)) is not None:
+            raise ParameterError(f"--run-as {name}: jobs would not reach {place}: chmod o+x {closed}")
     return user
 
 

@@ -14,9 +14,7 @@ INSTEAD = {
     "listFilesFromCollection": READ,
     "changeDiff": "a grid of one's own keeps no differences of files",
     "df": "listSEs says how full the storages are",
-    "listTransfer": "this server queues no transfers",
     "optimiserLogs": "this server has no optimisers",
-    "registerOutput": "a job's output is registered with its end",
     "showTagValue": "this catalogue has no tags",
     "time": "the clients measure: headless grid time COMMAND",
 }

@@ -20,7 +20,7 @@ class GridSettings:
         max_sessions: at a time.
         rate_limit: points of one certificate above which commands wait; 0 for none.
         delay_s: a pause before each command, for tests and measurements.
-        storages: names and absolute folders of the grid's own storages.
+        storages: names and absolute folders of the grid's own storages; or URLs, of those that run elsewhere.
         storage_port: where the first of them listens, the others behind it; 0 for any.
         envelope_lifetime_s: seconds for which files may be read or written with leave once given.
         max_files: that a user may have, unless ``fquota set`` says otherwise.

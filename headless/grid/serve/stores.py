@@ -21,7 +21,7 @@ from headless.grid.serve.storage import StorageServer
 if sys.platform == "win32":
     raise ImportError("a grid of one's own runs on POSIX systems only")
 
-__all__ = ["Store", "Stores", "list_stores", "parse_storage", "put_store"]
+__all__ = ["Store", "Stores", "check_name", "is_url", "list_stores", "parse_storage", "put_store"]
 
 NAME = re.compile(r"[A-Za-z0-9_-]+::[A-Za-z0-9_-]+::[A-Za-z0-9_-]+")
 PROBE_S = 2.0  # in which a storage takes a connection, or counts as away
@@ -55,7 +55,7 @@ class Store:
 
 
 def parse_storage(text: str, number: int) -> tuple[str, str]:
-    """Read ``[NAME=]FOLDER``: a storage's name and folder.
+    """Read ``[NAME=]FOLDER`` or ``NAME=root://HOST:PORT``: a storage's name, and its folder or URL.
 
     Args:
         text: as given.
@@ -68,9 +68,22 @@ def parse_storage(text: str, number: int) -> tuple[str, str]:
     if not sign:
         name, folder = f"LOCAL::SITE::SE{number}", text
     check_name(name)
-    if not folder:
-        raise ParameterError(f"storage {name}: give its folder, NAME=FOLDER")
+    if not folder or (is_url(folder) and not (sign and _has_host(folder))):
+        raise ParameterError(f"storage {name}: give its folder or URL, NAME=FOLDER or NAME=root://HOST:PORT")
     return name, folder
+
+
+def is_url(place: str) -> bool:
+    """Whether a storage runs elsewhere."""
+    return place.startswith("root://")
+
+
+def _has_host(url: str) -> bool:
+    try:
+        place = urlsplit(url)
+        return bool(place.hostname) and place.port != 0 and not (place.path or place.query or place.username)
+    except ValueError:
+        return False
 
 
 def check_name(name: str) -> None:
@@ -117,7 +130,7 @@ class Stores:
         """Start our own, each where it was the last time, and write down where they are.
 
         Args:
-            folders: names and folders.
+            folders: names and folders; or URLs, of those that run elsewhere.
             host: that clients reach them at.
             first_port: of the first, those of the others follow; 0 for any.
 
@@ -126,7 +139,9 @@ class Stores:
         """
         before = {store.name: urlsplit(store.url).port or 0 for store in await self._catalogue.read(list_stores)}
         try:
-            for count, (name, folder) in enumerate(folders):
+            for name, url in filter(lambda pair: is_url(pair[1]), folders):
+                await self._register(name, url)
+            for count, (name, folder) in enumerate(pair for pair in folders if not is_url(pair[1])):
                 port = first_port + count if first_port else before.get(name, 0)
                 server = StorageServer(name, folder, port, self._envelopes.derive_key_text(name))
                 self._servers.append(server)

@@ -37,7 +37,7 @@ def find_candidates(shell: Shell, word: str, *, is_first: bool) -> list[str]:
         return [f"file:{name}{'/' * os.path.isdir(name)}" for name in sorted(glob.glob(glob.escape(path) + "*"))]
     try:
         if is_first:
-            names = {*COMMANDS, "cp"} | shell.session.commands
+            names = set(COMMANDS) | shell.session.commands
             return sorted(name for name in names if name.startswith(word))
         folder, part = posixpath.split(word)
         place = shell.resolve(folder + "/" if folder else ".")

@@ -33,8 +33,8 @@ def show_stack(shell: Shell, name: str, args: list[str]) -> Reply:
         shell.stack.clear()
         return shell.answer()
     if args:
-        return shell.answer(whole[_read_index(args[0], len(whole))])
-    return shell.answer(" ".join(whole))
+        whole = [whole[_read_index(args[0], len(whole))]]
+    return _show(shell, whole)
 
 
 def push(shell: Shell, name: str, args: list[str]) -> Reply:
@@ -78,7 +78,14 @@ def _take(shell: Shell, wanted: list[str], *, stays: bool) -> Reply:
         shell.session.ask("cd", wanted[0])
         shell.previous = before
     shell.stack[:] = wanted[1:]
-    return shell.answer(" ".join(wanted))
+    return _show(shell, wanted)
+
+
+def _show(shell: Shell, places: list[str]) -> Reply:
+    """With ``~`` for the home, as alien.py has it."""
+    home = shell.session.home.rstrip("/")
+    short = ["~" + place.removeprefix(home) if (place + "/").startswith(home + "/") else place for place in places]
+    return shell.answer(" ".join(short))
 
 
 def _read_index(text: str, length: int) -> int:

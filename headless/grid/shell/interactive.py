@@ -9,6 +9,7 @@ import time
 from prompt_toolkit import PromptSession
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.shortcuts import CompleteStyle
 
 from headless.grid.messages import GridError
 from headless.grid.shell.completion import GridCompleter
@@ -37,7 +38,10 @@ def interact(shell: Shell) -> int:
     if shell.settings.keeps_directory:
         _return_to(shell)
     prompt: PromptSession[str] = PromptSession(
-        history=_open_history(shell), completer=GridCompleter(shell), complete_while_typing=False
+        history=_open_history(shell),
+        completer=GridCompleter(shell),
+        complete_while_typing=False,
+        complete_style=CompleteStyle.READLINE_LIKE,
     )
     while shell.ended is None:
         try:

@@ -3,6 +3,7 @@
 import re
 import time
 
+from headless.errors import ParameterError
 from headless.grid.messages import GridError, Reply, Row
 from headless.grid.shell.shell import Shell
 
@@ -33,13 +34,26 @@ def show_job(shell: Shell, name: str, args: list[str]) -> Reply:
 
 
 def submit(shell: Shell, name: str, args: list[str]) -> Reply:
-    """``submit``: a JDL of the grid; or, as ``file:PATH``, one of this machine, whose text is sent."""
+    """``submit``: a JDL of the grid; or, as ``file:PATH``, one of this machine; or its text. Never taken twice."""
+    from headless.grid import submit as submits
+
     if not args:
         raise GridError(EINVAL, "submit: give a JDL, as LFN or as file:PATH")
     jdl, rest = args[0], args[1:]
+    if jdl in ("-h", "-help", "--help"):
+        return shell.send("submit", *args)
     if jdl.startswith("file:"):
-        return shell.send("submit", _read_jdl(jdl.removeprefix("file:")), *rest)
-    return shell.send("submit", jdl if "=" in jdl else shell.resolve(jdl), *rest)
+        text, shown = _read_jdl(jdl.removeprefix("file:")), jdl
+    elif "=" in jdl:
+        text, shown = jdl, "the JDL"
+    else:
+        shown = shell.resolve(jdl)
+        try:
+            text = submits.read_jdl(shell.session, shown)
+        except ParameterError:  # without XRootD the server reads it; a lost answer is then told, not mended
+            return shell.send("submit", shown, *rest)
+    job_id = submits.submit(shell.session, text, rest).job_id
+    return shell.answer({"jobId": str(job_id), "message": f"Submitting {shown}\nYour new job ID is {job_id}"})
 
 
 def _read_jdl(path: str) -> str:

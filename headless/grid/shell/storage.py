@@ -43,7 +43,7 @@ def _find_storages(shell: Shell, wanted: str) -> list[dict[str, str]]:
     found = [
         {**row, "server": urlsplit(row["endpointUrl"]).netloc} for row in rows if _fits(row, wanted.casefold(), keys)
     ]
-    if not found:
+    if wanted and not found:
         raise GridError(ENOENT, f">{wanted}< label(s) not found in SE list")
     return found
 

@@ -55,6 +55,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "exit": ("talk", "leave", "exit [CODE] [stderr] [MESSAGE]"),
     "quit": ("talk", "leave", "quit [CODE] [stderr] [MESSAGE]"),
     "logout": ("talk", "leave", "logout [CODE] [stderr] [MESSAGE]"),
+    "cp": ("copying", "copy", "cp [OPTIONS] SOURCE... TARGET: copy files from or to the grid, or within it"),
     "cat": ("files", "print_files", "cat LFN...: print files"),
     "less": ("files", "page", "less LFN: look at a file with this machine's less"),
     "more": ("files", "page", "more LFN: look at a file with this machine's more"),
@@ -73,7 +74,7 @@ def find_handler(name: str, args: list[str]) -> Handler:
     if name not in COMMANDS:
         return _pass
     module, function, usage = COMMANDS[name]
-    if args and args[0] in HELP:
+    if args and args[0] in HELP and name != "cp":  # which has a page of it
         return _show_usage if usage else _pass
     handler: Handler = getattr(importlib.import_module(f"headless.grid.shell.{module}"), function)
     return handler

@@ -68,7 +68,7 @@ def help(shell: Shell, name: str, args: list[str]) -> Reply:
     """All commands, or the help of one."""
     if args:
         return find_handler(args[0], ["-h"])(shell, args[0], ["-h"])
-    names = sorted({*COMMANDS, "cp"} | shell.session.commands, key=str.casefold)
+    names = sorted(set(COMMANDS) | shell.session.commands, key=str.casefold)
     return shell.answer(
         "help COMMAND tells more of one; !COMMAND runs one of this machine; COMMAND | COMMAND gives it the text:",
         *_columns(names),

@@ -1,0 +1,32 @@
+"""The command ``cp``, whose work is done in :mod:`headless.grid.copy`."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from headless.grid.messages import Reply, Row
+
+if TYPE_CHECKING:
+    from headless.grid.copy.values import TransferResult
+    from headless.grid.shell.shell import Shell
+
+__all__ = ["copy"]
+
+
+def copy(shell: "Shell", name: str, args: list[str]) -> Reply:
+    """``cp``; as JSON, a row for each file."""
+    from headless.grid.copy.command import copy_files
+
+    rows: list[Row | str] = []
+
+    def keep(result: "TransferResult") -> None:
+        rows.append({name: str(value) for name, value in asdict(result).items()})
+
+    is_text = shell.output.format == "text"
+    code, error = copy_files(
+        shell.session,
+        args,
+        (lambda line: shell.output.write(line + "\n")) if is_text else lambda line: None,
+        shell.output.error,
+        None if is_text else keep,
+    )
+    return shell.answer(*rows, code=code, error=error)
