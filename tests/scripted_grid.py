@@ -25,7 +25,8 @@ from support import World
 
 HOME = "/grid/user/t/tester"
 Rows = Sequence[Mapping[str, Any]]
-Answer = Callable[[list[str]], "tuple[int, str, Rows] | str | None"]
+Reply = tuple[int, str, Rows]
+Answer = Callable[[list[str]], Reply | str | None]
 
 
 @dataclass
@@ -131,16 +132,16 @@ class ScriptedGrid:
         metadata = {"exitcode": str(code), "error": error, "user": "tester", "currentdir": HOME + "/"}
         return json.dumps({"metadata": metadata, "results": list(rows)})
 
-    def _do_pwd(self, options: list[str]) -> tuple[int, str, Rows]:
+    def _do_pwd(self, options: list[str]) -> Reply:
         return 0, "", [{"pwd": HOME + "/", "message": HOME + "/"}]
 
-    def _do_cd(self, options: list[str]) -> tuple[int, str, Rows]:
+    def _do_cd(self, options: list[str]) -> Reply:
         return 0, "", []
 
-    def _do_commandlist(self, options: list[str]) -> tuple[int, str, Rows]:
+    def _do_commandlist(self, options: list[str]) -> Reply:
         return 0, "", [{"commandlist": name.removeprefix("_do_")} for name in dir(self) if name.startswith("_do_")]
 
-    def _do_stat(self, options: list[str]) -> tuple[int, str, Rows]:
+    def _do_stat(self, options: list[str]) -> Reply:
         lfn = options[-1]
         if lfn in self.files:
             file = self.files[lfn]
@@ -149,27 +150,27 @@ class ScriptedGrid:
             return 0, "", [{"lfn": lfn + "/", "type": "d"}]
         return 2, f"No such file or directory : {lfn}", []
 
-    def _do_ls(self, options: list[str]) -> tuple[int, str, Rows]:
+    def _do_ls(self, options: list[str]) -> Reply:
         folder = options[-1]
         if folder not in self.folders:
             return 2, f"No such file or directory : {folder}", []
         found = [lfn for lfn in (*self.files, *self.folders) if posixpath.dirname(lfn) == folder and lfn != "/"]
         return 0, "", [{"name": posixpath.basename(lfn), "path": lfn} for lfn in sorted(found)]
 
-    def _do_mkdir(self, options: list[str]) -> tuple[int, str, Rows]:
+    def _do_mkdir(self, options: list[str]) -> Reply:
         folder = options[-1]
         while folder not in self.folders:
             self.folders.add(folder)
             folder = posixpath.dirname(folder)
         return 0, "", []
 
-    def _do_find(self, options: list[str]) -> tuple[int, str, Rows]:
+    def _do_find(self, options: list[str]) -> Reply:
         limit, offset = int(options[options.index("-l") + 1]), int(options[options.index("-o") + 1])
         found = sorted(lfn for lfn in self.files if lfn.startswith(options[-2].rstrip("/") + "/"))
         rows = [self._do_stat([lfn])[2][0] for lfn in found[offset : offset + limit]]
         return 0, "", rows
 
-    def _do_access(self, options: list[str]) -> tuple[int, str, Rows]:
+    def _do_access(self, options: list[str]) -> Reply:
         if "write" in options:
             lfn, *specs = options[options.index("write") + 1 :]
             return self._write(lfn, specs[0] if specs else f"disk:{len(self.storages)}")
@@ -181,7 +182,7 @@ class ScriptedGrid:
                 for storage in self.storages if storage.name in file.replicas]  # fmt: skip
         return (0, "", rows) if rows else (77, "No read PFNs", [])
 
-    def _write(self, lfn: str, specs: str) -> tuple[int, str, Rows]:
+    def _write(self, lfn: str, specs: str) -> Reply:
         words = specs.split(",")
         count = sum(int(word.partition(":")[2]) for word in words if not word.startswith("!"))
         excluded = {word[1:] for word in words if word.startswith("!")}
@@ -198,7 +199,7 @@ class ScriptedGrid:
             "se": _se(storage), "size": str(file.size), "md5": file.md5, "nSEs": "1", "tags": "disk",
         }  # fmt: skip
 
-    def _do_commit(self, options: list[str]) -> tuple[int, str, Rows]:
+    def _do_commit(self, options: list[str]) -> Reply:
         _, size, lfn, _, _, url, se, guid, md5 = options
         there = self.files.setdefault(lfn, File(int(size), md5, guid))
         if there.guid != guid:
@@ -207,10 +208,10 @@ class ScriptedGrid:
         there.replicas[storage.name] = "/" + url.split("//", 2)[2]
         return 0, "", [{"path": lfn, "lfn": "1", "pfn": url}]
 
-    def _do_whereis(self, options: list[str]) -> tuple[int, str, Rows]:
+    def _do_whereis(self, options: list[str]) -> Reply:
         return 0, "", [{"seName": name, "pfn": path} for name, path in self.files[options[-1]].replicas.items()]
 
-    def _do_mv(self, options: list[str]) -> tuple[int, str, Rows]:
+    def _do_mv(self, options: list[str]) -> Reply:
         source, target = options[-2:]
         if source not in self.files:
             return 2, f"No such file or directory : {source}", []
@@ -219,10 +220,10 @@ class ScriptedGrid:
         self.files[target] = self.files.pop(source)
         return 0, "", []
 
-    def _do_rm(self, options: list[str]) -> tuple[int, str, Rows]:
+    def _do_rm(self, options: list[str]) -> Reply:
         return (0, "", []) if self.files.pop(options[-1], None) else (2, "No such file or directory", [])
 
-    def _do_touch(self, options: list[str]) -> tuple[int, str, Rows]:
+    def _do_touch(self, options: list[str]) -> Reply:
         self.files[options[-1]] = File(0, hashlib.md5().hexdigest(), str(uuid.uuid4()))
         return 0, "", []
 

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from grid_storage import Storage
-from scripted_grid import HOME, ScriptedGrid
-from support import wait_for
+from scripted_grid import HOME, Reply, ScriptedGrid
+from support import TIME_SCALE, wait_for
 from tcp_relay import tcp_relay
 
 pytestmark = pytest.mark.peer("xrootd")
+CUT = [6 << 20, *[1] * 1000]  # bytes: one connection is cut in the middle of a file, and all after it at once
 Done = subprocess.CompletedProcess[bytes]
 
 
@@ -63,12 +64,18 @@ def _file(folder: Path, name: str, data: bytes = b"content") -> str:
     return f"file:{path}"
 
 
+def _refuse(options: list[str]) -> Reply:
+    return 122, "quota", []
+
+
 def _left(folder: Path) -> list[str]:
     return [name for name in os.listdir(folder) if "headless-part" in name]
 
 
 def test_a_refused_commit_is_a_failure(grid: ScriptedGrid, tmp_path: Path) -> None:
-    refusals = iter([(53, "Nothing was registered", []), (0, "", [{"lfn": "0"}]), (0, "", [{}]), (0, "", [])])
+    refusals: Iterator[Reply] = iter(
+        [(53, "Nothing was registered", []), (0, "", [{"lfn": "0"}]), (0, "", [{}]), (0, "", [])]
+    )
     grid.answers["commit"] = lambda _: next(refusals)
     for code in (53, 67, 67, 67):
         _fail(grid, code, "registered", _file(tmp_path, "f"), f"{HOME}/f@disk:1")
@@ -79,11 +86,11 @@ def test_a_refused_replacement_leaves_the_old_file(grid: ScriptedGrid, tmp_path:
     lfn = grid.put("f", b"old")
     before = grid.files[lfn]
     for command in ("access", "commit", "mv"):
-        grid.answers[command] = lambda options: (122, "quota", []) if options[0] != "read" else None
+        grid.answers[command] = _refuse
         _fail(grid, 122, "quota", "-f", _file(tmp_path, "f", b"new"), lfn)
         assert (grid.files, grid.names()) == ({lfn: before}, ["f"])
         del grid.answers[command]
-    moves = iter([None, (5, "broken", [])])
+    moves: Iterator[Reply | None] = iter([None, (5, "broken", [])])
     grid.answers["mv"] = lambda _: next(moves, None)
     _fail(grid, 5, "broken", "-f", _file(tmp_path, "f", b"new"), lfn)
     assert grid.files == {lfn: before}
@@ -124,7 +131,7 @@ def test_a_wrong_checksum_is_a_failure_and_leaves_what_was_there(
 
 def test_a_download_that_is_cut_leaves_nothing(grid: ScriptedGrid, storages: list[Storage], tmp_path: Path) -> None:
     lfn = grid.put("f", os.urandom(20 << 20))
-    with tcp_relay(storages[0].service, [6 << 20] * 50) as relay:
+    with tcp_relay(storages[0].service, CUT) as relay:
         real = storages[0].port
         storages[0].port = int(relay.service.rpartition(":")[2])
         try:
@@ -139,7 +146,7 @@ def test_a_download_that_is_cut_leaves_nothing(grid: ScriptedGrid, storages: lis
 
 def test_an_upload_that_is_cut_is_not_registered(grid: ScriptedGrid, storages: list[Storage], tmp_path: Path) -> None:
     source = _file(tmp_path, "f", os.urandom(20 << 20))
-    with tcp_relay(storages[0].service, [6 << 20] * 50) as relay:
+    with tcp_relay(storages[0].service, CUT) as relay:
         real = storages[0].port
         storages[0].port = int(relay.service.rpartition(":")[2])
         try:
@@ -213,7 +220,7 @@ def test_a_file_that_changes_while_it_is_copied_is_not_registered(
         if change == "replace":
             path.write_bytes(b"x" * 1000)
 
-    grid.answers["access"] = answer  # type: ignore[assignment]
+    grid.answers["access"] = answer
     done = _cp(grid, "-norecovery", source, f"{HOME}/f@disk:1")
     assert done.returncode == 11, done.stderr
     assert b"while it was copied" in done.stderr
@@ -228,7 +235,7 @@ def test_the_server_closing_at_a_command(grid: ScriptedGrid, tmp_path: Path, com
             raise ConnectionError
 
     closed: list[int] = []
-    grid.answers[command] = close_once  # type: ignore[assignment]
+    grid.answers[command] = close_once
     (tmp_path / "in").mkdir()
     _file(tmp_path / "in", "f")
     done = _cp(grid, f"file:{tmp_path}/in/", f"{HOME}/new")
@@ -241,7 +248,7 @@ def test_a_commit_whose_answer_is_lost_counts_if_it_was_done(grid: ScriptedGrid,
         grid._do_commit(options)
         raise ConnectionError
 
-    grid.answers["commit"] = do_and_close  # type: ignore[assignment]
+    grid.answers["commit"] = do_and_close
     done = _cp(grid, _file(tmp_path, "f"), f"{HOME}/f@disk:1")
     assert (done.returncode, done.stderr) == (0, b"")
     grid.answers["commit"] = lambda _: 1 / 0  # type: ignore[assignment,return-value]
@@ -317,15 +324,17 @@ def test_replies_that_are_none(grid: ScriptedGrid, tmp_path: Path, text: str) ->
 def test_a_signal_leaves_nothing_half(
     grid: ScriptedGrid, storages: list[Storage], tmp_path: Path, number: signal.Signals
 ) -> None:
-    lfn = grid.put("f", os.urandom(30 << 20))
+    lfn = grid.put("f", bytes(100 << 20))
     with tcp_relay(storages[0].service) as relay, _port(storages[0], relay.service):
         world = grid.world
         process = world.start("grid", "cp", lfn, f"file:{tmp_path}/out")
         try:
             wait_for(lambda: any(os.path.getsize(tmp_path / name) for name in _left(tmp_path)), "the first bytes")
+            relay.stall()
             process.send_signal(number)
-            assert process.wait(30) == -number
+            assert process.wait(30 * TIME_SCALE) == -number
         finally:
+            relay.resume()
             world.close()
     assert not (tmp_path / "out").exists()
     assert _left(tmp_path) == []
@@ -334,7 +343,7 @@ def test_a_signal_leaves_nothing_half(
 def test_what_a_killed_run_leaves_the_next_one_removes(
     grid: ScriptedGrid, storages: list[Storage], tmp_path: Path
 ) -> None:
-    lfn = grid.put("f", os.urandom(30 << 20))
+    lfn = grid.put("f", bytes(100 << 20))
     with tcp_relay(storages[0].service) as relay, _port(storages[0], relay.service):
         world = grid.world
         process = world.start("grid", "cp", lfn, f"file:{tmp_path}/out")

@@ -75,7 +75,7 @@ def _make_empty(work: Work, target: Target) -> tuple[Status, Known, tuple[str, .
     """No storage holds a file of no bytes."""
     if _is_done(work, target, EMPTY):
         return "same", EMPTY, ()
-    with target.write_temporary() as descriptor:
+    with target.write_temporary(work.under_way) as descriptor:
         return _place(work, target, EMPTY, descriptor), EMPTY, ()
 
 
@@ -103,7 +103,7 @@ def _get_any(
     for _ in range(TRIES if work.options.recover else 1):
         replica = left.pop(0)
         try:
-            with target.write_temporary() as descriptor:
+            with target.write_temporary(work.under_way) as descriptor:
                 found = _read(work, replica, known, descriptor)
                 return _place(work, target, found, descriptor), found, (replica.storage,)
         except GridError as exc:

@@ -1,6 +1,6 @@
 """What the copying of each file works with."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore, Event, Lock
@@ -38,7 +38,13 @@ class Gauge:
 
 @dataclass
 class Work:
-    """What all files of a run share."""
+    """What all files of a run share.
+
+    Attributes:
+        slots: for those that move bytes.
+        cancelled: is set when the run is to end.
+        under_way: what removes each temporary file of this machine.
+    """
 
     pool: SessionPool
     options: CopyOptions
@@ -48,6 +54,7 @@ class Work:
     sweeper: Sweeper = field(default_factory=Sweeper)
     remote_sweeper: RemoteSweeper = field(default_factory=RemoteSweeper)
 
+    under_way: dict[int, Callable[[], None]] = field(default_factory=dict)
     _checksums: dict[str, BoundedSemaphore] = field(default_factory=dict)
     _checksums_lock: Lock = field(default_factory=Lock)
 
