@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from headless.grid.copy.access import Replica, check_committed, parse_known, parse_replicas
 from headless.grid.copy.content import Content
 from headless.grid.copy.pool import SessionPool
-from headless.grid.copy.remote_sweep import name_temporary
+from headless.grid.copy.remote_sweep import name_replaced, name_temporary
 from headless.grid.copy.specs import Specs, parse_specs
 from headless.grid.copy.storage import Ended, copy_bytes, read_checksum
 from headless.grid.copy.values import Known, Status
@@ -38,8 +38,8 @@ def put(work: Work, lfn: str, content: Content, specs: str, *, is_new: bool) -> 
 
     A file that is there and differs is replaced only if that was asked for, in this order: the new one is written and
     registered under a hidden name beside it; the old one is moved to another hidden name; the new one is moved to the
-    LFN; the old one is removed. Whoever is killed in between leaves both whole; what is hidden is removed by the next
-    run that replaces something in the folder.
+    LFN; the old one is removed. Whoever is killed in between leaves both whole, and the next run with ``-f`` in the
+    folder settles what is hidden: the old one goes back if nothing is in its place.
 
     Args:
         work: of the run.
@@ -54,14 +54,14 @@ def put(work: Work, lfn: str, content: Content, specs: str, *, is_new: bool) -> 
     Raises:
         GridError: it failed. EEXIST: what is there differs. What was there still is.
     """
+    if work.options.force and work.remote_sweeper.sweep(work.pool, posixpath.dirname(lfn)):
+        is_new = False  # something may have come back
     present = None if is_new else look(work.pool, lfn)
     if present is not None:
         if present.size == content.size and present.md5 and present.md5 == content.finish():
             return "same", ()
         if not work.options.force:
             raise GridError(errno.EEXIST, f"{lfn} is there and differs: give -f to replace it")
-    if work.options.force and not is_new:
-        work.remote_sweeper.sweep(work.pool, posixpath.dirname(lfn))
     if present is None:
         return _write_new(work, lfn, content, parse_specs(specs))
     temporary = name_temporary(lfn)
@@ -211,7 +211,7 @@ def _register(work: Work, lfn: str, content: Content, replica: Replica) -> None:
 
 def _exchange(work: Work, temporary: str, lfn: str) -> None:
     """Put the new file in the old one's place; see :func:`put`."""
-    old = name_temporary(lfn)
+    old = name_replaced(lfn)
     work.pool.ask("mv", "-nomsg", lfn, old)
     try:
         work.pool.ask("mv", "-nomsg", temporary, lfn)

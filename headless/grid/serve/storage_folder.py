@@ -38,6 +38,7 @@ ofs.authorize
 ofs.authlib libXrdMacaroons.so
 macaroons.secretkey {folder}/macaroons.key
 macaroons.onmissing deny
+macaroons.maxduration 31622400
 """
 
 
