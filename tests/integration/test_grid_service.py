@@ -126,6 +126,14 @@ def test_help(session: RawSession) -> None:
             assert row["message"].startswith(name), name
 
 
+def test_options_of_any_command(session: RawSession) -> None:
+    session.rows("mkdir", "-p", "any/-h")
+    assert session.lines("ls", "-pwd=any", "-debug=3", "-silent") == ["-h"]
+    assert session.code("stat", "-nomsg", "--", "-h") == 0
+    assert session.code("pwd", "-pwd=nosuch") == 2
+    assert session.rows("pwd", "-nomsg", "-pwd=~") == [{"pwd": "/grid/user/t/tester/"}]
+
+
 def test_what_is_not_here_says_so(session: RawSession) -> None:
     assert session.error("nosuch").endswith("Command [nosuch] not found!")
     assert session.code("cp", "a", "b") == 22
