@@ -128,7 +128,8 @@ class JobSpec:
     ``name`` is what overlap and history go by; for a module its id, unless told otherwise.
     ``wait_for_s`` is how long it may wait in a line, ``start_within_s`` how long after the launcher's start it may
     begin at all; ``max_runtime_s`` and ``grace_s`` are its limit and the time between TERM and KILL. For all four -1
-    stands for what the module or the server says.
+    stands for what the module or the server says. ``inputs`` (``LFN=path``) and ``outputs`` (``path=LFN``) are files on
+    the grid, fetched before it runs and stored after.
     """
 
     job_id: str
@@ -143,6 +144,8 @@ class JobSpec:
     start_within_s: float = -1.0
     max_runtime_s: float = -1.0
     grace_s: float = -1.0
+    inputs: Sequence[str] = ()
+    outputs: Sequence[str] = ()
 
 
 _last_progress = 0.0

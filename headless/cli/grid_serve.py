@@ -70,7 +70,7 @@ __all__ = ["default_grid_state", "serve"]
 )
 @click.option(
     "--envelope-lifetime",
-    type=click.FloatRange(1),
+    type=click.FloatRange(1, 31_536_000),
     default=86400.0,
     show_default=True,
     metavar="SECONDS",

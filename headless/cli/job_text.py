@@ -79,6 +79,10 @@ def _list_facts(job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     arguments = job.get("arguments")
     yield "arguments", _show(shlex.join(map(str, arguments)) if isinstance(arguments, list) else None)
     yield "stdin", _show(job.get("stdin"))
+    for label, key in (("in", "inputs"), ("out", "outputs")):
+        files = job.get(key)
+        if isinstance(files, list) and files:
+            yield label, _show(shlex.join(map(str, files)))
     waits_for = job.get("waits_for")
     yield "waits-for", _show(" ".join(map(str, waits_for)) if isinstance(waits_for, list) else None)
     yield "progress", _format_progress(job.get("progress"))

@@ -93,6 +93,22 @@ Commands (headless COMMAND --help):
 @click.option(
     "--result", type=FILE, metavar="FILE", help="Write the job's result there, as JSON; -: to standard output."
 )
+@click.option(
+    "--in",
+    "inputs",
+    metavar="LFN=PATH",
+    multiple=True,
+    allow_from_autoenv=False,
+    help="Fetch this file of the grid into the job's folder first, with the job's own credentials; may be repeated.",
+)
+@click.option(
+    "--out",
+    "outputs",
+    metavar="PATH=LFN",
+    multiple=True,
+    allow_from_autoenv=False,
+    help="Store this file of the job's folder on the grid when the job has ended well; may be repeated.",
+)
 @click.option("--stdin", is_flag=True, help="Hand standard input over to the job.")
 @click.option("--name", metavar="NAME", help="The job's name; left out: the module's, or the script's file name.")
 @click.option(
@@ -224,6 +240,8 @@ def _build_settings(values: dict[str, Any], environment: Environment, arguments:
         max_runtime_s=None if values["max_runtime"] is None else parse_seconds("--max-runtime", values["max_runtime"]),
         grace_s=parse_optional(values, "grace"),
         splay_s=parse_optional(values, "splay") or 0.0,
+        inputs=values["inputs"],
+        outputs=values["outputs"],
     )
 
 
@@ -247,4 +265,9 @@ def _check_texts(values: dict[str, Any], arguments: tuple[str, ...]) -> None:
     if values["overlap"] not in (None, *OVERLAPS):
         raise ParameterError(f"--overlap {values['overlap']!r}: use {', '.join(OVERLAPS)}")
     texts = [text for name, text in values.items() if name not in PATH_OPTIONS and isinstance(text, str)]
-    check_utf8([*texts, *arguments])
+    check_utf8([*texts, *values["inputs"], *values["outputs"], *arguments])
+    if values["inputs"] or values["outputs"]:
+        from headless.protocol.staging import parse_inputs, parse_outputs
+
+        parse_inputs(values["inputs"])
+        parse_outputs(values["outputs"])

@@ -85,6 +85,8 @@ class Launch:
                 words += [name, replacement]
             elif option.count:
                 words += [name] * value
+            elif option.multiple:
+                words += [word for text in value for word in (name, text)]
             else:
                 words += [name] if option.is_flag else [name, value]
         return [*words, "--", *self._arguments] if self._arguments else words

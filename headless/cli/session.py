@@ -125,7 +125,7 @@ def read_file_defaults(
         ParameterError: a file cannot be read, or holds what is no setting or not of its type.
     """
     options = {item.name: item for item in launch.params if isinstance(item, click.Option) and item.name}
-    known = set(options) - {"help", "version"}
+    known = {name for name, option in options.items() if not option.multiple} - {"help", "version"}
     found = read_launcher_files(environment.config_files, known)
     chosen = {name: found[name] for name in (found if wanted is None else wanted) if name in found}
     values = {name: _as_option(options[name], value, path) for name, (value, path) in chosen.items()}

@@ -91,6 +91,8 @@ class LaunchSettings(WaitSettings):
         max_runtime_s: after which the job is stopped.
         grace_s: between TERM and KILL when it is.
         splay_s: the launcher's own delay is below this.
+        inputs: ``LFN=path`` of files on the grid that the job needs.
+        outputs: ``path=LFN`` of files that it makes.
     """
 
     module: str | None
@@ -105,6 +107,8 @@ class LaunchSettings(WaitSettings):
     max_runtime_s: float | None = None
     grace_s: float | None = None
     splay_s: float = 0.0
+    inputs: Sequence[str] = ()
+    outputs: Sequence[str] = ()
 
     @property
     def kind(self) -> str:

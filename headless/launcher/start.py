@@ -152,6 +152,9 @@ class Start:
             "start_within": None if math.isinf(left_s) else max(left_s, 0.0),
             "max_runtime": settings.max_runtime_s,
             "grace": settings.grace_s,
+            # A server that knows nothing of grids is asked for them only by those who need it.
+            "inputs": list(settings.inputs) or None,
+            "outputs": list(settings.outputs) or None,
         }
         return {name: value for name, value in body.items() if value is not None}
 

@@ -96,7 +96,8 @@ class JobUpload:
 class JobStart:
     """Start a job; ``source`` is base 64. Sent twice with the same id, it starts once.
 
-    The times are seconds; -1, and an empty ``overlap``, leave it to the module and the server (``JobSpec``).
+    The times are seconds; -1, and an empty ``overlap``, leave it to the module and the server (``JobSpec``). ``inputs``
+    and ``outputs`` are files on the grid (``staging.py``).
     """
 
     job_id: str
@@ -111,6 +112,8 @@ class JobStart:
     start_within: float = -1.0
     max_runtime: float = -1.0
     grace: float = -1.0
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from headless.errors import ParameterError, Refused
 from headless.job import JobKind, JobSpec, JobState, Overlap
 from headless.protocol.codec import decode_bytes
 from headless.protocol.messages import JobStart
+from headless.protocol.staging import parse_inputs, parse_outputs
 from headless.server.hooks.actions import Hooks
 from headless.server.limits import build_limits, combine_limits
 from headless.server.login import Account
@@ -19,6 +20,7 @@ from headless.server.policy import Policy, read_policy
 from headless.server.records import Record, read_clock
 from headless.server.room import check_room
 from headless.server.settings import ServerSettings
+from headless.server.staged import Program, wrap_staged
 from headless.server.surroundings import build_environment, find_os_user
 from headless.server.users import UserStore
 
@@ -112,6 +114,8 @@ class Admission:
             raise ParameterError(
                 f"the {kind} has {len(source)} bytes, the server takes at most {self._settings.max_script} (max_script)"
             )
+        parse_inputs(message.inputs)
+        parse_outputs(message.outputs)
         check_room(self._settings.state, len(source))
         self._check_name(account, message, path)
         policy = read_policy(path)
@@ -164,16 +168,19 @@ class Admission:
             limits = combine_limits(limits, {"max_runtime": spec.max_runtime_s})
         user = self._find_user(record.run_as)
         identity = {"HEADLESS_JOB_ID": spec.job_id, "HEADLESS_JOB_NAME": spec.name, "HEADLESS_JOB_USER": record.user}
+        program = Program(path or None, spec.source, spec.arguments, self._settings.python)
+        if spec.inputs or spec.outputs:
+            program = wrap_staged(program, spec)
         return EngineJob(
             job_id=spec.job_id,
             name=spec.name,
-            script=path or None,
-            source=spec.source,
-            arguments=spec.arguments,
+            script=program.script,
+            source=program.source,
+            arguments=program.arguments,
             environment=build_environment(user, os.geteuid(), self._settings.environment, identity),
             stdin=stdin,
             user=user,
-            python=self._settings.python,
+            python=program.python,
             max_runtime_s=limits.get("max_runtime"),
             grace_s=spec.grace_s if spec.grace_s >= 0 else self._settings.grace,
             limits=build_limits(limits),
@@ -202,6 +209,8 @@ def _build_spec(message: JobStart, kind: JobKind, source: bytes, policy: Policy)
         start_within_s=message.start_within,
         max_runtime_s=message.max_runtime,
         grace_s=message.grace if message.grace >= 0 else policy.grace,
+        inputs=message.inputs,
+        outputs=message.outputs,
     )
 
 

@@ -61,6 +61,8 @@ class History:
             "source_sha256": record.source_sha256,
             "arguments": list(record.spec.arguments),
             "stdin": record.spec.stdin,
+            "inputs": list(record.spec.inputs),
+            "outputs": list(record.spec.outputs),
             "waits_for": self._jobs.find_ahead(job),
             "progress": job.progress,
             "has_result": False,
@@ -101,6 +103,8 @@ class History:
             wait_for=spec.wait_for_s,
             max_runtime=spec.max_runtime_s,
             grace=spec.grace_s,
+            inputs=tuple(spec.inputs),
+            outputs=tuple(spec.outputs),
         )
         job = await self._jobs.start(account, start, origin)
         self._jobs.chronicle.rerun(message.job_id, message.new_id, account.user.name)

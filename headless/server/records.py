@@ -117,12 +117,14 @@ def build_row(record: Record) -> dict[str, Any]:
         "reason": "",
         "written": "{}",
         "dropped": "{}",
+        "staging": json.dumps({"inputs": list(spec.inputs), "outputs": list(spec.outputs)}),
     }
 
 
 def parse_row(row: Row[Any]) -> Record:
     """Read a row of the jobs; the source may be left out of the query."""
     values = row._mapping
+    staging = json.loads(values["staging"])
     spec = JobSpec(
         job_id=values["job_id"],
         kind=JobKind(values["kind"]),
@@ -136,6 +138,8 @@ def parse_row(row: Row[Any]) -> Record:
         start_within_s=values["start_within_s"],
         max_runtime_s=values["max_runtime_s"],
         grace_s=values["grace_s"],
+        inputs=tuple(staging.get("inputs", ())),
+        outputs=tuple(staging.get("outputs", ())),
     )
     plain = ("seq", "source_sha256", "user", "run_as", "origin", "boot_id", "accepted_at", "accepted_up")
     return Record(

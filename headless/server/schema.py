@@ -54,6 +54,7 @@ jobs = Table(
     Column("duration_s", Float),
     Column("written", Text, nullable=False),  # JSON, bytes by stream
     Column("dropped", Text, nullable=False),  # JSON, bytes by stream
+    Column("staging", Text, nullable=False, server_default="{}"),  # JSON: lists of texts, "inputs" and "outputs"
 )
 Index("jobs_state", jobs.c.state, jobs.c.name)  # what overlap is decided by
 Index("jobs_name", jobs.c.name, jobs.c.seq)
@@ -110,12 +111,16 @@ def _create_all(connection: Connection) -> None:
     metadata.create_all(connection)
 
 
+def _add_staging(connection: Connection) -> None:
+    connection.exec_driver_sql("alter table jobs add column staging text not null default '{}'")
+
+
 JOURNAL = Schema(
     name="journal",
     file="journal.db",
     advisory_lock=0x68656164,  # "head"
     version=_version,
     main=jobs,
-    migrations=(_create_all,),
+    migrations=(_create_all, _add_staging),
 )
 """The journal's tables; one server a PostgreSQL journal."""

@@ -1,13 +1,18 @@
 """``cp`` of our client, against a real server with real storage."""
 
+import hashlib
 import json
 import os
+import socket
+import subprocess
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from grid_support import GridServer, GridUser
+from headless.grid.copy.storage import read_checksum
 
 pytestmark = pytest.mark.peer("xrootd")
 
@@ -242,3 +247,45 @@ def test_results_as_json(user: GridUser, home: str, tmp_path: Path) -> None:
     (tmp_path / "f").write_text("x")
     done = user.run("--jsonl", "cp", f"file:{tmp_path}/f", f"{home}f")
     assert json.loads(done.stdout)["status"] == "copied"
+
+
+def test_what_a_killed_run_has_put_aside_comes_back_if_nothing_is_in_its_place(
+    user: GridUser, home: str, tmp_path: Path
+) -> None:
+    """As after a kill between the moves of a replacement: the old file hidden, the new one too, none in the place."""
+    for name in ("old", "new", "other"):
+        (tmp_path / name).write_bytes(name.encode())
+    mark = f"{zlib.crc32(socket.gethostname().encode()):08x}-999999999-1700000000-0badcafe"
+    _copy(user, f"file:{tmp_path}/old", f"{home}.lost.{mark}.headless-old")
+    _copy(user, f"file:{tmp_path}/old", f"{home}.safe.{mark}.headless-old")
+    _copy(user, f"file:{tmp_path}/new", f"{home}safe")
+    _copy(user, f"file:{tmp_path}/new", f"{home}.lost.{mark}.headless-part")
+    assert _copy(user, f"{home}", f"file:{tmp_path}/before/") == ""
+    assert os.listdir(tmp_path / "before") == ["safe"]
+    _copy(user, "-f", f"file:{tmp_path}/other", f"{home}other")
+    assert _list(user, home) == [f"{home}lost", f"{home}other", f"{home}safe"]
+    _copy(user, f"{home}", f"file:{tmp_path}/after/")
+    assert [(tmp_path / "after" / name).read_bytes() for name in ("lost", "other", "safe")] == [
+        b"old",
+        b"other",
+        b"new",
+    ]
+
+
+def test_a_very_long_name_is_replaced_too(user: GridUser, home: str, tmp_path: Path) -> None:
+    (tmp_path / "one").write_bytes(b"one")
+    (tmp_path / "two").write_bytes(b"two")
+    lfn = home + "n" * 240
+    _copy(user, f"file:{tmp_path}/one", lfn)
+    _copy(user, "-f", f"file:{tmp_path}/two", lfn)
+    _copy(user, lfn, f"file:{tmp_path}/back")
+    assert (tmp_path / "back").read_bytes() == b"two"
+    assert _list(user, home) == [lfn]
+
+
+def test_the_storage_is_asked_for_the_checksum(user: GridUser, home: str, tmp_path: Path) -> None:
+    (tmp_path / "up").write_bytes(b"content")
+    row = json.loads(user.run("--json", "access", "-s", "7", "write", f"{home}up", "disk:1").stdout)["results"][0]
+    url = f"{row['url']}?authz={row['envelope']}"
+    subprocess.run(["xrdcp", "--silent", str(tmp_path / "up"), url], check=True, timeout=60)
+    assert read_checksum(url, 30) == ("md5", hashlib.md5(b"content").hexdigest())

@@ -65,14 +65,14 @@ def _trace(user: GridUser, job_id: int) -> str:
 def _put(user: GridUser, name: str, text: str, lfn: str) -> None:
     path = user.home / name
     path.write_text(text)
-    done = user.alien("cp", f"file:{path}", f"alien:{lfn}")
+    done = user.run("cp", f"file:{path}", f"alien:{lfn}")
     assert done.returncode == 0, done.stderr
 
 
 def _get(user: GridUser, lfn: str) -> str:
     path = user.home / "fetched"
     path.unlink(missing_ok=True)
-    done = user.alien("cp", f"alien:{lfn}", f"file:{path}")
+    done = user.run("cp", f"alien:{lfn}", f"file:{path}", "-f")
     assert done.returncode == 0, done.stderr
     return path.read_text()
 
@@ -103,7 +103,7 @@ echo 'all is said'
     assert _get(user, "out/loud.txt") == "QUIET WORDS\n"
     assert "words.txt" in _get(user, "out/listed.txt")
     archive = user.home / "all.zip"
-    assert user.alien("cp", "alien:out/all.zip", f"file:{archive}").returncode == 0
+    assert user.run("cp", "alien:out/all.zip", f"file:{archive}").returncode == 0
     with zipfile.ZipFile(archive) as file:
         assert sorted(file.namelist()) == ["stdout", "told.txt"]
         assert file.read("told.txt").decode() == f"two words blue {job_id}\n"
@@ -182,6 +182,9 @@ def test_alien_py_submits_follows_and_kills(user: GridUser) -> None:
     assert b"WorkerNode: " in user.alien("jobInfo", str(job_id)).stdout
     assert user.alien("kill", str(job_id)).returncode == 0
     assert _wait_state(user, job_id, "KILLED") == "KILLED"
+    quota = user.alien("quota")
+    assert quota.returncode == 0, quota.stderr
+    assert b"tester" in quota.stdout
     assert user.alien("getCE").returncode == 0
 
 

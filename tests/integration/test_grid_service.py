@@ -126,6 +126,14 @@ def test_help(session: RawSession) -> None:
             assert row["message"].startswith(name), name
 
 
+def test_options_of_any_command(session: RawSession) -> None:
+    session.rows("mkdir", "-p", "any/-h")
+    assert session.lines("ls", "-pwd=any", "-debug=3", "-silent") == ["-h"]
+    assert session.code("stat", "-nomsg", "--", "-h") == 0
+    assert session.code("pwd", "-pwd=nosuch") == 2
+    assert session.rows("pwd", "-nomsg", "-pwd=~") == [{"pwd": "/grid/user/t/tester/"}]
+
+
 def test_what_is_not_here_says_so(session: RawSession) -> None:
     assert session.error("nosuch").endswith("Command [nosuch] not found!")
     assert session.code("cp", "a", "b") == 22
@@ -242,6 +250,7 @@ def test_the_end(server: GridServer, number: int) -> None:
             session.rows("pwd")
         assert raised.value.rcvd is not None
         assert raised.value.rcvd.code == 1001
+    assert "bug" not in server.log
     server.start()
     with open_session(user) as session:
         assert session.lines("ls") == ["kept"]

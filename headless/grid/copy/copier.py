@@ -20,7 +20,7 @@ from headless.grid.session import GridSession
 
 __all__ = ["Copier", "fetch", "store"]
 
-GOODBYE_S = 5.0  # for what is under way when a run is cancelled, until its temporary files are gone
+GOODBYE_S = 3.0  # for what is under way when a run is cancelled, until its temporary files are gone
 
 
 class Copier:
@@ -98,6 +98,8 @@ class _Run:
         deadline = time.monotonic() + GOODBYE_S
         for thread in self._threads:
             thread.join(max(deadline - time.monotonic(), 0))
+        for remove in list(self._work.under_way.values()):  # of those that hang
+            remove()
 
     def _start(self, function: Callable[[], None]) -> None:
         def run() -> None:

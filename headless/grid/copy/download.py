@@ -75,7 +75,7 @@ def _make_empty(work: Work, target: Target) -> tuple[Status, Known, tuple[str, .
     """No storage holds a file of no bytes."""
     if _is_done(work, target, EMPTY):
         return "same", EMPTY, ()
-    with target.write_temporary() as descriptor:
+    with target.write_temporary(work.under_way) as descriptor:
         return _place(work, target, EMPTY, descriptor), EMPTY, ()
 
 
@@ -97,11 +97,13 @@ def _is_done(work: Work, target: Target, known: Known) -> bool:
 def _get_any(
     work: Work, target: Target, known: Known, replicas: list[Replica]
 ) -> tuple[Status, Known, tuple[str, ...]]:
-    """Read the first replica that can be read."""
+    """Read the first replica that can be read; where there are few, each has another chance, unless it is wrong."""
+    left = list(replicas)
     failure = GridError(errno.ENOENT, "there is no replica")
-    for replica in replicas[: TRIES if work.options.recover else 1]:
+    for _ in range(TRIES if work.options.recover else 1):
+        replica = left.pop(0)
         try:
-            with target.write_temporary() as descriptor:
+            with target.write_temporary(work.under_way) as descriptor:
                 found = _read(work, replica, known, descriptor)
                 return _place(work, target, found, descriptor), found, (replica.storage,)
         except GridError as exc:
@@ -109,6 +111,9 @@ def _get_any(
             if exc.exit_code == errno.EEXIST:
                 raise
             failure = GridError(exc.exit_code, f"{replica.storage or replica.url}: {exc}")
+            left += [] if exc.exit_code == errno.EBADMSG else [replica]
+        if not left:
+            break
     raise failure
 
 

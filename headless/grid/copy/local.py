@@ -5,7 +5,7 @@ import fcntl
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -127,17 +127,21 @@ class Target:
         return False
 
     @contextmanager
-    def write_temporary(self) -> Iterator[int]:
+    def write_temporary(self, under_way: dict[int, Callable[[], None]]) -> Iterator[int]:
         """A new file in the same folder, open; it is gone at the end, whatever happens, unless it was put in place.
+
+        Args:
+            under_way: holds meanwhile, by descriptor, what removes the file; for whoever cannot wait for the end.
 
         It is locked: :func:`sweep` of another process leaves it alone for as long as this one lives.
         """
         descriptor = self._make_temporary()
+        under_way[descriptor] = self._remove_temporary
         try:
             yield descriptor
         finally:
-            with suppress(OSError):
-                os.unlink(self._temporary, dir_fd=self._folder)
+            del under_way[descriptor]
+            self._remove_temporary()
             os.close(descriptor)
 
     def put_in_place(self, descriptor: int, *, replace: bool) -> None:
@@ -166,6 +170,10 @@ class Target:
             if self.look() is not None:
                 raise FileExistsError(errno.EEXIST, "is there", self.path) from exc
             os.rename(self._temporary, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+
+    def _remove_temporary(self) -> None:
+        with suppress(OSError):
+            os.unlink(self._temporary, dir_fd=self._folder)
 
     def _make_temporary(self) -> int:
         while True:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from headless.grid.copy.access import Replica, check_committed, parse_known, parse_replicas
 from headless.grid.copy.content import Content
 from headless.grid.copy.pool import SessionPool
-from headless.grid.copy.remote_sweep import name_temporary
+from headless.grid.copy.remote_sweep import name_replaced, name_temporary
 from headless.grid.copy.specs import Specs, parse_specs
 from headless.grid.copy.storage import Ended, copy_bytes, read_checksum
 from headless.grid.copy.values import Known, Status
@@ -19,7 +19,8 @@ __all__ = ["look", "put"]
 
 TRIES = 3
 CHECKSUM_LIMIT_S = 1800
-ENOTCONN, ENOLINK = 107, 67
+ENOTCONN = 107
+NO_STORAGE = (errno.ENOSPC, errno.ENOENT, 77)  # what servers say where none is left
 
 
 @dataclass
@@ -37,8 +38,8 @@ def put(work: Work, lfn: str, content: Content, specs: str, *, is_new: bool) -> 
 
     A file that is there and differs is replaced only if that was asked for, in this order: the new one is written and
     registered under a hidden name beside it; the old one is moved to another hidden name; the new one is moved to the
-    LFN; the old one is removed. Whoever is killed in between leaves both whole; what is hidden is removed by the next
-    run that replaces something in the folder.
+    LFN; the old one is removed. Whoever is killed in between leaves both whole, and the next run with ``-f`` in the
+    folder settles what is hidden: the old one goes back if nothing is in its place.
 
     Args:
         work: of the run.
@@ -53,14 +54,14 @@ def put(work: Work, lfn: str, content: Content, specs: str, *, is_new: bool) -> 
     Raises:
         GridError: it failed. EEXIST: what is there differs. What was there still is.
     """
+    if work.options.force and work.remote_sweeper.sweep(work.pool, posixpath.dirname(lfn)):
+        is_new = False  # something may have come back
     present = None if is_new else look(work.pool, lfn)
     if present is not None:
         if present.size == content.size and present.md5 and present.md5 == content.finish():
             return "same", ()
         if not work.options.force:
             raise GridError(errno.EEXIST, f"{lfn} is there and differs: give -f to replace it")
-    if work.options.force and not is_new:
-        work.remote_sweeper.sweep(work.pool, posixpath.dirname(lfn))
     if present is None:
         return _write_new(work, lfn, content, parse_specs(specs))
     temporary = name_temporary(lfn)
@@ -115,24 +116,40 @@ def _write(work: Work, lfn: str, content: Content, specs: Specs) -> _Written:
         work.pool.ask("touch", "-nomsg", lfn)
         return written
     ask = specs.text
-    for _ in range(TRIES):
-        try:
-            replicas = _ask_access(work, lfn, content, ask)
-        except GridError as exc:
-            raise written.failure or exc from exc
+    for left in reversed(range(TRIES)):
+        replicas = _ask_again(work, lfn, content, ask, specs, written)
         written.wanted = written.wanted or len(replicas)
         _write_replicas(work, lfn, content, replicas, written)
         missing = written.wanted - len(written.storages)
         if missing <= 0:
             return written
-        if not work.options.recover:
-            break
         ask = specs.replace(missing, written.tried, work.options.strict_specs)
-        if not ask:
+        if not left or not ask or not work.options.recover:
             break
+    raise _tell(written)
+
+
+def _ask_again(work: Work, lfn: str, content: Content, ask: str, specs: Specs, written: _Written) -> list[Replica]:
+    """Where to write. If there is no other storage than what has failed, that has another chance."""
+    try:
+        return _ask_access(work, lfn, content, ask)
+    except GridError as exc:
+        if written.failure is None:
+            raise
+        if exc.exit_code not in NO_STORAGE:
+            raise _tell(written) from exc
+    missing = written.wanted - len(written.storages)
+    try:
+        return _ask_access(work, lfn, content, specs.replace(missing, (), False))
+    except GridError as exc:
+        raise _tell(written) from exc
+
+
+def _tell(written: _Written) -> GridError:
+    """Why not all replicas could be written."""
     failure = written.failure or GridError(errno.ENOSPC, "the server has no more storage for it")
     done = f"{len(written.storages)} of {written.wanted} replicas: " if written.storages else ""
-    raise GridError(failure.exit_code, f"{done}{failure}")
+    return GridError(failure.exit_code, f"{done}{failure}")
 
 
 def _ask_access(work: Work, lfn: str, content: Content, specs: str) -> list[Replica]:
@@ -156,7 +173,7 @@ def _write_replicas(work: Work, lfn: str, content: Content, replicas: list[Repli
     for replica, ended in zip(replicas, endings, strict=True):
         written.tried.append(replica.storage)
         try:
-            _check_written(replica, ended, content)
+            _check_written(work, replica, ended, content)
         except GridError as exc:
             written.failure = GridError(exc.exit_code, f"{replica.storage or replica.url}: {exc}")
             continue
@@ -164,10 +181,11 @@ def _write_replicas(work: Work, lfn: str, content: Content, replicas: list[Repli
         written.storages.append(replica.storage)
 
 
-def _check_written(replica: Replica, ended: Ended, content: Content) -> None:
+def _check_written(work: Work, replica: Replica, ended: Ended, content: Content) -> None:
     if ended.code:
         raise GridError(ended.code, ended.message)
-    kind, checksum = read_checksum(replica.address, CHECKSUM_LIMIT_S)
+    with work.checksum_slot(replica.url):
+        kind, checksum = read_checksum(replica.address, CHECKSUM_LIMIT_S)
     if kind == "md5" and checksum != content.md5:
         raise GridError(errno.EBADMSG, f"what was stored has the md5 {checksum}, and should have {content.md5}")
 
@@ -193,7 +211,7 @@ def _register(work: Work, lfn: str, content: Content, replica: Replica) -> None:
 
 def _exchange(work: Work, temporary: str, lfn: str) -> None:
     """Put the new file in the old one's place; see :func:`put`."""
-    old = name_temporary(lfn)
+    old = name_replaced(lfn)
     work.pool.ask("mv", "-nomsg", lfn, old)
     try:
         work.pool.ask("mv", "-nomsg", temporary, lfn)

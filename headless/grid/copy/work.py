@@ -1,7 +1,9 @@
 """What the copying of each file works with."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import BoundedSemaphore, Event
+from threading import BoundedSemaphore, Event, Lock
 
 from headless.grid.copy.hashing import Hashing
 from headless.grid.copy.pool import SessionPool
@@ -14,6 +16,7 @@ from headless.grid.messages import GridError
 __all__ = ["Gauge", "Work"]
 
 ECANCELED = 125
+CHECKSUMS = 2  # at a time and storage; XRootD makes whoever comes on top of its own limit wait for half a minute
 
 
 @dataclass
@@ -35,7 +38,13 @@ class Gauge:
 
 @dataclass
 class Work:
-    """What all files of a run share."""
+    """What all files of a run share.
+
+    Attributes:
+        slots: for those that move bytes.
+        cancelled: is set when the run is to end.
+        under_way: what removes each temporary file of this machine.
+    """
 
     pool: SessionPool
     options: CopyOptions
@@ -45,6 +54,10 @@ class Work:
     sweeper: Sweeper = field(default_factory=Sweeper)
     remote_sweeper: RemoteSweeper = field(default_factory=RemoteSweeper)
 
+    under_way: dict[int, Callable[[], None]] = field(default_factory=dict)
+    _checksums: dict[str, BoundedSemaphore] = field(default_factory=dict)
+    _checksums_lock: Lock = field(default_factory=Lock)
+
     def check(self) -> None:
         """See that the run has not been cancelled.
 
@@ -53,6 +66,16 @@ class Work:
         """
         if self.cancelled.is_set():
             raise GridError(ECANCELED, "cancelled")
+
+    @contextmanager
+    def checksum_slot(self, url: str) -> Iterator[None]:
+        """A turn at asking the storage of a URL for a checksum."""
+        host = url.partition("://")[2].partition("/")[0]
+        with self._checksums_lock:
+            slot = self._checksums.setdefault(host, BoundedSemaphore(CHECKSUMS))
+        with slot:
+            self.check()
+            yield
 
     def watch(self, hashing: Hashing | None = None) -> Progress:
         """For XRootD: counts bytes, and stops when the run is cancelled.

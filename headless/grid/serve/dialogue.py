@@ -4,14 +4,14 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from headless.errors import ConnectionFailed, HeadlessError
 from headless.grid.messages import GridError, format_metadata, format_rows, parse_request
 from headless.grid.serve.call import Call, Page, Rows, Session
 from headless.grid.serve.commands import COMMANDS
 from headless.grid.serve.grid import Grid
-from headless.grid.serve.navigation import show_directory
+from headless.grid.serve.navigation import change_directory, show_directory
 from headless.grid.serve.rate import COMMAND, Rate
 from headless.transport.server import Channel
 
@@ -108,8 +108,7 @@ async def _run(call: Call, text: str) -> AsyncIterator[Page]:
         raise GridError(22, f"Message too big, limit is at {MAX_REQUEST}")
     request = parse_request(text)
     call.command = request.command
-    call.options = [option for option in request.options if option not in GENERAL]
-    asked = GENERAL & set(request.options)
+    asked = await _take_general(call, request.options)
     command = COMMANDS.get(request.command)
     if command is None:
         raise GridError(2, f"Command [{request.command}] not found!")
@@ -119,6 +118,17 @@ async def _run(call: Call, text: str) -> AsyncIterator[Page]:
         return
     async for page in rows:
         yield _take_keys(page, asked)
+
+
+async def _take_general(call: Call, options: Sequence[str]) -> frozenset[str]:
+    """Take out of the options, up to ``--``, those that any command has; ``-pwd=FOLDER`` goes there first."""
+    end = options.index("--") if "--" in options else len(options)
+    general = [option for option in options[:end] if option in GENERAL or option.startswith(("-pwd=", "-debug="))]
+    call.options = [*(option for option in options[:end] if option not in general), *options[end:]]
+    for option in general:
+        if option.startswith("-pwd="):
+            await change_directory(call, option.removeprefix("-pwd="))
+    return GENERAL & set(general)
 
 
 def _take_keys(page: Page, asked: frozenset[str]) -> Page:

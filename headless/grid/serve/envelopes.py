@@ -21,7 +21,7 @@ __all__ = ["READ", "SERVER", "WRITE", "Claim", "Envelopes"]
 
 EACCES = 13
 READ = ("DOWNLOAD", "READ_METADATA")
-WRITE = ("UPLOAD", "READ_METADATA")
+WRITE = ("UPLOAD", "DOWNLOAD", "READ_METADATA")  # what was written may be read again: for its checksum
 SERVER = ("DOWNLOAD", "UPLOAD", "MANAGE", "DELETE", "LIST", "READ_METADATA", "UPDATE_METADATA")
 """Activities, in XRootD's words."""
 

@@ -50,7 +50,8 @@ def run_grid(settings: GridSettings, ready_fd: int | None) -> None:
     os.umask(0o022)
     os.makedirs(settings.state, 0o700, exist_ok=True)
     if settings.run_as:
-        os.chmod(settings.state, 0o711)  # jobs of another OS user must pass through; what is in it is closed to them
+        # Jobs of another OS user must pass through; what is in it is closed to them.
+        os.chmod(settings.state, 0o711)  # noqa: S103
     lock = lock_folder(settings.state)
     if lock is None:
         raise ParameterError(f"state folder {settings.state} is in use by another server")

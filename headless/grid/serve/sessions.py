@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from http import HTTPStatus
+from typing import Any
 
 from headless.errors import ConnectionFailed, HeadlessError
 from headless.grid.serve.dialogue import Dialogue
@@ -37,7 +38,7 @@ class Sessions:
         self._rate = Rate(grid.settings.rate_limit, time.monotonic)
         self._registrations = Registrations(grid.settings.state)
         self._registering = asyncio.Lock()
-        self._channels: set[Channel] = set()
+        self._channels: dict[Channel, asyncio.Task[Any] | None] = {}
 
     async def admit(self, path: str, certificate: bytes | None) -> HTTPStatus | None:
         """Judge a handshake; the status to refuse it with, or ``None``."""
@@ -59,7 +60,7 @@ class Sessions:
         if login is None:
             return
         session = login.begin(channel.source)
-        self._channels.add(channel)
+        self._channels[channel] = asyncio.current_task()
         name = session.user.name  # which the session may change
         self._grid.present[name] += 1
         self._rate.charge(session.subject, LOGIN)
@@ -69,15 +70,20 @@ class Sessions:
                 await Dialogue(self._grid, session, channel, self._rate).run()
         finally:
             self._rate.charge(session.subject, LOGOUT)
-            self._channels.discard(channel)
+            del self._channels[channel]
             self._grid.present.subtract([name])
             if not self._grid.present[name]:
                 del self._grid.present[name]
 
     async def close(self) -> None:
         """End all; who does not answer is not waited for, one after the other."""
-        closing = [channel.close(1001, "the server stops") for channel in self._channels]
+        open_ones = dict(self._channels)
+        closing = [channel.close(1001, "the server stops") for channel in open_ones]
         await asyncio.gather(*closing, return_exceptions=True)
+        working = [task for task in open_ones.values() if task is not None]
+        for task in working:  # in the middle of a command whose answer nobody awaits any more
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
 
     async def register_users(self) -> None:
         """Take in what ``headless grid pki`` has left.

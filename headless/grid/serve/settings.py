@@ -41,7 +41,7 @@ class GridSettings:
     delay_s: float = 0.0
     storages: tuple[tuple[str, str], ...] = ()
     storage_port: int = 0
-    envelope_lifetime_s: float = 86400.0
+    envelope_lifetime_s: float = 43_200.0
     max_files: int = 1_000_000
     max_bytes: int = 1 << 40
     jobs: str = "role"

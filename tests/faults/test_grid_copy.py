@@ -1,0 +1,405 @@
+"""``cp`` where storage, server, network, disk and files fail: the truth, and nothing half."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from grid_storage import Storage
+from scripted_grid import HOME, Reply, ScriptedGrid
+from support import TIME_SCALE, wait_for
+from tcp_relay import tcp_relay
+
+pytestmark = pytest.mark.peer("xrootd")
+CUT = [6 << 20, *[1] * 1000]  # bytes: one connection is cut in the middle of a file, and all after it at once
+Done = subprocess.CompletedProcess[bytes]
+
+
+@pytest.fixture(scope="module")
+def storages() -> Iterator[list[Storage]]:
+    """Three storages; a test that has spoilt one starts it again."""
+    folder = Path(tempfile.mkdtemp(prefix="headless-faults-", dir="/tmp"))
+    folder.chmod(0o755)
+    made = [Storage(folder, name) for name in ("one", "two", "three")]
+    try:
+        yield [storage.start() for storage in made]
+    finally:
+        for storage in made:
+            storage.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def grid(tmp_path: Path, storages: list[Storage]) -> Iterator[ScriptedGrid]:
+    """A server with two of them."""
+    grid = ScriptedGrid(tmp_path, storages[:2])
+    try:
+        yield grid
+    finally:
+        grid.close()
+
+
+def _cp(grid: ScriptedGrid, *words: str, environment: Mapping[str, str] | None = None) -> Done:
+    return grid.world.run("grid", "cp", *words, environment={**grid.world.variables, **(environment or {})}, limit_s=60)
+
+
+def _fail(grid: ScriptedGrid, code: int, said: str, *words: str) -> None:
+    done = _cp(grid, *words)
+    assert (done.returncode, done.stdout) == (code, b""), done.stderr
+    assert said in done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+
+
+def _file(folder: Path, name: str, data: bytes = b"content") -> str:
+    path = folder / name
+    path.write_bytes(data)
+    return f"file:{path}"
+
+
+def _refuse(options: list[str]) -> Reply:
+    return 122, "quota", []
+
+
+def _left(folder: Path) -> list[str]:
+    return [name for name in os.listdir(folder) if "headless-part" in name]
+
+
+def test_a_refused_commit_is_a_failure(grid: ScriptedGrid, tmp_path: Path) -> None:
+    refusals: Iterator[Reply] = iter(
+        [(53, "Nothing was registered", []), (0, "", [{"lfn": "0"}]), (0, "", [{}]), (0, "", [])]
+    )
+    grid.answers["commit"] = lambda _: next(refusals)
+    for code in (53, 67, 67, 67):
+        _fail(grid, code, "registered", _file(tmp_path, "f"), f"{HOME}/f@disk:1")
+    assert grid.names() == []
+
+
+def test_a_refused_replacement_leaves_the_old_file(grid: ScriptedGrid, tmp_path: Path) -> None:
+    lfn = grid.put("f", b"old")
+    before = grid.files[lfn]
+    for command in ("access", "commit", "mv"):
+        grid.answers[command] = _refuse
+        _fail(grid, 122, "quota", "-f", _file(tmp_path, "f", b"new"), lfn)
+        assert (grid.files, grid.names()) == ({lfn: before}, ["f"])
+        del grid.answers[command]
+    moves: Iterator[Reply | None] = iter([None, (5, "broken", [])])
+    grid.answers["mv"] = lambda _: next(moves, None)
+    _fail(grid, 5, "broken", "-f", _file(tmp_path, "f", b"new"), lfn)
+    assert grid.files == {lfn: before}
+
+
+def test_other_storage_is_taken_where_one_is_down(grid: ScriptedGrid, storages: list[Storage], tmp_path: Path) -> None:
+    storages[0].stop()
+    try:
+        grid.storages = list(storages)
+        done = _cp(grid, "--report", str(tmp_path / "r"), _file(tmp_path, "f"), f"{HOME}/f@disk:2")
+        assert (done.returncode, done.stderr) == (0, b"")
+        row = json.loads((tmp_path / "r").read_text())
+        assert sorted(row["storages"]) == ["TEST::SITE::THREE", "TEST::SITE::TWO"]
+        grid.storages = storages[:2]
+        _fail(grid, 121, "1 of 2 replicas", "-norecovery", _file(tmp_path, "g"), f"{HOME}/g@disk:2")
+    finally:
+        storages[0].start()
+
+
+def test_a_download_goes_on_with_another_replica(grid: ScriptedGrid, storages: list[Storage], tmp_path: Path) -> None:
+    lfn = grid.put("f", b"right", *storages[:2])
+    storages[0].put(grid.files[lfn].replicas["one"][1:], b"wrong")
+    assert _cp(grid, lfn, f"file:{tmp_path}/out").returncode == 0
+    assert (tmp_path / "out").read_bytes() == b"right"
+
+
+def test_a_wrong_checksum_is_a_failure_and_leaves_what_was_there(
+    grid: ScriptedGrid, storages: list[Storage], tmp_path: Path
+) -> None:
+    lfn = grid.put("f", b"right")
+    storages[0].put(grid.files[lfn].replicas["one"][1:], b"wrong")
+    _file(tmp_path, "out", b"precious")
+    _fail(grid, 74, "is registered", "-f", lfn, f"file:{tmp_path}/out")
+    storages[0].put(grid.files[lfn].replicas["one"][1:], b"longer than right")
+    _fail(grid, 74, "are registered", "-f", lfn, f"file:{tmp_path}/out")
+    assert ((tmp_path / "out").read_bytes(), _left(tmp_path)) == (b"precious", [])
+
+
+def test_a_download_that_is_cut_leaves_nothing(grid: ScriptedGrid, storages: list[Storage], tmp_path: Path) -> None:
+    lfn = grid.put("f", os.urandom(20 << 20))
+    with tcp_relay(storages[0].service, CUT) as relay:
+        real = storages[0].port
+        storages[0].port = int(relay.service.rpartition(":")[2])
+        try:
+            done = _cp(grid, lfn, f"file:{tmp_path}/out")
+        finally:
+            storages[0].port = real
+        assert relay.cuts
+    assert done.returncode != 0
+    assert not (tmp_path / "out").exists()
+    assert _left(tmp_path) == []
+
+
+def test_an_upload_that_is_cut_is_not_registered(grid: ScriptedGrid, storages: list[Storage], tmp_path: Path) -> None:
+    source = _file(tmp_path, "f", os.urandom(20 << 20))
+    with tcp_relay(storages[0].service, CUT) as relay:
+        real = storages[0].port
+        storages[0].port = int(relay.service.rpartition(":")[2])
+        try:
+            done = _cp(grid, "-norecovery", source, f"{HOME}/f@disk:1")
+        finally:
+            storages[0].port = real
+        assert relay.cuts
+    assert done.returncode != 0
+    assert grid.names() == []
+
+
+def test_frozen_storage_is_given_up(grid: ScriptedGrid, storages: list[Storage], tmp_path: Path) -> None:
+    lfn = grid.put("f", b"x" * 100_000, *storages[:2])
+    storages[0].freeze()
+    try:
+        done = _cp(grid, lfn, f"file:{tmp_path}/out")
+    finally:
+        storages[0].thaw()
+    assert (done.returncode, (tmp_path / "out").read_bytes()) == (0, b"x" * 100_000)
+
+
+def test_read_only_and_full_storage(grid: ScriptedGrid, tmp_path: Path) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="headless-full-", dir="/tmp"))
+    folder.chmod(0o755)
+    disk = folder / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(disk)], check=True)
+    full, closed = Storage(folder, "full", files=disk), Storage(folder, "closed", read_only=True)
+    try:
+        grid.storages = [full.start()]
+        _fail(grid, 28, "no space", _file(tmp_path, "f", os.urandom(5 << 20)), f"{HOME}/f")
+        grid.storages = [closed.start()]
+        done = _cp(grid, _file(tmp_path, "f"), f"{HOME}/f")
+        assert (done.returncode, b"read/only" in done.stderr) == (121, True), done.stderr
+        assert grid.names() == []
+    finally:
+        full.stop()
+        closed.stop()
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+        shutil.rmtree(folder)
+
+
+def test_a_full_disk_here_leaves_nothing(grid: ScriptedGrid, tmp_path: Path) -> None:
+    lfn = grid.put("f", os.urandom(5 << 20))
+    (tmp_path / "disk").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(tmp_path / "disk")], check=True)
+    try:
+        _fail(grid, 28, "no space", lfn, f"file:{tmp_path}/disk/out")
+        assert os.listdir(tmp_path / "disk") == []
+    finally:
+        subprocess.run(["umount", "-l", str(tmp_path / "disk")], check=True)
+
+
+@pytest.mark.parametrize("change", ["grow", "shrink", "rewrite", "vanish", "replace"])
+def test_a_file_that_changes_while_it_is_copied_is_not_registered(
+    grid: ScriptedGrid, tmp_path: Path, change: str
+) -> None:
+    source = _file(tmp_path, "f", b"x" * 1000)
+    path = tmp_path / "f"
+
+    def answer(options: list[str]) -> None:
+        """The moment between the first look at the file and its copying."""
+        if change == "grow":
+            path.write_bytes(b"x" * 2000)
+        elif change == "shrink":
+            path.write_bytes(b"x")
+        elif change == "rewrite":
+            path.write_bytes(b"y" * 1000)
+        else:
+            path.unlink()
+        if change == "replace":
+            path.write_bytes(b"x" * 1000)
+
+    grid.answers["access"] = answer
+    done = _cp(grid, "-norecovery", source, f"{HOME}/f@disk:1")
+    assert done.returncode == 11, done.stderr
+    assert b"while it was copied" in done.stderr
+    assert grid.names() == []
+
+
+@pytest.mark.parametrize("command", ["stat", "access", "commit", "ls"])
+def test_the_server_closing_at_a_command(grid: ScriptedGrid, tmp_path: Path, command: str) -> None:
+    def close_once(options: list[str]) -> None:
+        if not closed:
+            closed.append(1)
+            raise ConnectionError
+
+    closed: list[int] = []
+    grid.answers[command] = close_once
+    (tmp_path / "in").mkdir()
+    _file(tmp_path / "in", "f")
+    done = _cp(grid, f"file:{tmp_path}/in/", f"{HOME}/new")
+    assert (done.returncode, done.stderr, closed) == (0, b"", [1])
+    assert grid.names() == ["new/f"]
+
+
+def test_a_commit_whose_answer_is_lost_counts_if_it_was_done(grid: ScriptedGrid, tmp_path: Path) -> None:
+    def do_and_close(options: list[str]) -> None:
+        grid._do_commit(options)
+        raise ConnectionError
+
+    grid.answers["commit"] = do_and_close
+    done = _cp(grid, _file(tmp_path, "f"), f"{HOME}/f@disk:1")
+    assert (done.returncode, done.stderr) == (0, b"")
+    grid.answers["commit"] = lambda _: 1 / 0  # type: ignore[assignment,return-value]
+    assert _cp(grid, _file(tmp_path, "g"), f"{HOME}/g@disk:1").returncode == 107
+
+
+HOSTILE = {
+    "dots": {"lfn": f"{HOME}/d/../../escape", "type": "f", "size": "1"},
+    "elsewhere": {"lfn": "/etc/passwd", "type": "f", "size": "1"},
+    "prefix": {"lfn": f"{HOME}/dd/f", "type": "f", "size": "1"},
+    "double": {"lfn": f"{HOME}/d//etc/x", "type": "f", "size": "1"},
+    "nul": {"lfn": f"{HOME}/d/a\0b", "type": "f", "size": "1"},
+    "half": {"lfn": f"{HOME}/d/a\ud800b", "type": "f", "size": "1"},
+    "long": {"lfn": f"{HOME}/d/{'n' * 4096}", "type": "f", "size": "1"},
+    "empty": {},
+    "numbers": {"lfn": 17, "type": 3, "size": [1]},
+}
+
+
+@pytest.mark.parametrize("row", HOSTILE.values(), ids=HOSTILE.keys())
+def test_what_a_hostile_server_lists_is_not_written_outside(
+    grid: ScriptedGrid, tmp_path: Path, row: dict[str, object]
+) -> None:
+    grid.folders.add(f"{HOME}/d")
+    grid.put("d/good", b"good")
+    good = grid._do_find(["-l", "9", "-o", "0", f"{HOME}/d", "*"])[2]
+    grid.answers["find"] = lambda _: (0, "", [row, *good])
+    grid.answers["access"] = lambda options: (
+        None if options[-1].endswith("good") else grid._do_access(["read", f"{HOME}/d/good"])
+    )
+    out = tmp_path / "out" / "in"
+    before = set(os.listdir(tmp_path)) | {"out", ".alienpy_history", ".cache", ".local"}
+    done = _cp(grid, f"{HOME}/d/", f"file:{out}")
+    assert done.returncode in (0, 71, 40, 36, 84), done.stderr  # a row without a type 'f' is no file
+    assert b"Traceback" not in done.stderr
+    assert b"bug" not in done.stderr
+    assert os.listdir(out) == ["good"]
+    assert os.listdir(tmp_path / "out") == ["in"]
+    assert set(os.listdir(tmp_path)) <= before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"url": None}, {"url": "file:///etc/passwd"}, {"url": "/etc/passwd"}, {"url": 7}, {"url": "root://h/ x"},
+        {"url": "root://127.0.0.1:1//x#a&xrd.b=c"},
+    ],
+)  # fmt: skip
+def test_storage_that_is_none_is_not_opened(grid: ScriptedGrid, tmp_path: Path, change: dict[str, object]) -> None:
+    lfn = grid.put("f", b"x")
+
+    def answer(options: list[str]) -> "tuple[int, str, list[dict[str, object]]]":
+        _, _, rows = grid._do_access(options)
+        return 0, "", [{key: value for key, value in {**row, **change}.items() if value is not None} for row in rows]
+
+    grid.answers["access"] = answer
+    _fail(grid, 71, "the server names", lfn, f"file:{tmp_path}/out")
+    _fail(grid, 71, "the server names", _file(tmp_path, "g"), f"{HOME}/g")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"metadata": {}, "results": 1}', '{"metadata": {"exitcode": "x"}}'])
+def test_replies_that_are_none(grid: ScriptedGrid, tmp_path: Path, text: str) -> None:
+    lfn = grid.put("f", b"x")
+    grid.answers["access"] = lambda _: text
+    done = _cp(grid, lfn, f"file:{tmp_path}/out")
+    assert done.returncode not in (0, 70)
+    assert b"bug" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_nothing_half(
+    grid: ScriptedGrid, storages: list[Storage], tmp_path: Path, number: signal.Signals
+) -> None:
+    lfn = grid.put("f", bytes(100 << 20))
+    with tcp_relay(storages[0].service) as relay, _port(storages[0], relay.service):
+        world = grid.world
+        process = world.start("grid", "cp", lfn, f"file:{tmp_path}/out")
+        try:
+            wait_for(lambda: any(os.path.getsize(tmp_path / name) for name in _left(tmp_path)), "the first bytes")
+            relay.stall()
+            process.send_signal(number)
+            assert process.wait(30 * TIME_SCALE) == -number
+        finally:
+            relay.resume()
+            world.close()
+    assert not (tmp_path / "out").exists()
+    assert _left(tmp_path) == []
+
+
+def test_what_a_killed_run_leaves_the_next_one_removes(
+    grid: ScriptedGrid, storages: list[Storage], tmp_path: Path
+) -> None:
+    lfn = grid.put("f", bytes(100 << 20))
+    with tcp_relay(storages[0].service) as relay, _port(storages[0], relay.service):
+        world = grid.world
+        process = world.start("grid", "cp", lfn, f"file:{tmp_path}/out")
+        try:
+            wait_for(lambda: any(os.path.getsize(tmp_path / name) for name in _left(tmp_path)), "the first bytes")
+            relay.stall()
+            process.kill()
+            process.wait()
+        finally:
+            relay.resume()
+            world.close()
+    assert not (tmp_path / "out").exists()
+    assert len(_left(tmp_path)) == 1
+    assert _cp(grid, lfn, f"file:{tmp_path}/out").returncode == 0
+    assert _left(tmp_path) == []
+
+
+def test_two_of_the_same_at_once_are_both_right(grid: ScriptedGrid, tmp_path: Path) -> None:
+    lfn = grid.put("f", os.urandom(3 << 20))
+    source = _file(tmp_path, "up", os.urandom(3 << 20))
+    for words in ((lfn, f"file:{tmp_path}/out"), (source, f"{HOME}/up")):
+        with ThreadPoolExecutor(2) as pool:
+            done = list(pool.map(lambda each: _cp(grid, *each), [words, words]))
+        assert [one.returncode for one in done] == [0, 0], [one.stderr for one in done]
+    assert _left(tmp_path) == []
+    assert grid.names() == ["f", "up"]
+
+
+def test_many_small_files_and_many_at_a_time(grid: ScriptedGrid, tmp_path: Path) -> None:
+    count = 5000 if os.environ.get("HEADLESS_SOAK") else 500
+    (tmp_path / "in").mkdir()
+    for number in range(count):
+        _file(tmp_path / "in", f"{number}", b"%d" % number)
+    assert _cp(grid, "-T", "64", f"file:{tmp_path}/in/", f"{HOME}/many@disk:1").returncode == 0
+    assert len(grid.files) == count
+    assert _cp(grid, "-T", "64", f"{HOME}/many/", f"file:{tmp_path}/out").returncode == 0
+    assert sorted(os.listdir(tmp_path / "out")) == sorted(map(str, range(count)))
+    assert (tmp_path / "out" / "77").read_bytes() == b"77"
+
+
+def test_metadata_is_asked_ahead(grid: ScriptedGrid, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(30):
+        _file(tmp_path / "in", f"{number}", b"%d" % number)
+    assert _cp(grid, f"file:{tmp_path}/in/", f"{HOME}/many").returncode == 0
+    asked = [words[0] for words in grid.commands]
+    assert (asked.count("access"), asked.count("commit")) == (30, 60)
+    assert asked.count("stat") <= 2  # the target's listing has told what is there
+
+
+@contextlib.contextmanager
+def _port(storage: Storage, service: str) -> Iterator[None]:
+    """Have the grid name another address for a storage."""
+    real = storage.port
+    storage.port = int(service.rpartition(":")[2])
+    try:
+        yield
+    finally:
+        storage.port = real
