@@ -5,12 +5,14 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 from headless.errors import ConnectionFailed, HeadlessError
 from headless.grid.messages import GridError, format_metadata, format_rows, parse_request
 from headless.grid.serve.call import Call, Page, Rows, Session
 from headless.grid.serve.commands import COMMANDS
 from headless.grid.serve.grid import Grid
+from headless.grid.serve.job_table import is_running
 from headless.grid.serve.navigation import change_directory, show_directory
 from headless.grid.serve.rate import COMMAND, Rate
 from headless.transport.server import Channel
@@ -52,6 +54,7 @@ class Dialogue:
         """
         while True:
             text = await self._receive()
+            await self._check_job()
             wait_s = self._rate.charge(self._session.subject, COMMAND) + self._grid.settings.delay_s
             if wait_s:
                 await asyncio.sleep(wait_s)
@@ -67,6 +70,16 @@ class Dialogue:
         except TimeoutError as exc:
             await self._channel.close(1013, "Session timed out")
             raise ConnectionFailed("the session's time is over") from exc
+
+    async def _check_job(self) -> None:
+        """A job's token ends with the job; so does a session that somebody has kept open with it."""
+        session = self._session
+        if session.job_id is None:
+            return
+        running = partial(is_running, job_id=session.job_id, owner=(session.login or session.user).name)
+        if not await self._grid.catalogue.read(running):
+            await self._channel.close(1008, "the job has ended")
+            raise ConnectionFailed("the job has ended")
 
 
 async def _chain(first: str, rest: AsyncIterator[tuple[str, bool]]) -> AsyncIterator[str]:
