@@ -86,7 +86,12 @@ def parse_request(text: str) -> Request:
         raise GridError(22, "Incoming JSON is not ok")
     if any(isinstance(option, dict | list) for option in options):
         raise GridError(22, "Incoming JSON is not ok")
-    return Request(command, tuple(option if isinstance(option, str) else json.dumps(option) for option in options))
+    words = tuple(option if isinstance(option, str) else json.dumps(option) for option in options)
+    try:
+        "".join((command, *words)).encode()
+    except UnicodeEncodeError as exc:  # half a surrogate pair: what could not even be said in an answer
+        raise GridError(22, "Incoming JSON is not ok: a text is no UTF-8") from exc
+    return Request(command, words)
 
 
 def parse_reply(text: str) -> Reply:
