@@ -6,8 +6,8 @@ arguments take the places of $1, $2 ... in it. Name files in full: a job starts 
 Exit status: 0 done (and fetched); 1 no session, or refused: no job was taken; 2 bad options, or a JDL that is none;
 3 the time is over, the job goes on; 4 the program failed (ERROR_E, ERROR_V, FAILED); 5 its files did (ERROR_IB,
 ERROR_SV, DONE_WARN), or what it stored could not be fetched; 6 it was not started (ERROR_A and all other errors);
-7 it was stopped (KILLED, EXPIRED, ERROR_EW), also by --kill-on-timeout; 8 it is lost (ZOMBIE), or nobody knows whether
-it was taken.
+7 it was stopped (KILLED, EXPIRED, ERROR_EW), also by --kill-on-timeout; 8 it is lost (ZOMBIE), or it is not known
+whether it was taken, or what became of it.
 Duration: that of the job; without --timeout as long as it takes. It is asked for after 1 s, then ever more seldom.
 What it changes: takes one job on the grid. Stop it and run it again at any time with the same --tag: the job that was
 taken is followed on. Without --tag each run takes a job of its own; the answer to a submit may get lost all the same.
@@ -99,9 +99,13 @@ def wait(session: GridSession, job_id: int, options: argparse.Namespace) -> str:
         return state
     if not options.kill_on_timeout:
         raise Finished(TIMED_OUT, f"job {job_id} has not ended within {options.timeout:g} s, and goes on")
-    session.run("kill", str(job_id))
-    follow(session, job_id, Waiting(KILL_LIMIT_S, 2.0), changed)
-    raise Finished(STOPPED, f"job {job_id} has not ended within {options.timeout:g} s: it was killed")
+    session.ask("kill", str(job_id))
+    state = follow(session, job_id, Waiting(KILL_LIMIT_S, 2.0), changed)
+    if state is None:
+        raise Finished(TIMED_OUT, f"job {job_id} has not ended within {options.timeout:g} s, nor when it was killed")
+    if exit_code(state) == STOPPED:
+        raise Finished(STOPPED, f"job {job_id} has not ended within {options.timeout:g} s: it was killed")
+    return state
 
 
 def fetch(session: GridSession, job_id: int, folder: str) -> int:
@@ -120,7 +124,10 @@ def run(session: GridSession, options: argparse.Namespace) -> int:
     """All of it; the exit status."""
     job_id = take(session, options)
     job.result({"job_id": job_id, "state": None, "fetched": 0})
-    state = wait(session, job_id, options)
+    try:
+        state = wait(session, job_id, options)
+    except HeadlessError as error:
+        raise Finished(DOUBT, f"job {job_id} was taken, and what becomes of it is not known: {error}") from error
     job.result({"job_id": job_id, "state": state, "fetched": 0})
     if exit_code(state):
         complain(f"job {job_id} has ended as {state}: headless grid ps -trace {job_id}")
@@ -154,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the job with these arguments, by default the process's; return the exit status."""
     parser = build_parser()
     options = parser.parse_args(argv)
-    if options.poll < 1 or (options.timeout is not None and options.timeout <= 0):
+    if not options.poll >= 1 or (options.timeout is not None and not options.timeout > 0):  # nan is neither
         parser.error("--poll takes 1 or more, --timeout more than 0")
     try:
         with log_in(open_settings(dict(options.env))) as session:

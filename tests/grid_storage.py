@@ -17,6 +17,7 @@ class Storage:
     Attributes:
         files: the folder.
         port: where it listens.
+        checksum: how it computes one, in the words of its configuration.
     """
 
     def __init__(self, folder: Path, name: str = "one", *, read_only: bool = False, files: Path | None = None) -> None:
@@ -27,6 +28,7 @@ class Storage:
         self.files.mkdir(exist_ok=True)
         self.port = 0
         self.read_only = read_only
+        self.checksum = "md5"
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -43,7 +45,7 @@ class Storage:
         export = "all.export / r/o" if self.read_only else "all.export /"
         configuration.write_text(
             f"xrd.port {self.port}\n{export}\noss.localroot {self.files}\nall.adminpath {self.folder}\n"
-            f"all.pidpath {self.folder}\nxrootd.chksum max 2 md5\nxrootd.async off\n"
+            f"all.pidpath {self.folder}\nxrootd.chksum max 2 {self.checksum}\nxrootd.async off\n"
         )
         self.process = subprocess.Popen(
             ["/usr/bin/xrootd", "-R", "xrootd", "-c", str(configuration), "-l", str(self.folder / "log"),

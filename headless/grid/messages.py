@@ -31,7 +31,7 @@ class GridError(HeadlessError):
         message: one line.
         """
         super().__init__(message)
-        self.exit_code = code if 0 < code < 256 else 5  # EIO, where nothing better is known
+        self.exit_code = _fit(code) or 5
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def parse_reply(text: str) -> Reply:
     if not code.isascii() or not code.removeprefix("-").isdigit() or len(code) > 9:
         raise ProtocolError("the grid's server has sent an exit code that is no number")
     return Reply(
-        int(code),
+        _fit(int(code)),
         " ".join(_text(metadata.get("error", "")).split()),
         _text(metadata.get("user", "")),
         _text(metadata.get("currentdir", "")),
@@ -131,6 +131,11 @@ def format_metadata(code: int, error: str, user: str, directory: str, more: Sequ
     """A reply's metadata, as JSON; all its values are texts."""
     values = {"exitcode": str(code), "error": error, "user": user, "currentdir": directory, **dict(more)}
     return json.dumps(values, ensure_ascii=False)
+
+
+def _fit(code: int) -> int:
+    """As an exit code: 256 would be taken for 0. EIO, where nothing better is known."""
+    return code if 0 <= code < 256 else 5
 
 
 def _text(value: Any) -> str:

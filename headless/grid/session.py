@@ -318,9 +318,20 @@ class GridSession:
         return connection
 
     def _set_site(self, connection: Connection) -> None:
-        """What the server thinks of the site is not our concern: it only chooses replicas by it."""
-        connection.send(Request("setSite", ("-nomsg", self.settings.site)).format())
-        connection.receive(time.monotonic() + self.settings.timeout_s)
+        """What the server thinks of the site is not our concern: it only chooses replicas by it.
+
+        Raises:
+            GridError: ENOTCONN: it does not answer; an answer that comes later would be taken for the next command's.
+        """
+        try:
+            connection.send(Request("setSite", ("-nomsg", self.settings.site)).format())
+            if connection.receive(time.monotonic() + self.settings.timeout_s) is not None:
+                return
+            error = GridError(ENOTCONN, f"setSite: no answer within {self.settings.timeout_s:g} s")
+        except ConnectionFailed as exc:
+            error = GridError(ENOTCONN, f"setSite: {exc}")
+        connection.abort()
+        raise error
 
 
 def _make_tls(settings: ClientSettings, credentials: Credentials) -> ClientTls:

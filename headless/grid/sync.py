@@ -17,6 +17,7 @@ from headless.grid.copy.copier import Copier
 from headless.grid.copy.filters import Filters, Found
 from headless.grid.copy.hashing import hash_file
 from headless.grid.copy.lost import Lost
+from headless.grid.copy.places import WILD
 from headless.grid.copy.pool import SessionPool
 from headless.grid.copy.report import Report, Resume
 from headless.grid.copy.upload import look
@@ -31,7 +32,7 @@ if sys.platform == "win32":
 
 __all__ = ["Mirror", "mirror"]
 
-ENOENT, ENOTDIR, EIO, ENODATA = 2, 20, 5, 61
+ENOENT, EIO, ENOTDIR, EINVAL = 2, 5, 20, 22
 ALL = Filters(hidden=True)
 
 
@@ -240,5 +241,7 @@ class _Run:
         return look_at_grid(self._copier.pool, posixpath.join(self._asked.lfn, relative))[0] == "f"
 
     def _remove_remote(self, lfn: str) -> None:
+        if WILD.search(lfn):
+            raise GridError(EINVAL, "not deleted: the server takes its name for a pattern, and would remove others too")
         pool: SessionPool = self._copier.pool
         pool.ask("rm", "-nomsg", lfn)

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import zipfile
+import zlib
 from contextlib import ExitStack
 
 from headless.grid.copy.access import Replica, parse_known, parse_replicas
@@ -68,7 +69,8 @@ def ask_replicas(work: Work, lfn: str, specs: str) -> list[Replica]:
 
 
 def _is_empty(work: Work, lfn: str) -> bool:
-    return parse_known(work.pool.ask("stat", "-nomsg", lfn).rows[0]).size == 0
+    rows = work.pool.ask("stat", "-nomsg", lfn).rows
+    return bool(rows) and parse_known(rows[0]).size == 0
 
 
 def _make_empty(work: Work, target: Target) -> tuple[Status, Known, tuple[str, ...]]:
@@ -173,8 +175,10 @@ def _unzip(work: Work, replica: Replica, descriptor: int) -> Known:
         _fetch(work, replica.whole_address, archive.fileno())
         try:
             member = stack.enter_context(zipfile.ZipFile(archive).open(replica.member))
-        except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError) as exc:
+            with open(descriptor, "wb", closefd=False) as file:
+                shutil.copyfileobj(member, file)
+        except KeyError as exc:
             raise GridError(errno.ENOENT, f"no {replica.member!r} in the archive: {exc}") from exc
-        with open(descriptor, "wb", closefd=False) as file:
-            shutil.copyfileobj(member, file)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as exc:
+            raise GridError(errno.EBADMSG, f"{replica.member!r} cannot be taken out of the archive: {exc}") from exc
     return Known(os.fstat(descriptor).st_size, hash_file(descriptor))

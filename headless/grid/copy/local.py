@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import re
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -15,9 +16,10 @@ from headless.grid.copy.values import Known
 if sys.platform == "win32":
     raise ImportError("copying to and from the grid is for POSIX systems only")
 
-__all__ = ["Source", "Target", "name_descriptor", "open_source", "open_target"]
+__all__ = ["Source", "Target", "is_temporary", "name_descriptor", "open_source", "open_target"]
 
 SUFFIX = ".headless-part"
+FORMAT = re.compile(rf"\..*\.[0-9a-f]{{12}}{re.escape(SUFFIX)}", re.DOTALL)
 DESCRIPTORS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -25,6 +27,11 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 def name_descriptor(descriptor: int) -> str:
     """A path for an open file: XRootD takes no descriptors, and reads ``?`` and ``#`` in a path as a URL's."""
     return f"{DESCRIPTORS}/{descriptor}"
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file's name is one of those that downloads are given until they are whole; nobody else's is."""
+    return FORMAT.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)

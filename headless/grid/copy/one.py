@@ -34,6 +34,9 @@ def copy_one(work: Work, transfer: Transfer) -> TransferResult:
         return fail(transfer, exc.errno or errno.EIO, words, time.monotonic() - begun_at)
     except ValueError as exc:  # a NUL or half a character in a path
         return fail(transfer, errno.EILSEQ, f"no name for a file of this machine: {exc}", time.monotonic() - begun_at)
+    except Exception as exc:  # noqa: BLE001  # one file's boundary: the others wait for this thread
+        words = f"a defect of headless: {type(exc).__name__}: {exc}"
+        return fail(transfer, errno.EIO, words, time.monotonic() - begun_at)
     return TransferResult(
         transfer.lfn, transfer.path, status, 0, "", known.size, known.md5, time.monotonic() - begun_at, storages,
         transfer.is_upload,

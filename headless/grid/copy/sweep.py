@@ -5,7 +5,7 @@ import os
 import sys
 from contextlib import suppress
 
-from headless.grid.copy.local import SUFFIX
+from headless.grid.copy.local import is_temporary
 
 if sys.platform == "win32":
     raise ImportError("copying to and from the grid is for POSIX systems only")
@@ -28,7 +28,7 @@ class Sweeper:
         self._last[folder] = None
         with suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.startswith(".") and entry.name.endswith(SUFFIX):
+                if is_temporary(entry.name):
                     _remove_orphan(entry.path)
 
 

@@ -14,6 +14,7 @@ from headless.grid.copy.storage import Ended, copy_bytes, read_checksum
 from headless.grid.copy.values import Known, Status
 from headless.grid.copy.work import Work
 from headless.grid.messages import GridError
+from headless.grid.moving import move
 
 __all__ = ["look", "put"]
 
@@ -212,11 +213,11 @@ def _register(work: Work, lfn: str, content: Content, replica: Replica) -> None:
 def _exchange(work: Work, temporary: str, lfn: str) -> None:
     """Put the new file in the old one's place; see :func:`put`."""
     old = name_replaced(lfn)
-    work.pool.ask("mv", "-nomsg", lfn, old)
+    move(work.pool.run, lfn, old)
     try:
-        work.pool.ask("mv", "-nomsg", temporary, lfn)
+        move(work.pool.run, temporary, lfn)
     except BaseException:
-        work.pool.run("mv", "-nomsg", old, lfn)
+        move(work.pool.run, old, lfn)
         raise
     with suppress(GridError):  # the next run tries again
         work.pool.run("rm", "-nomsg", "-f", old)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from headless.grid.copy.filters import Found
-from headless.grid.copy.local import SUFFIX
+from headless.grid.copy.local import is_temporary
 from headless.grid.copy.lost import Lost
 
 if sys.platform == "win32":
@@ -35,7 +35,7 @@ def walk_local(folder: str) -> Iterator[Found | Lost]:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 inner.append(entry.path)
-            elif not entry.name.endswith(SUFFIX):
+            elif not is_temporary(entry.name):
                 yield _look(folder, entry.path)
         waiting += reversed(inner)
 

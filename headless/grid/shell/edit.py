@@ -3,11 +3,15 @@
 import hashlib
 import os
 import posixpath
+import re
 import secrets
 import shlex
 import time
 
+from headless.grid.copy.places import WILD
+from headless.grid.copy.specs import SPECS
 from headless.grid.messages import GridError, Reply
+from headless.grid.moving import move
 from headless.grid.shell.files import fetched, run_here
 from headless.grid.shell.shell import Shell
 
@@ -23,8 +27,11 @@ def edit(shell: Shell, name: str, args: list[str]) -> Reply:
     lfns = [word for word in args if word != "-datebck"]
     if len(lfns) != 1:
         raise GridError(EINVAL, f"{name}: give one LFN")
-    lfn, _, specs = lfns[0].partition("@")
+    found = re.fullmatch(rf"(.*)@({SPECS})", lfns[0], re.DOTALL)  # any other @ is the name's
+    lfn, specs = (found[1], found[2]) if found else (lfns[0], "")
     target = shell.resolve(lfn)
+    if WILD.search(target):
+        raise GridError(EINVAL, f"{name}: {target}: the server takes this name for a pattern: rename it first")
     editor = shlex.split(EDITORS.get(name) or shell.settings.editor or "vi")
     with fetched(shell, target) as path:
         before = _digest(path)
@@ -54,11 +61,11 @@ def _replace(shell: Shell, path: str, target: str, specs: str, *, is_dated: bool
     store(session, path, new, specs)
     try:
         session.run("rm", "-f", backup)
-        session.ask("mv", target, backup)
+        move(session.run, target, backup)
         try:
-            session.ask("mv", new, target)
+            move(session.run, new, target)
         except GridError:
-            session.ask("mv", backup, target)
+            move(session.run, backup, target)
             raise
     except GridError:
         session.run("rm", "-f", new)

@@ -105,7 +105,9 @@ class Shell:
         code = 0
         try:
             for step in steps:
-                for part in self._expand(step):
+                parts = self._expand(step)
+                code = code if parts else self.code
+                for part in parts:
                     code = self._run_step(part) or code
                     if self.ended is not None:
                         return self.ended
@@ -148,6 +150,7 @@ class Shell:
         return status.returncode if status.returncode >= 0 else 128 - status.returncode
 
     def _expand(self, step: Step) -> list[Step]:
+        """What aliases make of it; nothing, and that has failed, where they cannot be read."""
         if self._aliases is None:
             self._aliases = read_aliases(os.path.join(self.settings.home, ".alienpy_aliases"))
         try:
