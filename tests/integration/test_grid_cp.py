@@ -289,3 +289,17 @@ def test_the_storage_is_asked_for_the_checksum(user: GridUser, home: str, tmp_pa
     url = f"{row['url']}?authz={row['envelope']}"
     subprocess.run(["xrdcp", "--silent", str(tmp_path / "up"), url], check=True, timeout=60)
     assert read_checksum(url, 30) == ("md5", hashlib.md5(b"content").hexdigest())
+
+
+def test_a_file_that_says_nothing_of_its_size_is_not_taken_for_an_empty_one(user: GridUser, home: str) -> None:
+    assert "has content and no size" in _copy(user, "file:/proc/version", f"{home}version", code=22)
+    assert _list(user, home) == []
+
+
+def test_fewer_storages_than_wished_for_are_a_failure_that_says_how_many(
+    user: GridUser, home: str, tmp_path: Path
+) -> None:
+    (tmp_path / "up").write_bytes(b"content")
+    assert "2 of 5 replicas: the server has no more storage" in _copy(
+        user, f"file:{tmp_path}/up", f"{home}up@disk:5", code=28
+    )

@@ -85,6 +85,8 @@ def open_source(path: str) -> Iterator[Source]:
             raise OSError(errno.EISDIR, "is a folder", path)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "is no file but a device, pipe or socket", path)
+        if not status.st_size and os.pread(descriptor, 1, 0):
+            raise OSError(errno.EINVAL, "has content and no size, as the kernel's own files: copy it first", path)
         yield Source(path, descriptor, status)
     finally:
         os.close(descriptor)

@@ -135,9 +135,9 @@ def _ask_again(work: Work, lfn: str, content: Content, ask: str, specs: Specs, w
     try:
         return _ask_access(work, lfn, content, ask)
     except GridError as exc:
-        if written.failure is None:
+        if not written.tried:
             raise
-        if exc.exit_code not in NO_STORAGE:
+        if written.failure is None or exc.exit_code not in NO_STORAGE:
             raise _tell(written) from exc
     missing = written.wanted - len(written.storages)
     try:
