@@ -46,7 +46,8 @@ def run_file(shell: Shell, path: str, *, stop_on_error: bool) -> int:
 def _open(path: str) -> Iterator[IO[str]]:
     source = path if path != "-" else 0 if sys.stdin is None else sys.stdin.fileno()
     try:
-        with open(source, encoding="utf-8", errors="surrogateescape", closefd=source is path) as file:
-            yield file
+        file = open(source, encoding="utf-8", errors="surrogateescape", closefd=source is path)  # noqa: SIM115
     except OSError as exc:
         raise GridError(exc.errno or EIO, f"cannot be read: {exc.strerror}") from exc
+    with file:
+        yield file
