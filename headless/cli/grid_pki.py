@@ -75,6 +75,24 @@ def user(state: str, name: str, out: str, role: tuple[str, ...], days: int, emai
 
 
 @pki.command(
+    help="Remove a user: nobody logs in with a certificate or a token of that name any more, a running server lets none"
+    " in at once. Open sessions end by themselves; the files stay." + STATUS
+)
+@click.argument("name")
+@click.pass_obj
+def remove(state: str, name: str) -> None:
+    from headless.grid.serve.pki import Authority
+    from headless.grid.serve.registration import Registration, Registrations, check_name
+
+    check_name(name, "user")
+    Authority.open(os.path.join(state, "pki"))  # else this is no grid's folder
+    try:
+        Registrations(state).add(Registration(name=name, subject="", is_removed=True))
+    except OSError as exc:
+        raise ParameterError(f"{exc.filename}: {exc.strerror}: choose another folder") from exc
+
+
+@pki.command(
     help="Make a host's certificate: without --out the server's own, which it takes with its next start." + STATUS
 )
 @click.option(

@@ -14,7 +14,9 @@ from typing import Any
 
 from headless.errors import HeadlessError, ProtocolError
 
-__all__ = ["GridError", "Reply", "Request", "Row", "format_metadata", "format_row", "parse_reply", "parse_request"]
+__all__ = ["GridError", "Reply", "Request", "Row", "format_metadata", "format_rows", "parse_reply", "parse_request"]
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 Row = Mapping[str, str]
 """One row of a reply: names and texts; ``message`` is the line for people."""
@@ -84,7 +86,12 @@ def parse_request(text: str) -> Request:
         raise GridError(22, "Incoming JSON is not ok")
     if any(isinstance(option, dict | list) for option in options):
         raise GridError(22, "Incoming JSON is not ok")
-    return Request(command, tuple(option if isinstance(option, str) else json.dumps(option) for option in options))
+    words = tuple(option if isinstance(option, str) else json.dumps(option) for option in options)
+    try:
+        "".join((command, *words)).encode()
+    except UnicodeEncodeError as exc:  # half a surrogate pair: what could not even be said in an answer
+        raise GridError(22, "Incoming JSON is not ok: a text is no UTF-8") from exc
+    return Request(command, words)
 
 
 def parse_reply(text: str) -> Reply:
@@ -115,9 +122,9 @@ def parse_reply(text: str) -> Reply:
     )
 
 
-def format_row(row: Row) -> str:
-    """One of a reply's rows, as JSON."""
-    return json.dumps(dict(row), ensure_ascii=False)
+def format_rows(rows: Sequence[Row]) -> str:
+    """Some of a reply's rows, as members of a JSON list; empty for none."""
+    return _ENCODER.encode(rows)[1:-1]
 
 
 def format_metadata(code: int, error: str, user: str, directory: str, more: Sequence[tuple[str, str]] = ()) -> str:

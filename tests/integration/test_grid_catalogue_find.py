@@ -140,6 +140,7 @@ def test_the_first_rows_do_not_wait_for_the_last(user: GridUser) -> None:
         assert isinstance(first, str)
         assert first.startswith('{"results":[{"lfn":')
         assert "metadata" not in first
+        assert len(first) < 64 * 1024
         assert sum(len(piece) for piece in pieces) > len(first)
 
 

@@ -135,6 +135,7 @@ def test_each_failure_has_its_state_and_its_reason(user: GridUser, jdl: str, sta
         ("A = 1;", 22, b"no Executable"),
         ('Executable = "/no/such";', 2, b"/no/such"),
         ('Executable = "/bin/true"; TTL = 99999999;', 22, b"TTL"),
+        ('Executable = "/bin/true"; Price = -5;', 22, b"Price"),
         ('Executable = "/bin/true"; Packages = {"VO_ALICE@Root::6"};', 2, b"not defined"),
         ('Executable = "/bin/true"; Output = {"../../x"};', 22, b"relative"),
         ('Executable = "/bin/true"; Split = "xml";', 22, b"Split"),

@@ -122,3 +122,14 @@ def test_no_authority(tmp_path: Path) -> None:
     done = subprocess.run(words, env={"HOME": "/"}, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
     assert "headless grid pki init" in done.stderr
+
+
+def test_a_removed_user_gets_in_no_more_and_may_be_made_again(server: GridServer) -> None:
+    user = server.add_user("gone")
+    assert user.run("mkdir x").returncode == 0
+    assert user.run("token-init").returncode == 0
+    assert pki(server, "remove", "gone").returncode == 0
+    refused = user.run("pwd")
+    assert (refused.returncode, refused.stdout) == (129, b"")
+    assert pki(server, "user", "gone", "--out", str(user.home / ".globus")).returncode == 0
+    assert user.run("ls").stdout == b"x/\n"

@@ -59,6 +59,25 @@ def test_what_is_no_request(session: RawSession, text: str) -> None:
     assert session.code("pwd") == 0
 
 
+@pytest.mark.parametrize("text", ['{"command": "\\ud800"}', '{"command": "whois", "options": ["\\udcff"]}'])
+def test_half_a_character_is_refused_and_the_session_goes_on(session: RawSession, text: str) -> None:
+    assert session.send(text)["metadata"]["exitcode"] == "22"
+    assert session.code("pwd") == 0
+
+
+def test_a_size_of_too_many_digits_is_none(session: RawSession) -> None:
+    assert session.code("commit", "x", "9" * 5000) == 22
+
+
+def test_empty_files_count_too(server: GridServer) -> None:
+    server.options += ("--max-files", "2")
+    user = server.add_user("tester")
+    server.start()
+    with open_session(user) as session:
+        assert [session.code("touch", name) for name in "abc"] == [0, 0, 122]
+        assert session.code("touch", "a") == 0
+
+
 def test_a_request_too_large_is_answered(session: RawSession) -> None:
     for name in ("x" * LIMIT, "é" * (LIMIT // 2)):
         metadata = session.send(json.dumps({"command": "ls", "options": [name]}, ensure_ascii=False))["metadata"]

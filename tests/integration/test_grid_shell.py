@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -255,3 +256,17 @@ def test_output_that_nobody_reads_ends_it_quietly(user: GridUser) -> None:
     done = subprocess.run([HEADLESS, "grid", "pwd"], env=environment, stdout=write, stderr=subprocess.PIPE, check=False)
     os.close(write)
     assert (done.returncode, done.stderr) == (-13, b"")
+
+
+def test_a_reader_that_has_gone_is_no_fault_of_the_file(user: GridUser, tmp_path: Path) -> None:
+    (tmp_path / "b.txt").write_text("commandlist\n" * 2000)
+    reader = subprocess.Popen(
+        [HEADLESS, "grid", "-f", str(tmp_path / "b.txt")], env={**user.world.environment, **user.variables},
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/",
+    )  # fmt: skip
+    assert reader.stdout is not None and reader.stderr is not None
+    reader.stdout.readline()
+    reader.stdout.close()
+    assert reader.stderr.read() == b""
+    reader.stderr.close()
+    assert reader.wait(30 * TIME_SCALE) == -signal.SIGPIPE

@@ -108,7 +108,10 @@ def test_a_jobs_token_stays_its_jobs(users: dict[str, GridUser], tmp_path: Path)
             assert inside.run("token").code == 1
             assert inside.run("token", "-t", "job", "-jobid", job + "1").code == 1
             assert inside.run("token", "-t", "job", "-jobid", job).code == 0
-        talk.ask("kill", job)
+            talk.ask("kill", job)
+            wait_for(lambda: "KILLED" in str(talk.ask("ps", "-j", job)), "the job ends", 30)
+            with pytest.raises(WebSocketException):
+                inside.run("rm", "-r", "~/kept")  # the session does not outlive the job
 
 
 @pytest.mark.parametrize(

@@ -112,3 +112,14 @@ def test_the_file_of_aliases(tmp_path: Path) -> None:
     with open(path, "w") as file:
         file.write('# mine\nll = ls -l\nboth="cd x;ls"\n\nnothing\n=x\n')
     assert read_aliases(path) == {"ll": "ls -l", "both": "cd x;ls"}
+
+
+@pytest.mark.parametrize("line", ["mkdir a && mkdir b", "a || b", "pwd > x", "pwd >x", "a < b", "a 2>x"])
+def test_what_means_more_in_a_shell_is_refused(line: str) -> None:
+    with pytest.raises(GridError, match="line 1: "):
+        split_line(line, 1)
+
+
+@pytest.mark.parametrize("line", ["a '&&' b", "a \\> b", 'a ">x"', "a b>c", "a R&D"])
+def test_in_quotes_or_within_words_they_are_signs(line: str) -> None:
+    assert len(split_line(line, 1)) == 1

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from headless.grid.messages import GridError, Row
 from headless.grid.serve.grid import Grid
 
-__all__ = ["Call", "Command", "Rows", "Session", "User"]
+__all__ = ["Call", "Command", "Page", "Rows", "Session", "User"]
 
-Rows = Sequence[Row] | AsyncIterator[Row]
-"""A command's answer; one that may be long is made row by row."""
+Page = Sequence[Row]
+"""Some rows that are made, and sent, together."""
+
+Rows = Page | AsyncIterator[Page]
+"""A command's answer; one that may be long is made page by page."""
 
 
 @dataclass(frozen=True)

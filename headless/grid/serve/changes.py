@@ -3,6 +3,7 @@
 import posixpath
 import uuid
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from sqlalchemy import Connection, select, update
 
@@ -24,6 +25,8 @@ from headless.grid.serve.lookup import expand, look_up, look_up_or_none, make_pa
 from headless.grid.serve.paths import resolve, split
 from headless.grid.serve.permissions import check_access, may
 from headless.grid.serve.schema import entries
+from headless.grid.serve.settings import GridSettings
+from headless.grid.serve.usage import check_quota
 
 __all__ = ["COMMANDS", "Change", "check_parent", "expand_words", "for_each"]
 
@@ -135,13 +138,15 @@ def _remove_folder(connection: Connection, session: Session, path: str) -> None:
 
 
 async def _touch(call: Call) -> Rows:
-    return await for_each(call, parse_arguments(call.options).require_words(), _touch_path)
+    change = partial(_touch_path, settings=call.grid.settings)
+    return await for_each(call, parse_arguments(call.options).require_words(), change)
 
 
-def _touch_path(connection: Connection, session: Session, path: str) -> None:
+def _touch_path(connection: Connection, session: Session, path: str, settings: GridSettings) -> None:
     entry = look_up_or_none(connection, session, path)
     if entry is None:
         check_parent(connection, session, path)
+        check_quota(connection, settings, session.user.name, 0, with_booked=True)
         insert_file(connection, path, session.user.name, session.role, 0, EMPTY_MD5, str(uuid.uuid4()))
         return
     check_access(session, entry, "w")

@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator
 
-from headless.grid.messages import GridError, Row
+from headless.grid.messages import GridError
 from headless.grid.serve.arguments import parse_arguments
-from headless.grid.serve.call import Call, Command, Rows
+from headless.grid.serve.call import Call, Command, Page, Rows
 from headless.grid.serve.changes import expand_words
 from headless.grid.serve.lookup import look_up
 from headless.grid.serve.permissions import check_access
@@ -22,17 +22,17 @@ async def _to_xml(call: Call) -> Rows:
     return _show(call, await expand_words(call, arguments.require_words()), "i" in arguments.flags)
 
 
-async def _show(call: Call, paths: list[str], ignores_missing: bool) -> AsyncIterator[Row]:
-    yield {"message": XML_START}
+async def _show(call: Call, paths: list[str], ignores_missing: bool) -> AsyncIterator[Page]:
+    yield [{"message": XML_START}]
     number = 0
     for path in paths:
         try:
-            yield {"message": await _show_file(call, path, number + 1)}
+            yield [{"message": await _show_file(call, path, number + 1)}]
             number += 1
         except GridError:
             if not ignores_missing:
                 raise
-    yield {"message": XML_END}
+    yield [{"message": XML_END}]
 
 
 async def _show_file(call: Call, path: str, number: int) -> str:

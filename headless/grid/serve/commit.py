@@ -39,7 +39,7 @@ async def _commit(call: Call) -> Rows:
     if not 1 <= len(call.options) <= 9:
         raise GridError(EINVAL, "give an envelope, and what commit -h says")
     said = _Said(*call.options)
-    if said.size and (not said.size.isdecimal() or int(said.size) <= 0):
+    if said.size and (not _is_size(said.size)):
         raise GridError(EINVAL, f"the size is {said.size!r}: an empty file has nothing to be committed: use touch")
     try:
         booking = await _register(call, said)
@@ -47,6 +47,10 @@ async def _commit(call: Call) -> Rows:
         call.fail(GridError(EBADR, f"Nothing was registered: {exc}"))
         return [_show(said.lfn, FAILED, said.pfn)]
     return [_show(booking.path, REGISTERED, said.pfn or booking.pfn)]
+
+
+def _is_size(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19 and int(text) > 0
 
 
 def _show(path: str, result: str, pfn: str) -> Row:

@@ -5,12 +5,14 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 from headless.errors import ConnectionFailed, HeadlessError
-from headless.grid.messages import GridError, Row, format_metadata, format_row, parse_request
-from headless.grid.serve.call import Call, Rows, Session
+from headless.grid.messages import GridError, format_metadata, format_rows, parse_request
+from headless.grid.serve.call import Call, Page, Rows, Session
 from headless.grid.serve.commands import COMMANDS
 from headless.grid.serve.grid import Grid
+from headless.grid.serve.job_table import is_running
 from headless.grid.serve.navigation import change_directory, show_directory
 from headless.grid.serve.rate import COMMAND, Rate
 from headless.transport.server import Channel
@@ -18,7 +20,8 @@ from headless.transport.server import Channel
 __all__ = ["Dialogue"]
 
 FRAGMENT = 64 * 1024  # characters of a reply that are sent together
-FIRST_FRAGMENT = 4 * 1024  # somebody waits for them
+FIRST_FRAGMENT = 4 * 1024  # so that whoever waits sees something at once
+FRAGMENT_S = 0.05  # seconds after which fewer characters will do
 MAX_REQUEST = 130 * 1024  # bytes; JAliEn's own limit
 HELP = frozenset({"-h", "-help", "--help"})
 GENERAL = frozenset({"-nomsg", "-nokeys", "-silent"}) | HELP  # any command takes them
@@ -51,13 +54,13 @@ class Dialogue:
         """
         while True:
             text = await self._receive()
+            await self._check_job()
             wait_s = self._rate.charge(self._session.subject, COMMAND) + self._grid.settings.delay_s
             if wait_s:
                 await asyncio.sleep(wait_s)
             pieces = _answer(self._grid, self._session, text)
-            first = await anext(pieces)
-            second = await anext(pieces, None)
-            await self._channel.send(first if second is None else _chain(first, second, pieces))
+            first, is_last = await anext(pieces)
+            await self._channel.send(first if is_last else _chain(first, pieces))
 
     async def _receive(self) -> str:
         left_s = self._ends_at - time.monotonic()
@@ -68,27 +71,36 @@ class Dialogue:
             await self._channel.close(1013, "Session timed out")
             raise ConnectionFailed("the session's time is over") from exc
 
+    async def _check_job(self) -> None:
+        """A job's token ends with the job; so does a session that somebody has kept open with it."""
+        session = self._session
+        if session.job_id is None:
+            return
+        running = partial(is_running, job_id=session.job_id, owner=(session.login or session.user).name)
+        if not await self._grid.catalogue.read(running):
+            await self._channel.close(1008, "the job has ended")
+            raise ConnectionFailed("the job has ended")
 
-async def _chain(first: str, second: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
+
+async def _chain(first: str, rest: AsyncIterator[tuple[str, bool]]) -> AsyncIterator[str]:
     yield first
-    yield second
-    async for piece in rest:
+    async for piece, _ in rest:
         yield piece
 
 
-async def _answer(grid: Grid, session: Session, text: str) -> AsyncIterator[str]:
-    """The reply to one request, in pieces."""
+async def _answer(grid: Grid, session: Session, text: str) -> AsyncIterator[tuple[str, bool]]:
+    """The reply to one request, in pieces; with each whether it is the last."""
     call = Call(grid, session, "", ())
-    buffer, size, separator, limit = ['{"results":['], 0, "", FIRST_FRAGMENT
+    buffer, separator, enough, sent_at = '{"results":[', "", FIRST_FRAGMENT, time.monotonic()
     try:
-        async for row in _run(call, text):
-            shown = format_row(row)
-            buffer += (separator, shown)
+        async for page in _run(call, text):
+            if not page:
+                continue
+            buffer += separator + format_rows(page)
             separator = ","
-            size += len(shown)
-            if size >= limit:
-                yield "".join(buffer)
-                buffer, size, limit = [], 0, FRAGMENT
+            if len(buffer) >= enough or time.monotonic() - sent_at > FRAGMENT_S:
+                yield buffer, False
+                buffer, enough, sent_at = "", FRAGMENT, time.monotonic()
     except GridError as exc:
         call.fail(exc)
     except HeadlessError as exc:
@@ -100,10 +112,10 @@ async def _answer(grid: Grid, session: Session, text: str) -> AsyncIterator[str]
     code, error = (0, call.note) if call.failure is None else (call.failure.exit_code, _explain(call.failure))
     more = [("timing_ms", f"{(time.time() - call.started_at) * 1000:.1f}")] if session.has_timing else []
     metadata = format_metadata(code, error, session.role, show_directory(session.directory), more)
-    yield "".join([*buffer, '],"metadata":', metadata, "}"])
+    yield f'{buffer}],"metadata":{metadata}}}', True
 
 
-async def _run(call: Call, text: str) -> AsyncIterator[Row]:
+async def _run(call: Call, text: str) -> AsyncIterator[Page]:
     """Do what a request says; its rows with the keys that it wants."""
     if len(text) > MAX_REQUEST or len(text.encode(errors="replace")) > MAX_REQUEST:
         raise GridError(22, f"Message too big, limit is at {MAX_REQUEST}")
@@ -114,12 +126,11 @@ async def _run(call: Call, text: str) -> AsyncIterator[Row]:
     if command is None:
         raise GridError(2, f"Command [{request.command}] not found!")
     rows: Rows = [{"message": command.usage}] if asked & HELP else await command.run(call)
-    async for row in _iterate(rows):
-        if "-nokeys" in asked:
-            row = {"message": row["message"]} if "message" in row else {}
-        if "-nomsg" in asked:
-            row = {name: value for name, value in row.items() if name != "message"}
-        yield row
+    if not isinstance(rows, AsyncIterator):
+        yield _take_keys(rows, asked)
+        return
+    async for page in rows:
+        yield _take_keys(page, asked)
 
 
 async def _take_general(call: Call, options: Sequence[str]) -> frozenset[str]:
@@ -133,13 +144,12 @@ async def _take_general(call: Call, options: Sequence[str]) -> frozenset[str]:
     return GENERAL & set(general)
 
 
-async def _iterate(rows: Rows) -> AsyncIterator[Row]:
-    if isinstance(rows, AsyncIterator):
-        async for row in rows:
-            yield row
-    else:
-        for row in rows:
-            yield row
+def _take_keys(page: Page, asked: frozenset[str]) -> Page:
+    if "-nokeys" in asked:
+        page = [{"message": row["message"]} if "message" in row else {} for row in page]
+    if "-nomsg" in asked:
+        page = [{name: value for name, value in row.items() if name != "message"} for row in page]
+    return page
 
 
 def _explain(error: GridError) -> str:

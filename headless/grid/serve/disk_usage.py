@@ -35,10 +35,11 @@ async def _measure(call: Call, path: str, is_plain: bool) -> Row:
     if entry.is_folder:
         check_access(call.session, entry, "rx")
         columns = [entries.c.path, entries.c.parent, entries.c.kind, entries.c.size]
-        async for row in walk(call, path, columns, true()):
-            folders += row.kind == "d"
-            files += row.kind != "d"
-            size += row.size
+        async for page in walk(call, path, columns, true()):
+            below = sum(row.kind == "d" for row in page)
+            folders += below
+            files += len(page) - below
+            size += sum(row.size for row in page)
     shown = str(size) if is_plain else show_size(size)
     lines = [path, f"  Folders: {folders}", f"  Files: {files}, of {shown} size"]
     return {"entry": path, "folders": str(folders), "files": str(files), "size": str(size), "message": "\n".join(lines)}

@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, not_, true
@@ -10,7 +11,7 @@ from sqlalchemy import Row as Record
 
 from headless.grid.messages import GridError, Row
 from headless.grid.serve.arguments import Arguments, parse_arguments
-from headless.grid.serve.call import Call, Command, Rows, Session
+from headless.grid.serve.call import Call, Command, Page, Rows, Session
 from headless.grid.serve.entries import Entry, read_entry
 from headless.grid.serve.listing import format_line
 from headless.grid.serve.lookup import require_folder
@@ -26,7 +27,7 @@ EOPNOTSUPP = 95
 MARKS = 8  # searches whose last page a session remembers
 VERSION = re.compile(r"(?P<what>.*)_v(?P<version>\d{1,9})_s(?P<part>\d{1,9})(?P<end>\.[^.]*)?")  # of a file of the OCDB
 
-Records = AsyncIterator[Record[Any]]
+Records = AsyncIterator[Sequence[Record[Any]]]  # in pages
 
 
 @dataclass(frozen=True)
@@ -107,15 +108,16 @@ async def _limit(call: Call, search: _Search, arguments: Arguments) -> Records:
         found = _newest(found)
     if not left:
         return
-    async for row in found:
-        rank += 1
-        if rank <= offset:
-            continue
-        yield row
-        left -= 1
+    async for page in found:
+        begin = max(0, offset - rank)
+        shown = page[begin : begin + left]
+        if shown:
+            yield shown
+        left -= len(shown)
         if not left:
-            _remember(call.session, search.identity, rank, behind(row.path))
+            _remember(call.session, search.identity, rank + begin + len(shown), behind(shown[-1].path))
             return
+        rank += len(page)
 
 
 def _remember(session: Session, identity: tuple[str, ...], rank: int, bound: str) -> None:
@@ -127,60 +129,71 @@ def _remember(session: Session, identity: tuple[str, ...], rank: int, bound: str
 
 async def _match(call: Call, search: _Search, start: str) -> Records:
     prefix = len(search.folder.rstrip("/"))
-    async for row in walk(call, search.folder, search.columns, search.condition, start):
-        if search.matches is None or search.matches(row.path[prefix:]):
-            yield row
+    async for page in walk(call, search.folder, search.columns, search.condition, start):
+        yield page if search.matches is None else [row for row in page if search.matches(row.path[prefix:])]
 
 
 async def _newest(found: Records) -> Records:
     """Of the versions of one file (``Run0_9_v3_s0.root``), which follow each other, the highest."""
     best: Record[Any] | None = None
     best_key: tuple[str, int, int] = ("", 0, 0)
-    async for row in found:
-        match = VERSION.fullmatch(row.path)
-        what = match["what"] if match else row.path
-        key = (what, int(match["version"]), int(match["part"])) if match else (what, 0, 0)
-        if best is not None and what != best_key[0]:
-            yield best
-            best = None
-        if best is None or key > best_key:
-            best, best_key = row, key
+    async for page in found:
+        chosen = []
+        for row in page:
+            key = _read_version(row.path)
+            if best is not None and key[0] != best_key[0]:
+                chosen.append(best)
+                best = None
+            if best is None or key > best_key:
+                best, best_key = row, key
+        yield chosen
     if best is not None:
-        yield best
+        yield [best]
 
 
-async def _count(found: Records) -> AsyncIterator[Row]:
+def _read_version(path: str) -> tuple[str, int, int]:
+    match = VERSION.fullmatch(path)
+    return (match["what"], int(match["version"]), int(match["part"])) if match else (path, 0, 0)
+
+
+async def _count(found: Records) -> AsyncIterator[Page]:
     count = 0
-    async for _ in found:
-        count += 1
-    yield {"count": str(count), "message": str(count)}
+    async for page in found:
+        count += len(page)
+    yield [{"count": str(count), "message": str(count)}]
 
 
-async def _show_xml(found: Records) -> AsyncIterator[Row]:
-    yield {"message": XML_START}
+async def _show_xml(found: Records) -> AsyncIterator[Page]:
+    yield [{"message": XML_START}]
     number = 0
-    async for row in found:
-        number += 1
-        yield {"message": format_event(number, read_entry(row))}
-    yield {"message": XML_END}
+    async for page in found:
+        yield [{"message": format_event(count, read_entry(row))} for count, row in enumerate(page, number + 1)]
+        number += len(page)
+    yield [{"message": XML_END}]
 
 
-async def _show(found: Records, flags: frozenset[str]) -> AsyncIterator[Row]:
-    async for row in found:
-        lfn = row.path + "/" * (row.kind == "d")
-        if "f" in flags:
-            entry = read_entry(row)
-            yield {**_show_wide(entry, lfn), **_show_all(entry), "message": lfn}
-        elif "w" in flags:
-            entry = read_entry(row)
-            yield {**_show_wide(entry, lfn), "message": format_line(entry, lfn, is_human="h" in flags)}
-        else:
-            yield {"lfn": lfn, "message": lfn}
+async def _show(found: Records, flags: frozenset[str]) -> AsyncIterator[Page]:
+    show = _show_all if "f" in flags else _show_plain
+    if "w" in flags and "f" not in flags:
+        show = partial(_show_line, is_human="h" in flags)
+    async for page in found:
+        yield [show(row) for row in page]
 
 
-def _show_wide(entry: Entry, lfn: str) -> dict[str, str]:
+def _show_plain(row: Record[Any]) -> Row:
+    lfn: str = row.path + "/" if row.kind == "d" else row.path
+    return {"lfn": lfn, "message": lfn}
+
+
+def _show_line(row: Record[Any], *, is_human: bool) -> Row:
+    entry = read_entry(row)
+    wide = _show_wide(entry)
+    return {**wide, "message": format_line(entry, wide["lfn"], is_human=is_human)}
+
+
+def _show_wide(entry: Entry) -> dict[str, str]:
     return {
-        "lfn": lfn,
+        "lfn": entry.path + "/" * entry.is_folder,
         "perm": f"{entry.mode:03o}",
         "owner": entry.owner,
         "gowner": entry.group,
@@ -190,9 +203,12 @@ def _show_wide(entry: Entry, lfn: str) -> dict[str, str]:
     }
 
 
-def _show_all(entry: Entry) -> dict[str, str]:
-    """What JAliEn keeps of a path beside it; what we have not is said as there, where it is not set."""
+def _show_all(row: Record[Any]) -> Row:
+    """What JAliEn keeps of a path; what we have not is said as there, where it is not set."""
+    entry = read_entry(row)
+    wide = _show_wide(entry)
     return {
+        **wide,
         "name": entry.name,
         "type": entry.kind,
         "md5": entry.md5,
@@ -204,6 +220,7 @@ def _show_all(entry: Entry) -> dict[str, str]:
         "dir": "-1",
         "entryId": "0",
         "replicated": "0",
+        "message": wide["lfn"],
     }
 
 

@@ -42,16 +42,25 @@ def read_end(outcome: Outcome, result: tuple[bool, Any]) -> End:
     The job's own word counts only where its process ended by itself; without that word nothing is well.
     """
     word = result[1] if result[0] and isinstance(result[1], dict) else {}
-    passed = [GridJobState(state) for _, state in word.get("states", ()) if state in RUNNING]
-    last = passed[-1] if passed else RUNNING[0]
+    last = _read_last(word.get("states"))
     if outcome.ending is not Ending.STATUS:
-        return End(_STATES[outcome.ending], _describe(outcome)[:MAX_REASON], last)
+        return End(_STATES[outcome.ending], _clean(_describe(outcome)), last)
     state = word.get("state")
-    if state not in FINAL or (state == GridJobState.DONE) != (outcome.code == 0):
-        return End(
-            GridJobState.ERROR_E, f"{_describe(outcome)}: the job has left no word of its end"[:MAX_REASON], last
-        )
-    return End(GridJobState(state), str(word.get("reason", ""))[:MAX_REASON], last)
+    if not isinstance(state, str) or state not in FINAL or (state == GridJobState.DONE) != (outcome.code == 0):
+        return End(GridJobState.ERROR_E, _clean(f"{_describe(outcome)}: the job has left no word of its end"), last)
+    return End(GridJobState(state), _clean(str(word.get("reason", ""))), last)
+
+
+def _read_last(steps: object) -> GridJobState:
+    """The last of the states that a job says it went through. Its program may have written anything."""
+    pairs = [step for step in steps if isinstance(step, list) and len(step) == 2] if isinstance(steps, list) else []
+    passed = [GridJobState(state) for _, state in pairs if isinstance(state, str) and state in RUNNING]
+    return passed[-1] if passed else RUNNING[0]
+
+
+def _clean(text: str) -> str:
+    """As any database takes it: names of files need not be UTF-8, and PostgreSQL knows no NUL."""
+    return text.encode(errors="replace").decode().replace("\0", "\ufffd")[:MAX_REASON]
 
 
 def _describe(outcome: Outcome) -> str:
@@ -62,5 +71,5 @@ def _describe(outcome: Outcome) -> str:
 
 def read_step(progress: tuple[float, float] | None) -> GridJobState:
     """The state that a running job's progress stands for, as ``payload.py`` tells it."""
-    number = 0 if progress is None else int(progress[0])
-    return RUNNING[number] if 0 <= number < len(RUNNING) else RUNNING[0]
+    number = 0 if progress is None else progress[0]
+    return RUNNING[int(number)] if 0 <= number < len(RUNNING) else RUNNING[0]  # no number is within no bounds

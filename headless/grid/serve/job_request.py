@@ -17,6 +17,7 @@ MAX_TTL_S = 172_800 - 7_200
 """Seconds: a job's token lives two days at most, and the output must be stored with it."""
 
 MAX_TAG = 128
+MAX_PRICE = 1_000_000
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SPEC = re.compile(r"[A-Za-z0-9_:=!.,-]*")
 
@@ -108,7 +109,7 @@ def build_request(jdl: Jdl, places: Places) -> JobRequest:
         output_dir=_resolve(output_dir, places.home) if output_dir else "",
         variables=_read_variables(jdl),
         ttl_s=_read_ttl(jdl),
-        priority=int(jdl.read_number("Price", 1)),
+        priority=_read_price(jdl),
     )
 
 
@@ -216,6 +217,13 @@ def _read_ttl(jdl: Jdl) -> int:
     if not 1 <= ttl_s <= MAX_TTL_S:
         raise GridError(EINVAL, f"TTL in the JDL is {ttl_s:g}: give 1 to {MAX_TTL_S} seconds")
     return int(ttl_s)
+
+
+def _read_price(jdl: Jdl) -> int:
+    price = jdl.read_number("Price", 1)
+    if not 1 <= price <= MAX_PRICE:  # what is below would make jobs free, or pay back
+        raise GridError(EINVAL, f"Price in the JDL is {price:g}: give 1 to {MAX_PRICE}")
+    return int(price)
 
 
 def _resolve(lfn: str, home: str) -> str:

@@ -116,6 +116,10 @@ class Jobs:
                 await self._take_status(row, handle, found[handle])
             except GridError as exc:
                 await self._end(row, GridJobState.ERROR_A, str(exc))
+            except Unavailable:
+                raise
+            except Exception:
+                log.exception("bug in a look at job %d", row.id)  # the others must not wait for it
 
     async def _take_status(self, row: JobRow, handle: str, status: Status) -> None:
         if status.phase is Phase.ABSENT and row.state == GridJobState.ASSIGNED:

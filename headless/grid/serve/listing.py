@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from headless.grid.messages import GridError, Row
 from headless.grid.serve.arguments import Arguments, parse_arguments
-from headless.grid.serve.call import Call, Command, Rows
+from headless.grid.serve.call import Call, Command, Page, Rows
 from headless.grid.serve.entries import Entry, list_children
 from headless.grid.serve.lookup import PAGE, expand, look_up
 from headless.grid.serve.paths import resolve
@@ -56,33 +56,26 @@ async def _ls(call: Call) -> Rows:
     return _list(call, parse_arguments(call.options, "laFcbHn"))
 
 
-async def _list(call: Call, arguments: Arguments) -> AsyncIterator[Row]:
+async def _list(call: Call, arguments: Arguments) -> AsyncIterator[Page]:
     for word in arguments.words or [call.session.directory]:
         try:
             for path in await call.grid.catalogue.read(partial(expand, session=call.session, text=word)):
-                async for row in _list_path(call, arguments, path):
-                    yield row
+                async for page in _list_path(call, arguments, path):
+                    yield page
         except GridError as exc:
             call.fail(exc)
 
 
-async def _list_path(call: Call, arguments: Arguments, path: str) -> AsyncIterator[Row]:
+async def _list_path(call: Call, arguments: Arguments, path: str) -> AsyncIterator[Page]:
     entry = await call.grid.catalogue.read(lambda connection: look_up(connection, call.session, path))
     if not entry.is_folder:
-        yield _show_line(entry, arguments.flags)
+        yield [_show_line(entry, arguments.flags)]
         return
     check_access(call.session, entry, "r")
-    async for child in _page(call, path):
-        if "a" in arguments.flags or not child.name.startswith("."):
-            yield _show_line(child, arguments.flags)
-
-
-async def _page(call: Call, folder: str) -> AsyncIterator[Entry]:
-    after = ""
-    while page := await call.grid.catalogue.read(partial(list_children, folder=folder, after=after, limit=PAGE)):
-        for entry in page:
-            yield entry
-        after = page[-1].name
+    has_hidden, after = "a" in arguments.flags, ""
+    while children := await call.grid.catalogue.read(partial(list_children, folder=path, after=after, limit=PAGE)):
+        yield [_show_line(child, arguments.flags) for child in children if has_hidden or not child.name.startswith(".")]
+        after = children[-1].name
 
 
 def _show_line(entry: Entry, flags: frozenset[str]) -> Row:
@@ -111,10 +104,10 @@ async def _stat(call: Call) -> Rows:
     return _each(call, arguments, "v" in arguments.flags)
 
 
-async def _each(call: Call, arguments: Arguments, is_verbose: bool) -> AsyncIterator[Row]:
+async def _each(call: Call, arguments: Arguments, is_verbose: bool) -> AsyncIterator[Page]:
     for word in arguments.words:
         try:
-            yield await call.grid.catalogue.read(partial(_read_stat, call=call, word=word, is_verbose=is_verbose))
+            yield [await call.grid.catalogue.read(partial(_read_stat, call=call, word=word, is_verbose=is_verbose))]
         except GridError as exc:
             call.fail(exc)
 

@@ -1,6 +1,7 @@
 """Entries as a session may see them: the way to each is checked, folder by folder."""
 
 import fnmatch
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -16,7 +17,7 @@ __all__ = ["PAGE", "expand", "look_up", "look_up_or_none", "make_parents", "page
 
 ENOENT, E2BIG, EACCES, ENOTDIR = 2, 7, 13, 20
 PAGE = 1000  # rows that are in memory at a time
-MAX_NAMES = 100_000  # that one wildcard stands for
+MAX_NAMES = 100_000  # that are looked through for one word, in all folders
 WILD = re.compile(r"[*?]")
 
 
@@ -103,17 +104,15 @@ def expand(connection: Connection, session: Session, text: str) -> list[str]:
     path = resolve(session, text)
     if not WILD.search(path) or find_entry(connection, path) is not None:
         return [path]
-    found = ["/"]
+    found, looked = ["/"], itertools.count(1)
     for name in path.split("/")[1:]:
-        found = [child for folder in found for child in _step(connection, session, folder, name)]
-        if len(found) > MAX_NAMES:
-            raise GridError(E2BIG, f"{text}: more than {MAX_NAMES} names match")
+        found = [child for folder in found for child in _step(connection, session, folder, name, looked)]
     if not found:
         raise GridError(ENOENT, text)
     return found
 
 
-def _step(connection: Connection, session: Session, folder: str, name: str) -> Iterator[str]:
+def _step(connection: Connection, session: Session, folder: str, name: str, looked: Iterator[int]) -> Iterator[str]:
     prefix = folder.rstrip("/") + "/"
     if not WILD.search(name):
         if find_entry(connection, prefix + name) is not None:
@@ -123,8 +122,8 @@ def _step(connection: Connection, session: Session, folder: str, name: str) -> I
     if entry is None or not entry.is_folder or not may(session, entry, "rx"):
         return
     matches = re.compile(fnmatch.translate(name.replace("[", "[[]"))).match
-    for count, child in enumerate(page_children(connection, folder)):
+    for child in page_children(connection, folder):
+        if next(looked) > MAX_NAMES:
+            raise GridError(E2BIG, f"{folder}: more than {MAX_NAMES} names to look through: use find")
         if matches(child.name) and (name.startswith(".") or not child.name.startswith(".")):
             yield prefix + child.name
-        if count > MAX_NAMES:
-            raise GridError(E2BIG, f"{folder}: more than {MAX_NAMES} names to look through")

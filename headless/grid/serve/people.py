@@ -18,8 +18,12 @@ ADMIN = "admin"
 
 
 def register(connection: Connection, registration: Registration, base: str) -> None:
-    """Make a user, whose home is ``BASE/t/tester``, or change one that is there; and let its certificate in."""
+    """Make a user, whose home is ``BASE/t/tester``, or change one, and let its certificate in; or remove one."""
     name = registration.name
+    if registration.is_removed:
+        connection.execute(delete(subjects).where(subjects.c.user == name))
+        connection.execute(delete(users).where(users.c.name == name))
+        return
     row = connection.execute(select(users).where(users.c.name == name)).first()
     if row is None:
         home = posixpath.join(base, name[0], name)

@@ -1,4 +1,4 @@
-"""Users that ``headless grid pki`` has made, handed to the server as files: it alone writes the catalogue.
+"""Users that ``headless grid pki`` makes or removes, handed to the server as files: it alone writes the catalogue.
 
 So a user can be made while the server runs, whatever the database is, and before it has ever run.
 """
@@ -19,7 +19,7 @@ SUFFIX = ".json"
 
 @dataclass(frozen=True, kw_only=True)
 class Registration:
-    """A user who may come.
+    """A user who may come, or may not any more.
 
     Attributes:
         name: which may be there already.
@@ -27,6 +27,7 @@ class Registration:
         roles: beside the user's own; ``None`` leaves them as they are.
         email: empty leaves it as it is.
         full_name: the same.
+        is_removed: whether the user goes; the files stay.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Registration:
     roles: tuple[str, ...] | None = None
     email: str = ""
     full_name: str = ""
+    is_removed: bool = False
 
 
 class Registrations:

@@ -3,8 +3,10 @@
 Rows are those that the session may see: what is in a closed folder is passed over, as ``find`` does on a disk.
 """
 
+import itertools
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, select
@@ -18,7 +20,7 @@ from headless.grid.serve.schema import entries
 __all__ = ["behind", "walk"]
 
 STEP = 2000  # rows that are looked at in one go
-FIRST_STEP = 100  # the first ones are waited for
+FIRST_STEP = 100  # the first time, so that whoever waits sees something at once
 KNOWN = 50_000  # folders whose bits are kept in memory
 
 
@@ -35,8 +37,8 @@ class _Step:
 
 async def walk(
     call: Call, folder: str, columns: Sequence[ColumnElement[Any]], condition: ColumnElement[bool], start: str = ""
-) -> AsyncIterator[Row[Any]]:
-    """Rows below a folder that the session may see.
+) -> AsyncIterator[Sequence[Row[Any]]]:
+    """Rows below a folder that the session may see, in pages; a page may be empty.
 
     Args:
         call: whose session looks.
@@ -46,29 +48,24 @@ async def walk(
         start: the bound to begin at, of :func:`behind`; empty for all.
     """
     view = _View(call.session, folder)
-    bound: str | None = start
-    query, count = select(*columns).where(condition), FIRST_STEP
-    while bound is not None:
-        step = await call.grid.catalogue.read(
-            lambda connection: _read_step(connection, view, query, bound or "", count)  # noqa: B023
-        )
-        count = STEP
-        for row in step.rows:
-            yield row
+    query = select(*columns).where(condition)
+    bound = start or behind(folder.rstrip("/") + "/")
+    for size in itertools.chain([FIRST_STEP], itertools.repeat(STEP)):
+        step = await call.grid.catalogue.read(partial(_read_step, view=view, query=query, bound=bound, size=size))
+        yield step.rows
+        if step.next is None:
+            return
         bound = step.next
 
 
-def _read_step(connection: Connection, view: "_View", query: Select[Any], bound: str, count: int) -> _Step:
-    # One bound at each end: of two, SQLite takes one for its index and looks at all rows between them each time.
-    lower = bound or (behind("/") if view.folder == "/" else view.folder + "/")
-    left = entries.c.path >= lower
-    if view.folder != "/":
-        left = and_(left, entries.c.path < view.folder + "0")
-    last = connection.execute(
-        select(entries.c.path).where(left).order_by(entries.c.path).limit(1).offset(count - 1)
-    ).scalar()
-    within = left if last is None else and_(entries.c.path >= lower, entries.c.path <= last)
-    rows = connection.execute(query.where(within).order_by(entries.c.path)).all()
+def _read_step(connection: Connection, view: "_View", query: Select[Any], bound: str, size: int) -> _Step:
+    path = entries.c.path
+    behind_all = view.folder.rstrip("/") + "0"  # which comes right behind "/"
+    left = and_(path >= bound, path < behind_all)
+    last = connection.execute(select(path).where(left).order_by(path).limit(1).offset(size - 1)).scalar()
+    # One bound a side: SQLite takes the first that is said, and looks at all that lies between it and the other.
+    within = left if last is None else and_(path >= bound, path <= last)
+    rows = connection.execute(query.where(within).order_by(path)).all()
     seen = view.filter(connection, rows)
     if last is None:
         return _Step(seen, None)

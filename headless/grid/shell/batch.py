@@ -1,9 +1,7 @@
 """Commands of a file, or of a pipe."""
 
-import contextlib
 import sys
 from collections.abc import Iterator
-from typing import IO
 
 from headless.grid.messages import GridError
 from headless.grid.shell.shell import Shell
@@ -30,24 +28,21 @@ def run_file(shell: Shell, path: str, *, stop_on_error: bool) -> int:
     """
     name, code = "standard input" if path == "-" else path, 0
     try:
-        with _open(path) as file:
-            for step in read_steps(file):
-                shell.place = f"{name}, line {step.line}: "
-                failed = shell.run_steps([step])
-                code = failed or code
-                if shell.ended is not None or shell.is_hopeless or (failed and stop_on_error):
-                    break
+        for step in read_steps(_read(path)):
+            shell.place = f"{name}, line {step.line}: "
+            failed = shell.run_steps([step])
+            code = failed or code
+            if shell.ended is not None or shell.is_hopeless or (failed and stop_on_error):
+                break
     except GridError as exc:
         raise GridError(exc.exit_code, f"{name}: {exc}") from exc
     return code if shell.ended is None else shell.ended
 
 
-@contextlib.contextmanager
-def _open(path: str) -> Iterator[IO[str]]:
+def _read(path: str) -> Iterator[str]:
     source = path if path != "-" else 0 if sys.stdin is None else sys.stdin.fileno()
     try:
-        file = open(source, encoding="utf-8", errors="surrogateescape", closefd=source is path)  # noqa: SIM115
+        with open(source, encoding="utf-8", errors="surrogateescape", closefd=source is path) as file:
+            yield from file
     except OSError as exc:
         raise GridError(exc.errno or EIO, f"cannot be read: {exc.strerror}") from exc
-    with file:
-        yield file

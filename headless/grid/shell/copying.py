@@ -1,7 +1,8 @@
 """The command ``cp``, whose work is done in :mod:`headless.grid.copy`."""
 
+import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headless.grid.messages import Reply, Row
 
@@ -19,7 +20,7 @@ def copy(shell: "Shell", name: str, args: list[str]) -> Reply:
     rows: list[Row | str] = []
 
     def keep(result: "TransferResult") -> None:
-        rows.append({name: str(value) for name, value in asdict(result).items()})
+        rows.append({name: _text(value) for name, value in asdict(result).items()})
 
     is_text = shell.output.format == "text"
     code, error = copy_files(
@@ -30,3 +31,8 @@ def copy(shell: "Shell", name: str, args: list[str]) -> Reply:
         None if is_text else keep,
     )
     return shell.answer(*rows, code=code, error=error)
+
+
+def _text(value: Any) -> str:
+    """As all rows have it: what is no text is written as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -9,6 +9,7 @@ __all__ = ["Step", "Unfinished", "read_steps", "split_line"]
 
 EINVAL = 22
 ENDS = ";\n"
+REFUSED = ("&&", ">", "<", "2>")  # at the begin of a word: who types these means more than a word
 BLANK = " \t\r"
 
 
@@ -94,7 +95,7 @@ class _Scanner:
         if self._peek() == "|":
             self._at += 1
             shell = self._take_shell()
-            if not words or not shell:
+            if not words or not shell or shell.startswith("|"):
                 raise GridError(EINVAL, f"line {line}: a pipe needs a command on each side")
         else:
             self._take_end()
@@ -119,6 +120,8 @@ class _Scanner:
         self._skip_blanks()
         if self._peek() == "" or self._peek() in ENDS + "|":
             return None
+        if self._text.startswith(REFUSED, self._at):
+            raise GridError(EINVAL, f"line {self._line}: of a shell's signs only ; | ! and quotes mean something here")
         word = ""
         while (sign := self._peek()) and sign not in ENDS + "|" + BLANK:
             word += self._take_piece(sign)
