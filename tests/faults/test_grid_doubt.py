@@ -205,3 +205,45 @@ def test_a_name_that_the_server_would_take_for_a_pattern_is_not_deleted(grid: Sc
     assert done.returncode == 1, done.stderr
     assert b"not deleted" in done.stderr
     assert grid.names() == ["up/a*", "up/ab"]
+
+
+NO_THREADS = """
+import sys, threading
+first, start = {count}, threading.Thread.start
+def refuse(thread):
+    global first
+    first -= 1
+    if first < 0:
+        raise RuntimeError("can't start new thread")
+    start(thread)
+threading.Thread.start = refuse
+from headless.cli.main import main
+raise SystemExit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(("count", "code"), [(0, 11), (1, 11), (2, 0)])
+def test_a_machine_that_grants_few_threads(grid: ScriptedGrid, tmp_path: Path, count: int, code: int) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(100):
+        (tmp_path / "in" / f"f{number}").write_bytes(b"x")
+    done = subprocess.run(
+        [sys.executable, "-c", NO_THREADS.format(count=count), "grid", "cp", f"file:{tmp_path}/in/", f"{HOME}/up"],
+        capture_output=True, cwd=grid.home, timeout=60, check=False,
+        env={"HOME": str(grid.home), "PATH": "/usr/bin:/bin", **grid.world.variables},
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert len(grid.names()) == (0 if code else 100)
+
+
+def test_output_that_cannot_be_written_is_not_blamed_on_the_file_of_commands(grid: ScriptedGrid) -> None:
+    (grid.home / "commands").write_text("pwd\n")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "headless", "grid", "-f", "commands"],
+            stdout=full, stderr=subprocess.PIPE, cwd=grid.home, timeout=60, check=False,
+            env={"HOME": str(grid.home), "PATH": "/usr/bin:/bin", **grid.world.variables},
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert b"the output could not be written" in done.stderr

@@ -4,6 +4,7 @@ Every file has a thread, from its first question to the server to its registrati
 at a time; the others ask ahead, or register. Each asks with whichever session is free.
 """
 
+import errno
 import queue
 import threading
 import time
@@ -102,6 +103,10 @@ class _Run:
             remove()
 
     def _start(self, function: Callable[[], None]) -> None:
+        """Raises:
+        GridError: EAGAIN: the system grants no more threads.
+        """
+
         def run() -> None:
             try:
                 function()
@@ -111,8 +116,11 @@ class _Run:
                 self._news.put(None)
 
         thread = threading.Thread(target=run, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as exc:
+            raise GridError(errno.EAGAIN, f"this machine grants no thread to copy with: {exc}") from exc
         self._threads.append(thread)
-        thread.start()
 
     def _feed(self, transfers: Iterable[Transfer | TransferResult]) -> None:
         """Hand out the transfers; as many threads are started as there is work for."""
@@ -128,12 +136,26 @@ class _Run:
                 gauge.planned_bytes += max(item.source.size, 0) if item.source else 0
                 self._tasks.put(item)
                 if workers < self._most and (not workers or self._tasks.qsize()):
-                    workers += 1
-                    self._start(self._copy_many)
+                    self._most = self._start_worker(workers)
+                    workers = min(workers + 1, self._most)
             gauge.is_planned = True
         finally:
             for _ in range(workers):
                 self._tasks.put(None)
+
+    def _start_worker(self, workers: int) -> int:
+        """Start one more; how many there may be: where the system grants no more threads, those that there are.
+
+        Raises:
+            GridError: EAGAIN: it grants none at all.
+        """
+        try:
+            self._start(self._copy_many)
+        except GridError:
+            if not workers:
+                raise
+            return workers
+        return self._most
 
     def _copy_many(self) -> None:
         while (transfer := self._tasks.get()) is not None:
