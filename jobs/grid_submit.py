@@ -22,6 +22,7 @@ from collections.abc import Sequence
 
 from headless import job
 from headless.errors import HeadlessError
+from headless.grid.errnos import EINVAL, IN_DOUBT
 from headless.grid.follow import Waiting, exit_code, find_outputs, follow, place_output
 from headless.grid.messages import GridError
 from headless.grid.names import expand_lfn
@@ -33,8 +34,6 @@ from headless.grid.tokens import log_in
 
 GRID = "alien:"
 REFUSED, BAD, TIMED_OUT, STAGING, STOPPED, DOUBT = 1, 2, 3, 5, 7, 8
-EINVAL = 22
-IN_DOUBT = (71, 107, 110)  # EPROTO, ENOTCONN, ETIMEDOUT
 KILL_LIMIT_S = 60.0
 
 

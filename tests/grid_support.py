@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 from support import HEADLESS, TIME_SCALE, World
 
@@ -30,7 +31,13 @@ class GridServer:
         self._storages: Path | None = None
         self.run_tool("pki", "--state", str(self.state), "init")
 
-    def with_storages(self, count: int) -> "GridServer":
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def with_storages(self, count: int) -> Self:
         """Have the next start run so many real XRootDs, LOCAL::SITE::SE1 and on. Their folders are ``storages/SE1``."""
         # Where tests run as root another user serves the files, who may not pass through pytest's own folders.
         self._storages = Path(tempfile.mkdtemp(prefix="headless-se-", dir="/tmp"))
@@ -61,7 +68,7 @@ class GridServer:
         (home / "tmp").mkdir(mode=0o700)
         return GridUser(self, home)
 
-    def start(self) -> "GridServer":
+    def start(self) -> Self:
         """Start, or start again, and wait until it listens; after the first time on the same port."""
         read, write = os.pipe()
         with self.log_file.open("ab") as log:

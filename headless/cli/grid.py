@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from headless.errors import ParameterError
+from headless.grid.errnos import EINVAL
 
 __all__ = ["grid"]
 
@@ -105,7 +106,7 @@ def _run(options: dict[str, Any], words: Sequence[str]) -> int:
     try:
         settings = open_settings()
     except ParameterError as exc:
-        raise GridError(22, str(exc)) from exc
+        raise GridError(EINVAL, str(exc)) from exc
     if options["as_json"] or options["as_lines"]:
         settings = replace(settings, format="jsonl" if options["as_lines"] else "json")
     shell = Shell(settings)

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from headless.grid.certificate import Validity, is_encrypted, read_validity
+from headless.grid.errnos import EINVAL, EKEYEXPIRED, ENOKEY
 from headless.grid.messages import GridError
 from headless.grid.settings import ClientSettings
 
 __all__ = ["PEM", "TOKEN", "USER", "Credentials", "choose_credentials", "load_credentials"]
 
-EINVAL, ENOKEY, EKEYEXPIRED = 22, 126, 127
 USER, TOKEN = "user certificate", "token"
 LEAST_TOKEN_S = 600  # as alien.py has it
 RENEWED_AT = 0.25  # of a token's life: a month's token is renewed when it has a week left

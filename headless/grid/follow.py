@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from headless.grid.errnos import ENOTCONN, ESRCH, ETIMEDOUT
 from headless.grid.jdl import parse_jdl
 from headless.grid.messages import GridError, Row
 from headless.grid.session import GridSession
 
 __all__ = ["Waiting", "exit_code", "find_outputs", "follow", "is_final", "place_output"]
 
-ESRCH, ENOTCONN, ETIMEDOUT = 3, 107, 110
 FIRST_PAUSE_S = 1.0
 GROWTH = 1.5
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Never
 
+from headless.grid.errnos import EINVAL
 from headless.grid.messages import GridError
 
 __all__ = ["MAX_SIZE", "TAG", "Expression", "Jdl", "Value", "fill_arguments", "format_jdl", "parse_jdl"]
@@ -28,7 +29,6 @@ TAG = "HeadlessSubmitId"
 
 MAX_FIELDS = 1000
 MAX_ITEMS = 20_000  # of one list
-EINVAL = 22
 
 _BLANK = re.compile(r"(?:\s+|#[^\n]*|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")

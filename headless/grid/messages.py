@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headless.errors import HeadlessError, ProtocolError
+from headless.grid.errnos import EINVAL
 
 __all__ = ["GridError", "Reply", "Request", "Row", "format_metadata", "format_rows", "parse_reply", "parse_request"]
 
@@ -79,18 +80,18 @@ def parse_request(text: str) -> Request:
     try:
         message = json.loads(text)
     except (ValueError, RecursionError) as exc:
-        raise GridError(22, "Incoming JSON is not ok") from exc
+        raise GridError(EINVAL, "Incoming JSON is not ok") from exc
     command = message.get("command") if isinstance(message, dict) else None
     options = message.get("options", []) if isinstance(message, dict) else None
     if not isinstance(command, str) or not isinstance(options, list):
-        raise GridError(22, "Incoming JSON is not ok")
+        raise GridError(EINVAL, "Incoming JSON is not ok")
     if any(isinstance(option, dict | list) for option in options):
-        raise GridError(22, "Incoming JSON is not ok")
+        raise GridError(EINVAL, "Incoming JSON is not ok")
     words = tuple(option if isinstance(option, str) else json.dumps(option) for option in options)
     try:
         "".join((command, *words)).encode()
     except UnicodeEncodeError as exc:  # half a surrogate pair: what could not even be said in an answer
-        raise GridError(22, "Incoming JSON is not ok: a text is no UTF-8") from exc
+        raise GridError(EINVAL, "Incoming JSON is not ok: a text is no UTF-8") from exc
     return Request(command, words)
 
 

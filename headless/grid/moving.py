@@ -2,12 +2,10 @@
 
 from collections.abc import Callable
 
+from headless.grid.errnos import ENOENT, IN_DOUBT
 from headless.grid.messages import GridError, Reply
 
 __all__ = ["move"]
-
-ENOENT = 2
-IN_DOUBT = (71, 107, 110)  # EPROTO, ENOTCONN, ETIMEDOUT: it may have been done, or not
 
 
 def move(run: Callable[..., Reply], source: str, target: str) -> None:

@@ -5,11 +5,10 @@ import os
 import zipfile
 from collections.abc import Sequence
 
+from headless.grid.errnos import ENOENT
 from headless.grid.messages import GridError
 
 __all__ = ["Sandbox"]
-
-ENOENT = 2
 
 
 class Sandbox:

@@ -6,6 +6,7 @@ import time
 from headless import __version__
 from headless.errors import ConnectionFailed, ParameterError, ProtocolError, Refused, Untrusted
 from headless.grid.credentials import TOKEN, USER, Credentials, choose_credentials, load_credentials
+from headless.grid.errnos import EINVAL, EKEYREJECTED, ENOTCONN, EPROTO, ETIMEDOUT
 from headless.grid.messages import GridError, Reply, Request, parse_reply
 from headless.grid.repeatable import is_repeatable
 from headless.grid.settings import ClientSettings
@@ -17,7 +18,6 @@ from headless.transport.tls import ClientTls
 
 __all__ = ["GridSession"]
 
-EINVAL, EPROTO, ENOTCONN, ETIMEDOUT, EKEYREJECTED = 22, 71, 107, 110, 129
 MAX_REPLY = 1 << 30  # bytes
 CONNECT_LIMIT_S = 10.0
 FAMILIES = {0: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}

@@ -22,6 +22,7 @@ from headless.execution import runner
 from headless.execution.files import write_atomically
 from headless.grid.copy.copier import Copier
 from headless.grid.copy.values import CopyOptions, Transfer
+from headless.grid.errnos import ENOENT
 from headless.grid.messages import GridError
 from headless.grid.names import expand_lfn
 from headless.grid.session import GridSession
@@ -32,7 +33,6 @@ if sys.platform == "win32":
 
 __all__ = ["run_staged"]
 
-ENOENT = 2
 FOLDER = ".headless"  # in the job's own, for the script that was sent
 
 

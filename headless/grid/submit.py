@@ -12,14 +12,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from headless.grid.errnos import EINVAL, EPROTO, IN_DOUBT
 from headless.grid.jdl import MAX_SIZE, TAG, Jdl, fill_arguments, format_jdl, parse_jdl
 from headless.grid.messages import GridError
 from headless.grid.session import GridSession
 
 __all__ = ["Submitted", "find_submitted", "read_jdl", "submit"]
 
-EPROTO, ENOTCONN, ETIMEDOUT, EINVAL = 71, 107, 110, 22
-IN_DOUBT = (EPROTO, ENOTCONN, ETIMEDOUT)  # it may have been done, or not
 TRIES = 4
 PAUSE_S = 2.0  # in which a server whose answer was lost may finish what it was at
 LOOK_BACK = 500  # jobs

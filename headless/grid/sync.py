@@ -24,6 +24,7 @@ from headless.grid.copy.upload import look
 from headless.grid.copy.values import CopyOptions, Known, Transfer, TransferResult
 from headless.grid.copy.walk_grid import look_at_grid, walk_grid
 from headless.grid.copy.walk_local import walk_local
+from headless.grid.errnos import EINVAL, EIO, ENOENT, ENOTDIR
 from headless.grid.messages import GridError
 from headless.grid.session import GridSession
 
@@ -32,7 +33,6 @@ if sys.platform == "win32":
 
 __all__ = ["Mirror", "mirror"]
 
-ENOENT, EIO, ENOTDIR, EINVAL = 2, 5, 20, 22
 ALL = Filters(hidden=True)
 
 

@@ -7,13 +7,12 @@ import stat
 from collections.abc import Sequence
 
 from headless.grid.credentials import PEM, USER, load_credentials
+from headless.grid.errnos import EINVAL, EIO, ENOMSG
 from headless.grid.messages import GridError, Reply
 from headless.grid.session import GridSession
 from headless.grid.settings import ClientSettings
 
 __all__ = ["destroy_token", "init_token", "log_in"]
-
-EIO, EINVAL, ENOMSG = 5, 22, 42
 
 
 def log_in(settings: ClientSettings) -> GridSession:

@@ -13,13 +13,10 @@ from support import World, open_world
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridUser]:
     """A user of a grid with storage who may have jobs."""
-    server = GridServer(tmp_path_factory.mktemp("grid"), "--run-as", "root").with_storages(1)
-    try:
+    with GridServer(tmp_path_factory.mktemp("grid"), "--run-as", "root").with_storages(1) as server:
         user = server.add_user("tester", "jobs")
         server.start()
         yield user
-    finally:
-        server.close()
 
 
 @pytest.fixture(scope="module")

@@ -16,14 +16,11 @@ END, UP = "\x04", "\x1b[A"
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridUser]:
     """A user of a running grid with a few files."""
-    server = GridServer(tmp_path_factory.mktemp("grid"))
-    try:
+    with GridServer(tmp_path_factory.mktemp("grid")) as server:
         user = server.add_user("tester")
         server.start()
         assert user.run("mkdir directory; touch 'directory/only one' directory/other").returncode == 0
         yield user
-    finally:
-        server.kill()
 
 
 def shell(user: GridUser, **variables: str) -> Terminal:

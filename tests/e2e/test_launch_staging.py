@@ -13,8 +13,7 @@ from support import Server, World, open_world
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridUser]:
     """A user of a grid with storage, who has a file there."""
-    server = GridServer(tmp_path_factory.mktemp("grid")).with_storages(1)
-    try:
+    with GridServer(tmp_path_factory.mktemp("grid")).with_storages(1) as server:
         user = server.add_user("tester")
         server.start()
         path = user.home / "words.txt"
@@ -23,8 +22,6 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridUser]:
             done = user.run("cp", f"file:{path}", f"alien:{lfn}")
             assert done.returncode == 0, done.stderr
         yield user
-    finally:
-        server.close()
 
 
 @pytest.fixture(scope="module")

@@ -320,22 +320,29 @@ def test_replies_that_are_none(grid: ScriptedGrid, tmp_path: Path, text: str) ->
     assert not (tmp_path / "out").exists()
 
 
+@contextmanager
+def _half_way(grid: ScriptedGrid, storage: Storage, folder: Path) -> "Iterator[tuple[str, subprocess.Popen[bytes]]]":
+    """A download that has begun, over a network that stands still."""
+    lfn = grid.put("f", bytes(100 << 20))
+    with tcp_relay(storage.service) as relay, _port(storage, relay.service):
+        world = grid.world
+        process = world.start("grid", "cp", lfn, f"file:{folder}/out")
+        try:
+            wait_for(lambda: any(os.path.getsize(folder / name) for name in _left(folder)), "the first bytes")
+            relay.stall()
+            yield lfn, process
+        finally:
+            relay.resume()
+            world.close()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_nothing_half(
     grid: ScriptedGrid, storages: list[Storage], tmp_path: Path, number: signal.Signals
 ) -> None:
-    lfn = grid.put("f", bytes(100 << 20))
-    with tcp_relay(storages[0].service) as relay, _port(storages[0], relay.service):
-        world = grid.world
-        process = world.start("grid", "cp", lfn, f"file:{tmp_path}/out")
-        try:
-            wait_for(lambda: any(os.path.getsize(tmp_path / name) for name in _left(tmp_path)), "the first bytes")
-            relay.stall()
-            process.send_signal(number)
-            assert process.wait(30 * TIME_SCALE) == -number
-        finally:
-            relay.resume()
-            world.close()
+    with _half_way(grid, storages[0], tmp_path) as (_, process):
+        process.send_signal(number)
+        assert process.wait(30 * TIME_SCALE) == -number
     assert not (tmp_path / "out").exists()
     assert _left(tmp_path) == []
 
@@ -343,18 +350,9 @@ def test_a_signal_leaves_nothing_half(
 def test_what_a_killed_run_leaves_the_next_one_removes(
     grid: ScriptedGrid, storages: list[Storage], tmp_path: Path
 ) -> None:
-    lfn = grid.put("f", bytes(100 << 20))
-    with tcp_relay(storages[0].service) as relay, _port(storages[0], relay.service):
-        world = grid.world
-        process = world.start("grid", "cp", lfn, f"file:{tmp_path}/out")
-        try:
-            wait_for(lambda: any(os.path.getsize(tmp_path / name) for name in _left(tmp_path)), "the first bytes")
-            relay.stall()
-            process.kill()
-            process.wait()
-        finally:
-            relay.resume()
-            world.close()
+    with _half_way(grid, storages[0], tmp_path) as (lfn, process):
+        process.kill()
+        process.wait()
     assert not (tmp_path / "out").exists()
     assert len(_left(tmp_path)) == 1
     assert _cp(grid, lfn, f"file:{tmp_path}/out").returncode == 0

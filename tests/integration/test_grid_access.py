@@ -17,11 +17,8 @@ pytestmark = [pytest.mark.peer("xrootd"), pytest.mark.peer("xrdcp")]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridServer]:
     """A grid with two storages."""
-    server = GridServer(tmp_path_factory.mktemp("grid")).with_storages(2)
-    try:
+    with GridServer(tmp_path_factory.mktemp("grid")).with_storages(2) as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture(scope="module")
@@ -274,8 +271,7 @@ def test_a_read_only_storage_enters_nothing(server: GridServer, talk: Talk, loca
 
 
 def test_expired_envelopes_are_refused_and_abandoned_uploads_removed(tmp_path: Path, local: Local) -> None:
-    server = GridServer(tmp_path, "--envelope-lifetime", "2").with_storages(1)
-    try:
+    with GridServer(tmp_path, "--envelope-lifetime", "2").with_storages(1) as server:
         user = server.add_user("tester")
         server.start()
         with Talk(user) as talk:
@@ -296,5 +292,3 @@ def test_expired_envelopes_are_refused_and_abandoned_uploads_removed(tmp_path: P
             assert "has expired" in said.error
             assert run_xrdcp(str(local.path), show(row)).returncode != 0
             assert talk.ask("stat", "kept")
-    finally:
-        server.close()

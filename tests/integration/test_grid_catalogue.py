@@ -18,11 +18,8 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if request.param == "postgresql":
         database: Postgres = request.getfixturevalue("postgres")
         options = ["--database", database.create_database("grid_catalogue")]
-    server = GridServer(tmp_path_factory.mktemp("grid"), *options)
-    try:
+    with GridServer(tmp_path_factory.mktemp("grid"), *options) as server:
         yield server.start()
-    finally:
-        server.kill()
 
 
 @pytest.fixture(scope="module")

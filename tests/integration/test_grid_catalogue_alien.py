@@ -14,14 +14,11 @@ TIME = r"[A-Z][a-z]{2} \d\d \d\d:\d\d"
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridUser]:
     """A user of a running grid."""
-    server = GridServer(tmp_path_factory.mktemp("grid"))
-    try:
+    with GridServer(tmp_path_factory.mktemp("grid")) as server:
         user = server.add_user("tester")
         server.start()
         yield user
         assert "bug" not in server.log
-    finally:
-        server.kill()
 
 
 def run(user: GridUser, *words: str) -> tuple[int, list[str], str]:

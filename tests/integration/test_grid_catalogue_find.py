@@ -25,8 +25,7 @@ def user(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         database: Postgres = request.getfixturevalue("postgres")
         url = database.create_database("grid_find")
         options = ["--database", url]
-    server = GridServer(tmp_path_factory.mktemp("grid"), *options)
-    try:
+    with GridServer(tmp_path_factory.mktemp("grid"), *options) as server:
         user = server.add_user("tester")
         server.start()
         with open_session(user) as session:
@@ -38,8 +37,6 @@ def user(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         _add_many(server, url)
         server.start()
         yield user
-    finally:
-        server.kill()
 
 
 def _add_many(server: GridServer, url: str) -> None:

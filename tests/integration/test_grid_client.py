@@ -19,13 +19,10 @@ HOME = "/grid/user/t/tester/"
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridUser]:
     """A user of a running grid."""
-    server = GridServer(tmp_path_factory.mktemp("grid"))
-    try:
+    with GridServer(tmp_path_factory.mktemp("grid")) as server:
         user = server.add_user("tester", "other")
         server.start()
         yield user
-    finally:
-        server.kill()
 
 
 def settings_of(user: GridUser, relay: TcpRelay | None = None) -> ClientSettings:

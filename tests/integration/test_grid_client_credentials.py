@@ -23,12 +23,9 @@ HOUR = datetime.timedelta(hours=1)
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridServer]:
     """A running grid, whose user is called tester."""
-    server = GridServer(tmp_path_factory.mktemp("grid"))
-    try:
+    with GridServer(tmp_path_factory.mktemp("grid")) as server:
         server.add_user("tester")
         yield server.start()
-    finally:
-        server.kill()
 
 
 @pytest.fixture

@@ -30,8 +30,7 @@ NEVER = {
 
 
 def test_a_short_command_imports_nothing_heavy(tmp_path: Path) -> None:
-    server = GridServer(tmp_path)
-    try:
+    with GridServer(tmp_path) as server:
         user = server.add_user("tester")
         server.start()
         assert user.run("pwd").returncode == 0  # makes the token
@@ -43,8 +42,6 @@ def test_a_short_command_imports_nothing_heavy(tmp_path: Path) -> None:
             timeout=30 * TIME_SCALE,
             check=True,
         )
-    finally:
-        server.kill()
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "headless.grid.session" in imported
     assert sorted(imported & NEVER) == []

@@ -20,13 +20,10 @@ pytestmark = pytest.mark.peer("xrootd")
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridUser]:
     """A user of a running grid with two storages."""
-    server = GridServer(tmp_path_factory.mktemp("grid")).with_storages(2)
-    try:
+    with GridServer(tmp_path_factory.mktemp("grid")).with_storages(2) as server:
         user = server.add_user("tester")
         server.start()
         yield user
-    finally:
-        server.close()
 
 
 @pytest.fixture

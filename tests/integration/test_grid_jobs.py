@@ -21,11 +21,8 @@ TOKEN = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridServer]:
     """A grid that runs jobs."""
-    server = GridServer(tmp_path_factory.mktemp("grid"), "--run-as", "root", "--max-jobs", "2").with_storages(2)
-    try:
+    with GridServer(tmp_path_factory.mktemp("grid"), "--run-as", "root", "--max-jobs", "2").with_storages(2) as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,8 @@ from support import HEADLESS, TIME_SCALE
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridServer]:
     """A running grid."""
-    server = GridServer(tmp_path_factory.mktemp("grid"))
-    try:
+    with GridServer(tmp_path_factory.mktemp("grid")) as server:
         yield server.start()
-    finally:
-        server.kill()
 
 
 def pki(server: GridServer, *words: str) -> "subprocess.CompletedProcess[str]":

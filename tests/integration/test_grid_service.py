@@ -22,14 +22,11 @@ REFUSED = (ssl.SSLError, ConnectionError, InvalidHandshake, ConnectionClosed, EO
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridUser]:
     """A user of a running grid."""
-    server = GridServer(tmp_path_factory.mktemp("grid"))
-    try:
+    with GridServer(tmp_path_factory.mktemp("grid")) as server:
         user = server.add_user("tester", "shared")
         server.start()
         yield user
         assert "bug" not in server.log
-    finally:
-        server.kill()
 
 
 @pytest.fixture
@@ -42,11 +39,8 @@ def session(user: GridUser) -> Iterator[RawSession]:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[GridServer]:
     """A grid of the test's own, not started."""
-    server = GridServer(tmp_path)
-    try:
+    with GridServer(tmp_path) as server:
         yield server
-    finally:
-        server.kill()
 
 
 @pytest.mark.parametrize("text", [

@@ -10,13 +10,10 @@ from grid_support import GridServer, GridUser
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridUser]:
     """A user of a running grid."""
-    server = GridServer(tmp_path_factory.mktemp("grid"))
-    try:
+    with GridServer(tmp_path_factory.mktemp("grid")) as server:
         user = server.add_user("tester")
         server.start()
         yield user
-    finally:
-        server.kill()
 
 
 def test_both_clients_see_the_same_home(user: GridUser) -> None:

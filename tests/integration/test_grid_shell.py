@@ -18,14 +18,11 @@ HOME = "/grid/user/t/tester/"
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridUser]:
     """A user of a running grid, with some files: two empty ones and one with blanks in its name."""
-    server = GridServer(tmp_path_factory.mktemp("grid"))
-    try:
+    with GridServer(tmp_path_factory.mktemp("grid")) as server:
         user = server.add_user("tester")
         server.start()
         assert user.run("mkdir -p data/deep; touch data/a data/b 'data/c d'; touch data/deep/e").returncode == 0
         yield user
-    finally:
-        server.kill()
 
 
 def texts(done: "subprocess.CompletedProcess[bytes]") -> tuple[int, str, str]:

@@ -20,11 +20,8 @@ pytestmark = pytest.mark.peer("xrootd")
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridServer]:
     """A grid with one storage."""
-    server = GridServer(tmp_path_factory.mktemp("grid")).with_storages(1)
-    try:
+    with GridServer(tmp_path_factory.mktemp("grid")).with_storages(1) as server:
         yield server.start()
-    finally:
-        server.close()
 
 
 def _find_last(server: GridServer) -> tuple[int, int]:

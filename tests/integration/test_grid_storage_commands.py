@@ -21,14 +21,11 @@ FIRST, SECOND = "LOCAL::SITE::SE1", "LOCAL::SITE::SE2"
 @pytest.fixture(scope="module")
 def users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, GridUser]]:
     """Users of a grid with two storages; boss is an administrator."""
-    server = GridServer(tmp_path_factory.mktemp("grid")).with_storages(2)
-    try:
+    with GridServer(tmp_path_factory.mktemp("grid")).with_storages(2) as server:
         users = {"tester": server.add_user("tester"), "boss": server.add_user("boss", "admin")}
         users["poor"] = server.add_user("poor")
         server.start()
         yield users
-    finally:
-        server.close()
 
 
 @pytest.fixture(scope="module")

@@ -17,14 +17,11 @@ JDL = 'Executable = "/bin/true"; Arguments = "$1"; # nothing else'
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridUser]:
     """A user who may have jobs, of a grid that starts none."""
-    server = GridServer(tmp_path_factory.mktemp("grid"), "--run-as", "root")
-    try:
+    with GridServer(tmp_path_factory.mktemp("grid"), "--run-as", "root") as server:
         user, admin = server.add_user("tester", "jobs"), server.add_user("boss", "admin")
         server.start()
         assert admin.run("setCEstatus", "-status", "locked").returncode == 0
         yield user
-    finally:
-        server.close()
 
 
 def _open(user: GridUser, service: str) -> GridSession:

@@ -44,14 +44,11 @@ class Token:
 @pytest.fixture(scope="module")
 def users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, GridUser]]:
     """A grid's users: tester, boss, who is an administrator, and gone, who will be deleted."""
-    server = GridServer(tmp_path_factory.mktemp("grid"), "--run-as", "root")
-    try:
+    with GridServer(tmp_path_factory.mktemp("grid"), "--run-as", "root") as server:
         users = {"tester": server.add_user("tester", "jobs"), "boss": server.add_user("boss", "admin")}
         users["gone"] = server.add_user("gone")
         server.start()
         yield users
-    finally:
-        server.close()
 
 
 def _take(talk: Talk, folder: Path, *options: str) -> Token:

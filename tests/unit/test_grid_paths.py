@@ -6,12 +6,12 @@ from headless.grid.messages import GridError
 from headless.grid.serve.call import Session, User
 from headless.grid.serve.paths import list_ancestors, resolve, split
 
-SESSION = Session(User("t", ("t",), "/grid/user/t/t", False), "t", "/grid/user/t/t/work", "CN=t", 0.0, "here")
+SESSION = Session(User("t", ("t",), "/grid/user/t/t", False), "t", "/grid/user/t/t/deep", "CN=t", 0.0, "here")
 
 
 @pytest.mark.parametrize(("text", "path"), [
-    ("a", "/grid/user/t/t/work/a"),
-    (".", "/grid/user/t/t/work"),
+    ("a", "/grid/user/t/t/deep/a"),
+    (".", "/grid/user/t/t/deep"),
     ("../x/", "/grid/user/t/t/x"),
     ("/", "/"),
     ("//", "/"),
@@ -20,9 +20,9 @@ SESSION = Session(User("t", ("t",), "/grid/user/t/t", False), "t", "/grid/user/t
     ("../../../../../../..", "/"),
     ("~", "/grid/user/t/t"),
     ("~/a b", "/grid/user/t/t/a b"),
-    ("~other", "/grid/user/t/t/work/~other"),
-    ("'; drop table x; --", "/grid/user/t/t/work/'; drop table x; --"),
-    ("ünï ☃", "/grid/user/t/t/work/ünï ☃"),
+    ("~other", "/grid/user/t/t/deep/~other"),
+    ("'; drop table x; --", "/grid/user/t/t/deep/'; drop table x; --"),
+    ("ünï ☃", "/grid/user/t/t/deep/ünï ☃"),
 ])  # fmt: skip
 def test_paths(text: str, path: str) -> None:
     assert resolve(SESSION, text) == path

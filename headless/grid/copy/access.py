@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headless.grid.copy.values import Known
+from headless.grid.errnos import ENOLINK, EPROTO
 from headless.grid.messages import GridError, Row
 
 __all__ = ["Replica", "check_committed", "parse_known", "parse_replicas", "read_size"]
 
-EPROTO, ENOLINK = 71, 67
 SCHEMES = ("root://", "roots://", "xroot://", "xroots://")
 
 

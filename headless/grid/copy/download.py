@@ -14,6 +14,7 @@ from headless.grid.copy.local import Target, name_descriptor, open_target
 from headless.grid.copy.storage import copy_bytes
 from headless.grid.copy.values import Known, Status, Transfer
 from headless.grid.copy.work import Work
+from headless.grid.errnos import EBADFD
 from headless.grid.messages import GridError
 
 if sys.platform == "win32":
@@ -21,7 +22,6 @@ if sys.platform == "win32":
 
 __all__ = ["ask_replicas", "get"]
 
-EBADFD = 77
 EMPTY = Known(0, "d41d8cd98f00b204e9800998ecf8427e")
 TRIES = 3
 LARGE = 8 << 20  # bytes; from here on a thread that computes the md5 meanwhile is worth its start

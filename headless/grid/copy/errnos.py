@@ -2,6 +2,8 @@
 
 import errno
 
+from headless.grid.errnos import EREMOTEIO
+
 __all__ = ["find_errno"]
 
 # XProtocol's XErrorCode: what a storage answers.
@@ -36,7 +38,6 @@ CLIENT = {
     304: errno.ENOENT,
     305: errno.EBADMSG,
 }
-EREMOTEIO = 121
 
 
 def find_errno(code: int, number: int) -> int:

@@ -3,11 +3,11 @@
 import re
 from dataclasses import dataclass
 
+from headless.grid.errnos import EINVAL
 from headless.grid.messages import GridError
 
 __all__ = ["Filters", "Found", "compile_glob", "compile_pattern", "translate_name"]
 
-EINVAL = 22
 VERBS = ("begin", "contain", "ends", "ext")
 
 

@@ -3,12 +3,12 @@
 import posixpath
 
 from headless.grid.copy.pool import SessionPool
+from headless.grid.errnos import ENOENT
 from headless.grid.messages import GridError
 
 __all__ = ["TargetFolders"]
 
 KEPT = 8  # folders; a walk comes back to few
-ENOENT = 2
 
 
 class TargetFolders:

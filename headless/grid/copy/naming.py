@@ -2,11 +2,10 @@
 
 import posixpath
 
+from headless.grid.errnos import ELOOP
 from headless.grid.messages import GridError
 
 __all__ = ["check_relative", "name_below", "name_file"]
-
-ELOOP, ENAMETOOLONG = 40, 36
 
 
 def name_below(source: str, keeps_name: bool, parents: int, prefix: int | None) -> str:

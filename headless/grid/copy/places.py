@@ -5,12 +5,12 @@ import re
 from dataclasses import dataclass
 
 from headless.grid.copy.specs import SPECS
+from headless.grid.errnos import EINVAL
 from headless.grid.messages import GridError
 from headless.grid.names import expand_lfn, strip_prefix
 
 __all__ = ["Place", "parse_place"]
 
-EINVAL = 22
 WILD = re.compile(r"[*?\[]")
 
 

@@ -13,6 +13,7 @@ import zlib
 from contextlib import suppress
 
 from headless.grid.copy.pool import SessionPool
+from headless.grid.errnos import ENOENT
 from headless.grid.messages import GridError
 
 __all__ = ["RemoteSweeper", "is_temporary", "name_replaced", "name_temporary"]
@@ -22,7 +23,6 @@ FORMAT = re.compile(
     re.DOTALL,
 )
 LONGEST = 180  # characters of a name that are kept in a hidden one: names have 255 bytes, and a mark is part of it
-ENOENT = 2
 OLD_S = 2 * 86400  # another host's: whether it still lives cannot be asked
 
 

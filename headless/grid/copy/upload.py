@@ -13,6 +13,7 @@ from headless.grid.copy.specs import Specs, parse_specs
 from headless.grid.copy.storage import Ended, copy_bytes, read_checksum
 from headless.grid.copy.values import Known, Status
 from headless.grid.copy.work import Work
+from headless.grid.errnos import ENOTCONN
 from headless.grid.messages import GridError
 from headless.grid.moving import move
 
@@ -20,7 +21,6 @@ __all__ = ["look", "put"]
 
 TRIES = 3
 CHECKSUM_LIMIT_S = 1800
-ENOTCONN = 107
 NO_STORAGE = (errno.ENOSPC, errno.ENOENT, 77)  # what servers say where none is left
 
 

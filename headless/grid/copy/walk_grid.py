@@ -12,12 +12,12 @@ from headless.grid.copy.naming import check_relative
 from headless.grid.copy.places import WILD
 from headless.grid.copy.pool import SessionPool
 from headless.grid.copy.remote_sweep import is_temporary
+from headless.grid.errnos import ENOENT, EPROTO
 from headless.grid.messages import GridError, Row
 
 __all__ = ["look_at_grid", "match_grid", "walk_grid"]
 
 PAGE = 2000
-ENOENT, EPROTO = 2, 71
 
 
 def look_at_grid(pool: SessionPool, lfn: str) -> tuple[str, Found | None]:

@@ -7,11 +7,11 @@ from typing import Any
 
 from headless.grid.copy.filters import Filters, compile_glob, compile_pattern, translate_name
 from headless.grid.copy.values import CopyOptions
+from headless.grid.errnos import EINVAL
 from headless.grid.messages import GridError
 
 __all__ = ["USAGE", "CopyWords", "parse_words"]
 
-EINVAL = 22
 
 USAGE = """cp [OPTIONS] SOURCE... TARGET
 cp [OPTIONS] -dst FOLDER SOURCE...

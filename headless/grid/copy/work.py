@@ -11,11 +11,11 @@ from headless.grid.copy.remote_sweep import RemoteSweeper
 from headless.grid.copy.storage import Progress
 from headless.grid.copy.sweep import Sweeper
 from headless.grid.copy.values import CopyOptions
+from headless.grid.errnos import ECANCELED
 from headless.grid.messages import GridError
 
 __all__ = ["Gauge", "Work"]
 
-ECANCELED = 125
 CHECKSUMS = 2  # at a time and storage; XRootD makes whoever comes on top of its own limit wait for half a minute
 
 

@@ -7,6 +7,7 @@ import uuid
 from sqlalchemy import Connection, func, select
 
 import headless
+from headless.grid.errnos import EINVAL
 from headless.grid.messages import GridError
 from headless.grid.serve.arguments import parse_arguments
 from headless.grid.serve.call import Call, Command, Rows
@@ -14,7 +15,6 @@ from headless.grid.serve.schema import subjects
 
 __all__ = ["COMMANDS"]
 
-EINVAL = 22
 MOTD_LIMIT = 64 * 1024  # bytes
 
 

@@ -5,6 +5,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from headless.grid.errnos import EBADFD, EFBIG, EINVAL, EIO, EISDIR
 from headless.grid.messages import GridError, Row
 from headless.grid.serve.arguments import parse_arguments
 from headless.grid.serve.bookings import Booking, book, check_way, find_existing, list_replicas, name_pfn
@@ -19,7 +20,6 @@ from headless.grid.serve.stores import Store
 
 __all__ = ["COMMANDS", "read_whole"]
 
-EIO, EINVAL, EISDIR, EFBIG, EBADFD = 5, 22, 21, 27, 77
 HEX = frozenset("0123456789abcdef")
 USAGE = """access [OPTIONS] read|write LFN [WISHES]: leave to read or write a file, one row a replica
   WISHES   disk:2,VO::SITE::NAME,!VO::SITE::NAME

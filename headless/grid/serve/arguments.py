@@ -3,11 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from headless.grid.errnos import EINVAL
 from headless.grid.messages import GridError
 
 __all__ = ["Arguments", "parse_arguments", "take_values"]
-
-EINVAL = 22
 
 
 @dataclass(frozen=True)

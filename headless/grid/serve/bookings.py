@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
+from headless.grid.errnos import EBADR, EEXIST, ENOTDIR
 from headless.grid.messages import GridError
 from headless.grid.serve.call import Session
 from headless.grid.serve.entries import Entry, find_chain, find_entry, insert_file, now_ms
@@ -27,8 +28,6 @@ __all__ = [
     "list_replicas",
     "name_pfn",
 ]
-
-ENOTDIR, EEXIST, ENOENT, EBADR = 20, 17, 2, 53
 
 
 @dataclass(frozen=True, kw_only=True)

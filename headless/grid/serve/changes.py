@@ -7,6 +7,7 @@ from functools import partial
 
 from sqlalchemy import Connection, select, update
 
+from headless.grid.errnos import EBUSY, EEXIST, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY
 from headless.grid.messages import GridError
 from headless.grid.serve.arguments import parse_arguments
 from headless.grid.serve.call import Call, Command, Rows, Session
@@ -30,7 +31,6 @@ from headless.grid.serve.usage import check_quota
 
 __all__ = ["COMMANDS", "Change", "check_parent", "expand_words", "for_each"]
 
-ENOENT, EACCES, EBUSY, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY = 2, 13, 16, 17, 20, 21, 39
 BATCH = 5000  # entries that are removed in one transaction; others write between
 
 Change = Callable[[Connection, Session, str], None]

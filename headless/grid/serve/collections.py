@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+from headless.grid.errnos import EISDIR, EOPNOTSUPP
 from headless.grid.messages import GridError
 from headless.grid.serve.arguments import parse_arguments
 from headless.grid.serve.call import Call, Command, Page, Rows
@@ -11,8 +12,6 @@ from headless.grid.serve.permissions import check_access
 from headless.grid.serve.xml import XML_END, XML_START, format_event
 
 __all__ = ["COMMANDS"]
-
-EISDIR, EOPNOTSUPP = 21, 95
 
 
 async def _to_xml(call: Call) -> Rows:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from headless.grid.errnos import EACCES, EBADR, EINVAL, ENODATA
 from headless.grid.messages import GridError, Row
 from headless.grid.serve.arguments import parse_arguments
 from headless.grid.serve.bookings import Booking, Content, enter, find_booking, list_open_bookings
@@ -12,7 +13,6 @@ from headless.grid.serve.stores import Store
 
 __all__ = ["COMMANDS"]
 
-EINVAL, EACCES, EBADR, ENODATA = 22, 13, 53, 61
 HEX = frozenset("0123456789abcdef")
 REGISTERED, FAILED = "1", "0"
 USAGE = """commit ENVELOPE [SIZE LFN PERM EXPIRE PFN SE GUID MD5]: enter a file that was written with an envelope

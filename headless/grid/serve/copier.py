@@ -5,6 +5,7 @@ import logging
 import uuid
 
 from headless.errors import HeadlessError
+from headless.grid.errnos import ENODATA, EREMOTEIO
 from headless.grid.messages import GridError
 from headless.grid.serve.bookings import list_replicas, name_pfn
 from headless.grid.serve.grid import Grid
@@ -15,7 +16,6 @@ __all__ = ["run_copier"]
 PERIOD_S = 1.0  # between two looks at an empty queue
 MAX_TRIES = 5
 PAUSE_MS = 10_000  # before the second try; doubled each time
-ENODATA, EREMOTEIO = 61, 121
 
 log = logging.getLogger("headless.grid.copier")
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
 from headless.errors import ConnectionFailed, HeadlessError
+from headless.grid.errnos import EINVAL, EIO, ENOENT
 from headless.grid.messages import GridError, format_metadata, format_rows, parse_request
 from headless.grid.serve.call import Call, Page, Rows, Session
 from headless.grid.serve.commands import COMMANDS
@@ -105,10 +106,10 @@ async def _answer(grid: Grid, session: Session, text: str) -> AsyncIterator[tupl
         call.fail(exc)
     except HeadlessError as exc:
         log.error("command-failed command=%r reason=%r", call.command, str(exc))
-        call.fail(GridError(5, str(exc)))
+        call.fail(GridError(EIO, str(exc)))
     except Exception as exc:
         log.exception("bug in command %r", call.command)
-        call.fail(GridError(5, f"a bug in the server: {type(exc).__name__}: see its log"))
+        call.fail(GridError(EIO, f"a bug in the server: {type(exc).__name__}: see its log"))
     code, error = (0, call.note) if call.failure is None else (call.failure.exit_code, _explain(call.failure))
     more = [("timing_ms", f"{(time.time() - call.started_at) * 1000:.1f}")] if session.has_timing else []
     metadata = format_metadata(code, error, session.role, show_directory(session.directory), more)
@@ -118,13 +119,13 @@ async def _answer(grid: Grid, session: Session, text: str) -> AsyncIterator[tupl
 async def _run(call: Call, text: str) -> AsyncIterator[Page]:
     """Do what a request says; its rows with the keys that it wants."""
     if len(text) > MAX_REQUEST or len(text.encode(errors="replace")) > MAX_REQUEST:
-        raise GridError(22, f"Message too big, limit is at {MAX_REQUEST}")
+        raise GridError(EINVAL, f"Message too big, limit is at {MAX_REQUEST}")
     request = parse_request(text)
     call.command = request.command
     asked = await _take_general(call, request.options)
     command = COMMANDS.get(request.command)
     if command is None:
-        raise GridError(2, f"Command [{request.command}] not found!")
+        raise GridError(ENOENT, f"Command [{request.command}] not found!")
     rows: Rows = [{"message": command.usage}] if asked & HELP else await command.run(call)
     if not isinstance(rows, AsyncIterator):
         yield _take_keys(rows, asked)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, select
 
+from headless.grid.errnos import EEXIST
 from headless.grid.messages import GridError
 from headless.grid.serve.paths import list_ancestors, split
 from headless.grid.serve.schema import entries, orphans, replicas
@@ -29,7 +30,6 @@ __all__ = [
     "select_below",
 ]
 
-EEXIST = 17
 EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 KINDS = {"f": "file", "d": "directory", "c": "collection"}
 VARIABLES = 500  # of one statement: SQLite takes some thousands, older ones 999

@@ -14,12 +14,12 @@ import time
 from dataclasses import dataclass
 
 from headless.execution.files import write_atomically
+from headless.grid.errnos import EACCES
 from headless.grid.messages import GridError
 from headless.grid.serve.macaroon import build_macaroon, is_genuine, parse_macaroon
 
 __all__ = ["READ", "SERVER", "WRITE", "Claim", "Envelopes"]
 
-EACCES = 13
 READ = ("DOWNLOAD", "READ_METADATA")
 WRITE = ("UPLOAD", "DOWNLOAD", "READ_METADATA")  # what was written may be read again: for its checksum
 SERVER = ("DOWNLOAD", "UPLOAD", "MANAGE", "DELETE", "LIST", "READ_METADATA", "UPDATE_METADATA")

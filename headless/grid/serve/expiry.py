@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection, update
 
+from headless.grid.errnos import EINVAL, EISDIR
 from headless.grid.messages import GridError
 from headless.grid.serve.arguments import Arguments, parse_arguments
 from headless.grid.serve.call import Call, Command, Rows, Session
@@ -13,7 +14,6 @@ from headless.grid.serve.schema import entries
 
 __all__ = ["COMMANDS"]
 
-EISDIR, EINVAL = 21, 22
 DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 DAY_MS = 86_400_000
 LONGEST_DAYS = 100_000

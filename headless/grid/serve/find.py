@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, not_, true
 from sqlalchemy import Row as Record
 
+from headless.grid.errnos import EOPNOTSUPP
 from headless.grid.messages import GridError, Row
 from headless.grid.serve.arguments import Arguments, parse_arguments
 from headless.grid.serve.call import Call, Command, Page, Rows, Session
@@ -23,7 +24,6 @@ from headless.grid.serve.xml import XML_END, XML_START, format_event
 
 __all__ = ["COMMANDS"]
 
-EOPNOTSUPP = 95
 MARKS = 8  # searches whose last page a session remembers
 VERSION = re.compile(r"(?P<what>.*)_v(?P<version>\d{1,9})_s(?P<part>\d{1,9})(?P<end>\.[^.]*)?")  # of a file of the OCDB
 

@@ -5,6 +5,7 @@ from functools import partial
 
 from sqlalchemy import Connection, select
 
+from headless.grid.errnos import EACCES, EINVAL, EISDIR, ENODATA, ENOENT
 from headless.grid.messages import GridError, Row
 from headless.grid.serve.arguments import parse_arguments
 from headless.grid.serve.call import Call, Command, Rows, Session
@@ -13,8 +14,6 @@ from headless.grid.serve.lookup import expand, look_up
 from headless.grid.serve.schema import entries, replicas
 
 __all__ = ["COMMANDS"]
-
-ENOENT, EACCES, EISDIR, EINVAL, ENODATA = 2, 13, 21, 22, 61
 
 
 async def _lfn2guid(call: Call) -> Rows:

@@ -4,14 +4,13 @@ import time
 
 from sqlalchemy import Connection
 
+from headless.grid.errnos import EINVAL, EPERM
 from headless.grid.messages import GridError
 from headless.grid.serve.arguments import parse_arguments
 from headless.grid.serve.call import Call, Command, Rows, User
 from headless.grid.serve.people import find_user_by_name, list_members
 
 __all__ = ["COMMANDS"]
-
-EPERM, EINVAL = 1, 22
 
 
 async def _whoami(call: Call) -> Rows:

@@ -4,6 +4,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from headless.grid.errnos import EBUSY, EINVAL, EPERM, ESRCH
 from headless.grid.jdl import MAX_SIZE, Jdl, fill_arguments, format_jdl, parse_jdl
 from headless.grid.job_states import FINAL
 from headless.grid.messages import GridError
@@ -18,7 +19,6 @@ from headless.grid.serve.paths import resolve
 
 __all__ = ["COMMANDS", "parse_id", "require_own"]
 
-EPERM, ESRCH, EINVAL, EBUSY = 1, 3, 22, 16
 SUBMIT_USAGE = """submit LFN|'FIELD = VALUE; ...' [ARGUMENTS]: have a job run
   ARGUMENTS  take the places of $1, $2 ... in the values of the JDL"""
 KILL_USAGE = "kill ID...: have jobs end; of a master job, all its parts"

@@ -6,6 +6,7 @@ from functools import partial
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
+from headless.grid.errnos import EINVAL
 from headless.grid.job_states import FAILED, LIVE, RUNNING, WAITING, GridJobState, parse_states
 from headless.grid.messages import GridError, Row
 from headless.grid.serve.arguments import Arguments, parse_arguments, take_values
@@ -16,7 +17,6 @@ from headless.grid.serve.job_table import JobRow
 
 __all__ = ["COMMANDS"]
 
-EINVAL = 22
 DAY_MS = 86_400_000
 DEFAULT_LIMIT, MAX_LIMIT = 1000, 100_000
 MAX_TRACE = 10_000  # lines

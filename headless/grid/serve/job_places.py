@@ -5,6 +5,7 @@ from functools import partial
 
 from sqlalchemy import Connection, select
 
+from headless.grid.errnos import EINVAL, ENOENT, EPERM
 from headless.grid.messages import GridError, Row
 from headless.grid.serve.arguments import parse_arguments, take_values
 from headless.grid.serve.call import Call, Command, Rows
@@ -19,7 +20,6 @@ if sys.platform == "win32":
 
 __all__ = ["COMMANDS"]
 
-EPERM, ENOENT, EINVAL = 1, 2, 22
 PARTITION = "local"
 JQUOTA_USAGE = """jquota list [USER]: what a user's jobs may use, and do use
 jquota set USER FIELD NUMBER: for administrators

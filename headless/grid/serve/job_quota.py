@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Connection, cast, func, select
 
+from headless.grid.errnos import EDQUOT
 from headless.grid.job_states import LIVE, RUNNING, GridJobState
 from headless.grid.messages import GridError
 from headless.grid.serve.job_schema import job_quotas, jobs
 
 __all__ = ["FIELDS", "Quota", "Usage", "check_quota", "measure_usage", "read_quota", "set_quota"]
 
-EDQUOT = 122
 DAY_MS = 86_400_000
 
 FIELDS: Mapping[str, str] = {

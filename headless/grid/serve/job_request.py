@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from headless.grid.errnos import EINVAL, ENOENT
 from headless.grid.jdl import TAG, Jdl
 from headless.grid.messages import GridError
 
 __all__ = ["MAX_TTL_S", "JobRequest", "Output", "Places", "build_request", "read_tag"]
 
-ENOENT, EINVAL = 2, 22
 DEFAULT_TTL_S = 21_600
 MAX_TTL_S = 172_800 - 7_200
 """Seconds: a job's token lives two days at most, and the output must be stored with it."""

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 from headless.engines.base import EngineJob, OsUser
 from headless.engines.os_users import find_closed_folder, read_os_user
 from headless.errors import ParameterError
+from headless.grid.errnos import EACCES, ENOENT
 from headless.grid.jdl import Jdl, parse_jdl
 from headless.grid.messages import GridError
 from headless.grid.serve.call import User
@@ -27,7 +28,6 @@ if sys.platform == "win32":
 
 __all__ = ["JobSite"]
 
-EACCES, ENOENT = 13, 2
 ROLE = "jobs"
 TOKEN_SPARE_S = 3600  # by which a job's token outlives the job
 

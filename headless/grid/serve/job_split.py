@@ -4,12 +4,12 @@ import posixpath
 import re
 from collections.abc import Sequence
 
+from headless.grid.errnos import EINVAL
 from headless.grid.jdl import TAG, Jdl, Value
 from headless.grid.messages import GridError
 
 __all__ = ["MAX_PARTS", "split_jdl"]
 
-EINVAL = 22
 MAX_PARTS = 1500  # JAliEn's own limit
 _RANGE = re.compile(r"production:([0-9]{1,9})-([0-9]{1,9})")
 _COUNTER = re.compile(r"#alien_counter(?:_0?([0-9])i)?#")

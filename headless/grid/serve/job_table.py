@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
+from headless.grid.errnos import EBUSY
 from headless.grid.job_states import FINAL, LIVE, RUNNING, GridJobState
 from headless.grid.messages import GridError
 from headless.grid.serve.job_quota import check_quota, read_quota
@@ -32,7 +33,6 @@ __all__ = [
     "take_next",
 ]
 
-EBUSY = 16
 SITE = "HEADLESS::LOCAL::JOBS"
 """The only computing element: this machine."""
 

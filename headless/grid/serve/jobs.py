@@ -20,6 +20,7 @@ from headless.engines.local import LocalEngine
 from headless.errors import HeadlessError, Unavailable
 from headless.execution.files import write_atomically
 from headless.execution.machine import read_boot_id
+from headless.grid.errnos import EIO
 from headless.grid.job_states import RUNNING, GridJobState
 from headless.grid.messages import GridError
 from headless.grid.serve.catalogue import Catalogue
@@ -172,7 +173,7 @@ class Jobs:
             await asyncio.to_thread(write_atomically, path, plan, durable=False, mode=0o400)
             await self._engine.submit(self._site.build_engine_job(row, path))
         except CannotStart as exc:
-            raise GridError(5, str(exc)) from exc
+            raise GridError(EIO, str(exc)) from exc
         except (OSError, Unavailable) as exc:
             log.error("job-not-started-yet job=%d reason=%r", row.id, str(exc))
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
+from headless.grid.errnos import E2BIG, ENOENT, ENOTDIR
 from headless.grid.messages import GridError
 from headless.grid.serve.call import Session
 from headless.grid.serve.entries import Entry, find_chain, find_entry, insert_folder, list_children
@@ -15,7 +16,6 @@ from headless.grid.serve.permissions import check_access, may
 
 __all__ = ["PAGE", "expand", "look_up", "look_up_or_none", "make_parents", "page_children", "require_folder"]
 
-ENOENT, E2BIG, EACCES, ENOTDIR = 2, 7, 13, 20
 PAGE = 1000  # rows that are in memory at a time
 MAX_NAMES = 100_000  # that are looked through for one word, in all folders
 WILD = re.compile(r"[*?]")

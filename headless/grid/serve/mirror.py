@@ -4,6 +4,7 @@ from functools import partial
 
 from sqlalchemy import Connection, delete
 
+from headless.grid.errnos import EBADFD, EINVAL, EISDIR, ENOENT, EPERM
 from headless.grid.messages import GridError, Row
 from headless.grid.serve.arguments import parse_arguments, take_values
 from headless.grid.serve.bookings import list_replicas
@@ -18,7 +19,6 @@ from headless.grid.serve.transfers import Transfer, list_transfers, queue
 
 __all__ = ["COMMANDS"]
 
-EPERM, ENOENT, EISDIR, EINVAL, EBADFD = 1, 2, 21, 22, 77
 SHOWN = 100
 MIRROR = """mirror [-S WISHES] LFN... [SE]: have more replicas made, in the background; listTransfer tells of it
   -S  storages as for access: disk:1,VO::SITE::NAME"""

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection, LargeBinary, cast, func, literal, select, update
 
+from headless.grid.errnos import EEXIST, EINVAL, ENAMETOOLONG, ENOTDIR, EPERM
 from headless.grid.messages import GridError
 from headless.grid.serve.arguments import parse_arguments
 from headless.grid.serve.call import Call, Command, Rows, Session
@@ -14,7 +15,6 @@ from headless.grid.serve.schema import entries
 
 __all__ = ["COMMANDS"]
 
-EPERM, EEXIST, ENOTDIR, EINVAL, ENAMETOOLONG = 1, 17, 20, 22, 36
 BACKUP = "_backup"
 
 

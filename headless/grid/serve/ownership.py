@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, or_, update
 
+from headless.grid.errnos import EINVAL, EPERM
 from headless.grid.messages import GridError
 from headless.grid.serve.arguments import parse_arguments
 from headless.grid.serve.call import Call, Command, Rows, Session
@@ -17,7 +18,6 @@ from headless.grid.serve.schema import entries
 
 __all__ = ["COMMANDS"]
 
-EPERM, EINVAL = 1, 22
 MODE = re.compile(r"0?[0-7]{3}")
 
 

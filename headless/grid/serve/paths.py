@@ -3,12 +3,12 @@
 import posixpath
 from collections.abc import Sequence
 
+from headless.grid.errnos import EINVAL, ENAMETOOLONG
 from headless.grid.messages import GridError
 from headless.grid.serve.call import Session
 
 __all__ = ["MAX_NAME", "MAX_PATH", "list_ancestors", "resolve", "split"]
 
-EINVAL, ENAMETOOLONG = 22, 36
 MAX_NAME = 255  # bytes, as Linux has it: what is fetched must find a place on a disk
 MAX_PATH = 2048  # bytes: PostgreSQL's keys have 2,700 at most
 

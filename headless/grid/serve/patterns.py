@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 from sqlalchemy import ColumnElement, func
 
+from headless.grid.errnos import EINVAL, ENOSYS
 from headless.grid.messages import GridError
 from headless.grid.serve.schema import entries
 
 __all__ = ["build_match", "build_regex"]
 
-EINVAL, ENOSYS = 22, 38
 MEMORY = 1 << 20  # bytes that a regular expression may take
 
 

@@ -1,12 +1,12 @@
 """Who may do what with an entry: bits for its owner, its group and others, as JAliEn and Unix have it."""
 
+from headless.grid.errnos import EACCES, EPERM
 from headless.grid.messages import GridError
 from headless.grid.serve.call import Session
 from headless.grid.serve.entries import Entry
 
 __all__ = ["check_access", "check_owner", "may"]
 
-EPERM, EACCES = 1, 13
 BITS = {"r": 4, "w": 2, "x": 1}
 
 

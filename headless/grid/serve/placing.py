@@ -4,12 +4,12 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from headless.grid.errnos import EINVAL
 from headless.grid.messages import GridError
 from headless.grid.serve.stores import Store
 
 __all__ = ["Wish", "choose_sources", "choose_targets", "parse_wish"]
 
-EINVAL = 22
 MAX_REPLICAS = 20
 DEFAULT = {"disk": 2}
 

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection, select
 
+from headless.grid.errnos import EINVAL, ENOENT, EPERM
 from headless.grid.messages import GridError, Row
 from headless.grid.serve.call import Call, Command, Rows
 from headless.grid.serve.people import find_user_by_name
@@ -10,7 +11,6 @@ from headless.grid.serve.usage import Quota, find_quota, set_quota
 
 __all__ = ["COMMANDS"]
 
-EPERM, ENOENT, EINVAL = 1, 2, 22
 ALL = "%"
 FIELDS = ("maxNbFiles", "maxTotalSize")
 HEADING = f"{'user':<20} {'files':>12} {'max files':>14} {'bytes':>18} {'max bytes':>18}"

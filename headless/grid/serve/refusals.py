@@ -1,11 +1,11 @@
 """JAliEn's commands that this server has not, and what to do instead."""
 
+from headless.grid.errnos import EINVAL, EOPNOTSUPP
 from headless.grid.messages import GridError
 from headless.grid.serve.call import Call, Command, Rows
 
 __all__ = ["COMMANDS"]
 
-EINVAL, EOPNOTSUPP = 22, 95
 READ = "the server reads no file's content: fetch it with cp"
 INSTEAD = {
     "cat": READ,

@@ -7,6 +7,7 @@ from functools import partial
 
 from sqlalchemy import Connection, func, select
 
+from headless.grid.errnos import EINVAL, EISDIR, ENODATA, ENOENT, ENOTSUP, EPERM, EREMOTEIO
 from headless.grid.messages import GridError, Row
 from headless.grid.serve.arguments import parse_arguments, take_values
 from headless.grid.serve.bookings import list_replicas
@@ -21,7 +22,6 @@ from headless.grid.serve.xrootd import Found
 
 __all__ = ["COMMANDS", "require_store"]
 
-ENOENT, EISDIR, EINVAL, ENODATA, ENOTSUP, EREMOTEIO = 2, 21, 22, 61, 95, 121
 DOWN = "offline"
 
 
@@ -249,7 +249,7 @@ async def _random_pfns(call: Call) -> Rows:
     if not (count.isascii() and count.isdecimal() and 0 < int(count) <= 1000):
         raise GridError(EINVAL, f"-n {count!r}: give 1 to 1000")
     if not call.session.user.is_admin:
-        raise GridError(1, "randomPFNs is for administrators")
+        raise GridError(EPERM, "randomPFNs is for administrators")
     stores = {store.name: store for store in await call.grid.stores.list_all()}
     wanted = [(await require_store(call, given["-s"])).name] if "-s" in given else list(stores)
     query = select(replicas).where(replicas.c.storage.in_(wanted)).order_by(func.random()).limit(int(count))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from headless.grid.errnos import EINVAL, EKEYEXPIRED, ENOENT, EPERM
 from headless.grid.messages import GridError
 from headless.grid.serve.arguments import parse_arguments, take_values
 from headless.grid.serve.call import Call, Command, Rows, Session
@@ -20,7 +21,6 @@ from headless.grid.serve.pki import Authority
 
 __all__ = ["COMMANDS", "TokenSubject", "issue_token", "parse_token_subject"]
 
-EPERM, ENOENT, EINVAL, EKEYEXPIRED = 1, 2, 22, 127
 KINDS = {"user": "Users", "job": "Jobs", "jobagent": "JobAgent", "host": "Hosts"}
 DAYS = {"user": 31, "job": 2, "jobagent": 2, "host": 365}
 """The longest that a token of each kind is valid; also what it is if nothing is said."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, select
 
+from headless.grid.errnos import EEXIST
 from headless.grid.messages import GridError
 from headless.grid.serve.bookings import list_replicas
 from headless.grid.serve.entries import now_ms
@@ -11,7 +12,6 @@ from headless.grid.serve.schema import entries, orphans, replicas, transfers
 
 __all__ = ["DONE", "FAILED", "WAITING", "Transfer", "end_transfer", "list_transfers", "put_off", "queue", "take_next"]
 
-EEXIST, ENOENT = 17, 2
 WAITING, DONE, FAILED = "WAITING", "DONE", "FAILED"
 
 

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
+from headless.grid.errnos import EDQUOT
 from headless.grid.messages import GridError
 from headless.grid.serve.entries import now_ms
 from headless.grid.serve.schema import bookings, quotas, usage
 from headless.grid.serve.settings import GridSettings
 
 __all__ = ["Quota", "check_quota", "find_quota", "set_quota"]
-
-EDQUOT = 122
 
 
 @dataclass(frozen=True)

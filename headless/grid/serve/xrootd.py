@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from headless.grid.errnos import EIO, ENOLINK, EREMOTEIO
 from headless.grid.messages import GridError
 from headless.grid.serve.envelopes import READ, SERVER, WRITE, Envelopes
 from headless.grid.serve.stores import Store
 
 __all__ = ["Found", "StorageClient"]
 
-EIO, ENOENT, EREMOTEIO, ENOLINK = 5, 2, 121, 67
 NOT_FOUND = 3011  # XProtocol: kXR_NotFound
 ERROR_RESPONSE = 400  # XrdClStatus: errErrorResponse: the storage has answered, and said no
 THREADS = 8

@@ -3,13 +3,12 @@
 import sys
 from collections.abc import Iterator
 
+from headless.grid.errnos import EIO
 from headless.grid.messages import GridError
 from headless.grid.shell.shell import Shell
 from headless.grid.shell.words import read_steps
 
 __all__ = ["run_file"]
-
-EIO = 5
 
 
 def run_file(shell: Shell, path: str, *, stop_on_error: bool) -> int:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from headless.grid.credentials import PEM, TOKEN, USER, load_credentials
+from headless.grid.errnos import EINVAL, EKEYREJECTED, ENOENT
 from headless.grid.messages import GridError, Reply
 from headless.grid.shell.shell import Shell
 from headless.grid.tokens import destroy_token, init_token
@@ -11,8 +12,6 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 __all__ = ["describe", "make_token", "match", "print_token", "remove_token", "verify"]
-
-ENOENT, EINVAL, EKEYREJECTED = 2, 22, 129
 
 
 def print_token(shell: Shell, name: str, args: list[str]) -> Reply:

@@ -1,11 +1,10 @@
 """Moving about: ``cd``, and the stack of ``pushd`` and ``popd``."""
 
+from headless.grid.errnos import EINVAL
 from headless.grid.messages import GridError, Reply
 from headless.grid.shell.shell import Shell
 
 __all__ = ["change", "pop", "push", "show_home", "show_stack"]
-
-EINVAL = 22
 
 
 def change(shell: Shell, name: str, args: list[str]) -> Reply:

@@ -10,6 +10,7 @@ import time
 
 from headless.grid.copy.places import WILD
 from headless.grid.copy.specs import SPECS
+from headless.grid.errnos import EINVAL
 from headless.grid.messages import GridError, Reply
 from headless.grid.moving import move
 from headless.grid.shell.files import fetched, run_here
@@ -17,7 +18,6 @@ from headless.grid.shell.shell import Shell
 
 __all__ = ["edit"]
 
-EINVAL = 22
 EDITORS = {"vi": "vi", "vim": "vim", "nano": "nano", "mcedit": "mcedit"}
 
 

@@ -8,12 +8,11 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 
+from headless.grid.errnos import EINVAL, ENOENT
 from headless.grid.messages import GridError, Reply
 from headless.grid.shell.shell import Shell
 
 __all__ = ["execute", "fetched", "page", "print_files", "run", "run_here"]
-
-ENOENT, EINVAL = 2, 22
 
 
 @contextlib.contextmanager

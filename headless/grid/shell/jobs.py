@@ -4,12 +4,12 @@ import re
 import time
 
 from headless.errors import ParameterError
+from headless.grid.errnos import EINVAL
 from headless.grid.messages import GridError, Reply, Row
 from headless.grid.shell.shell import Shell
 
 __all__ = ["show_job", "show_jobs", "submit"]
 
-EINVAL = 22
 TRACE = re.compile(r"^(\d{10}) \[(\w+)\s*\]:? ?", re.MULTILINE)
 MAX_JDL = 100 * 1024  # bytes; a message may have 130 KiB
 

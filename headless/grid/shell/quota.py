@@ -1,11 +1,11 @@
 """``quota``: what a user has and may have, of jobs and of files."""
 
+from headless.grid.errnos import ENODATA
 from headless.grid.messages import GridError, Reply, Row
 from headless.grid.shell.shell import Shell
 
 __all__ = ["show_quota"]
 
-ENODATA = 61
 HOUR_S, MIB = 3600, 1 << 20
 
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 
 from headless.errors import ParameterError
+from headless.grid.errnos import EINVAL
 from headless.grid.messages import GridError, Reply, Row
 from headless.grid.names import expand_home, expand_lfn, strip_prefix
 from headless.grid.session import GridSession
@@ -15,8 +16,6 @@ from headless.grid.shell.table import find_handler
 from headless.grid.shell.words import Step, split_line
 
 __all__ = ["Shell"]
-
-EINVAL = 22
 
 
 class _NoSession(GridError):

@@ -1,11 +1,11 @@
 """Computing elements."""
 
+from headless.grid.errnos import EINVAL
 from headless.grid.messages import GridError, Reply, Row
 from headless.grid.shell.shell import Shell
 
 __all__ = ["show_sites"]
 
-EINVAL = 22
 COLUMNS = (("ceName", 28), ("host", 50), ("status", 8), ("type", 10), ("maxRunning", 6), ("maxQueued", 6), ("TTL", 10))
 HEADER = "".join(
     name.ljust(width)

@@ -2,12 +2,12 @@
 
 from urllib.parse import urlsplit
 
+from headless.grid.errnos import ENOENT
 from headless.grid.messages import GridError, Reply, Row
 from headless.grid.shell.shell import Shell
 
 __all__ = ["show_classes", "show_pfns", "show_storages"]
 
-ENOENT = 2
 SELECTED = {"-id": "seNumber", "-name": "seName", "-srv": "server"}
 
 

@@ -2,13 +2,12 @@
 
 import time
 
+from headless.grid.errnos import EINVAL
 from headless.grid.messages import GridError, Reply
 from headless.grid.shell.shell import Shell
 from headless.grid.shell.table import COMMANDS, find_handler
 
 __all__ = ["help", "leave", "measure", "ping", "set_prompt", "show_code", "show_version"]
-
-EINVAL = 22
 
 
 def ping(shell: Shell, name: str, args: list[str]) -> Reply:

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from headless.grid.errnos import EINVAL
 from headless.grid.messages import GridError
 
 __all__ = ["Step", "Unfinished", "read_steps", "split_line"]
 
-EINVAL = 22
 ENDS = ";\n"
 REFUSED = ("&&", ">", "<", "2>")  # at the begin of a word: who types these means more than a word
 BLANK = " \t\r"
