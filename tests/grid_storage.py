@@ -1,11 +1,13 @@
 """A real xrootd of a test's own, without authorization: whoever comes may read and write."""
 
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from support import TIME_SCALE, wait_for
@@ -109,3 +111,14 @@ def open_to_storage(folder: Path) -> Path:
         if place.stat().st_uid == os.getuid() and not place.stat().st_mode & 0o001:
             place.chmod(0o711)
     return folder
+
+
+@contextlib.contextmanager
+def show_port(storage: Storage, service: str) -> Iterator[None]:
+    """Have the grid name another address for a storage."""
+    real = storage.port
+    storage.port = int(service.rpartition(":")[2])
+    try:
+        yield
+    finally:
+        storage.port = real

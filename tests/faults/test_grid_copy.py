@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from grid_storage import Storage
+from grid_storage import Storage, show_port
 from scripted_grid import HOME, Reply, ScriptedGrid
 from support import TIME_SCALE, wait_for
 from tcp_relay import tcp_relay
@@ -320,11 +320,11 @@ def test_replies_that_are_none(grid: ScriptedGrid, tmp_path: Path, text: str) ->
     assert not (tmp_path / "out").exists()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _half_way(grid: ScriptedGrid, storage: Storage, folder: Path) -> "Iterator[tuple[str, subprocess.Popen[bytes]]]":
     """A download that has begun, over a network that stands still."""
     lfn = grid.put("f", bytes(100 << 20))
-    with tcp_relay(storage.service) as relay, _port(storage, relay.service):
+    with tcp_relay(storage.service) as relay, show_port(storage, relay.service):
         world = grid.world
         process = world.start("grid", "cp", lfn, f"file:{folder}/out")
         try:
@@ -390,14 +390,3 @@ def test_metadata_is_asked_ahead(grid: ScriptedGrid, tmp_path: Path) -> None:
     asked = [words[0] for words in grid.commands]
     assert (asked.count("access"), asked.count("commit")) == (30, 60)
     assert asked.count("stat") <= 2  # the target's listing has told what is there
-
-
-@contextlib.contextmanager
-def _port(storage: Storage, service: str) -> Iterator[None]:
-    """Have the grid name another address for a storage."""
-    real = storage.port
-    storage.port = int(service.rpartition(":")[2])
-    try:
-        yield
-    finally:
-        storage.port = real
