@@ -172,3 +172,14 @@ def test_a_socket_that_systemd_has_opened_is_taken_as_it_is() -> None:
         port = opened.getsockname()[1]
         with adopt_socket(os.dup(opened.fileno())) as adopted:
             assert adopted.getsockname() == ("127.0.0.1", port)
+
+
+def test_the_kernel_looks_after_peers_that_are_silent() -> None:
+    """An accepted connection has keep-alive: a peer that is gone without a word is noticed after two minutes."""
+    with open_socket(TcpAddress("127.0.0.1", 0), 0o600) as listener, socket.create_connection(listener.getsockname()):
+        channel, _ = listener.accept()
+        with channel:
+            assert channel.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            idle_s, interval_s, count = (channel.getsockopt(socket.IPPROTO_TCP, name) for name in names)
+    assert idle_s + interval_s * count == 120
