@@ -160,7 +160,7 @@ class _Scanner:
             yield name, self._scan_value()
             self._skip()
             if not self._accept(";") and self._place < len(self._text):
-                self._fail(f"';' is missing after the value of {name}")
+                self._fail(f"';' is missing after the value of {name}, or a quote is not closed")
             self._skip()
 
     def _scan_value(self) -> Value:
@@ -195,7 +195,7 @@ class _Scanner:
     def _take(self, pattern: re.Pattern[str], what: str) -> re.Match[str]:
         found = pattern.match(self._text, self._place)
         if found is None:
-            self._fail(f"{what} is missing")
+            self._fail("a quote is not closed" if self._text.startswith('"', self._place) else f"{what} is missing")
         self._place = found.end()
         return found
 
