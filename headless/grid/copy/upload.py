@@ -11,7 +11,7 @@ from headless.grid.copy.pool import SessionPool
 from headless.grid.copy.remote_sweep import name_replaced, name_temporary
 from headless.grid.copy.specs import Specs, parse_specs
 from headless.grid.copy.storage import Ended, copy_bytes
-from headless.grid.copy.stored import Stored, ask_stored, check_registered, check_stored
+from headless.grid.copy.stored import DoubtfulError, Stored, ask_stored, check_registered, check_stored
 from headless.grid.copy.values import Known, Status
 from headless.grid.copy.work import Work
 from headless.grid.errnos import ENOTCONN
@@ -96,6 +96,8 @@ def look(pool: SessionPool, lfn: str) -> Known | None:
 def _write_new(work: Work, lfn: str, content: Content, specs: Specs) -> tuple[Status, tuple[str, ...]]:
     try:
         return "copied", tuple(_write(work, lfn, content, specs).storages)
+    except DoubtfulError:
+        raise
     except GridError:
         # Two that write the same file at once are both right: one of them has registered it.
         with suppress(GridError):

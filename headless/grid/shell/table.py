@@ -4,7 +4,8 @@ import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from headless.grid.messages import Reply
+from headless.grid.errnos import EINVAL
+from headless.grid.messages import GridError, Reply
 
 if TYPE_CHECKING:
     from headless.grid.shell.shell import Shell
@@ -68,16 +69,43 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "exec": ("files", "execute", "exec LFN ARGUMENTS: run a script of the grid on this machine"),
 }
 
+# How many words these take: what they do not understand, they would pass over in silence.
+MOST = {
+    **dict.fromkeys(("home", "version", "exitcode", "$?", "token-info", "token-destroy", "token-verify"), 0),
+    **dict.fromkeys(("cert-info", "cert-verify", "certkey-match", "tokenkey-match"), 0),
+    **dict.fromkeys(("help", "?", "ping", "dirs", "quota"), 1),
+    **dict.fromkeys(("pushd", "popd", "getSE"), 2),
+}
+# Likewise, of the server's: options are for it to understand.
+MOST_OF_SERVER = {"cd": 1, **dict.fromkeys(("pwd", "whoami", "uptime", "motd", "commandlist"), 0)}
+
 
 def find_handler(name: str, args: list[str]) -> Handler:
-    """What does a command; where help is asked for, what gives it."""
+    """What does a command; where help is asked for, what gives it.
+
+    Raises:
+        GridError: EINVAL: it was given more than it takes.
+    """
+    is_help = bool(args) and args[0] in HELP and name != "cp"  # which has a page of it
+    if not is_help:
+        _check_count(name, args)
     if name not in COMMANDS:
         return _pass
     module, function, usage = COMMANDS[name]
-    if args and args[0] in HELP and name != "cp":  # which has a page of it
+    if is_help:
         return _show_usage if usage else _pass
     handler: Handler = getattr(importlib.import_module(f"headless.grid.shell.{module}"), function)
     return handler
+
+
+def _check_count(name: str, args: list[str]) -> None:
+    words = args
+    if name in MOST_OF_SERVER:
+        words = [word for word in args if word == "-" or not word.startswith("-")]
+    most = MOST.get(name, MOST_OF_SERVER.get(name, len(words)))
+    if len(words) > most:
+        takes = "no arguments" if not most else "one argument" if most == 1 else f"{most} arguments"
+        raise GridError(EINVAL, f"{name}: {words[most]!r} is too much: it takes {takes}")
 
 
 def _pass(shell: "Shell", name: str, args: list[str]) -> Reply:
