@@ -10,7 +10,7 @@ from headless.grid.copy.errnos import find_errno
 from headless.grid.copy.values import CopyOptions
 from headless.grid.messages import GridError
 
-__all__ = ["Ended", "Progress", "copy_bytes", "read_checksum", "set_up_client"]
+__all__ = ["Ended", "Progress", "copy_bytes", "explain", "import_client", "read_checksum", "set_up_client"]
 
 # What alien.py sets, but for those that options set: a storage that is gone is given up in minutes, not in hours.
 DEFAULTS = {
@@ -67,7 +67,7 @@ def set_up_client(options: CopyOptions) -> None:
     Raises:
         ParameterError: it is not installed.
     """
-    client = _import_client()
+    client = import_client()
     with _set_up:
         for name, value in DEFAULTS.items():
             client.EnvPutInt(name, value)
@@ -86,7 +86,7 @@ def copy_bytes(source: str, targets: Sequence[str], options: CopyOptions, progre
     Returns:
         How it ended, for each target.
     """
-    process = _import_client().CopyProcess()
+    process = import_client().CopyProcess()
     process.parallel(len(targets))
     for target in targets:
         is_local = target.startswith("/")
@@ -97,11 +97,11 @@ def copy_bytes(source: str, targets: Sequence[str], options: CopyOptions, progre
         )  # fmt: skip
     status = process.prepare()
     if not status.ok:
-        return [_end(status)] * len(targets)
+        return [explain(status)] * len(targets)
     status, results = process.run(progress)
-    ended = [_end(result.get("status", status)) for result in results]
+    ended = [explain(result.get("status", status)) for result in results]
     # A job that was never begun has no result: then all of it has failed.
-    return ended if len(ended) == len(targets) else [_end(status)] * len(targets)
+    return ended if len(ended) == len(targets) else [explain(status)] * len(targets)
 
 
 def read_checksum(url: str, limit_s: int) -> tuple[str, str]:
@@ -117,7 +117,7 @@ def read_checksum(url: str, limit_s: int) -> tuple[str, str]:
     Raises:
         GridError: the file is not there, or the storage is gone.
     """
-    client = _import_client()
+    client = import_client()
     from XRootD.client.flags import QueryCode
 
     server, _, rest = url.partition("://")[2].partition("/")
@@ -125,7 +125,7 @@ def read_checksum(url: str, limit_s: int) -> tuple[str, str]:
     system = client.FileSystem(f"{url.partition('://')[0]}://{server}")
     status, answer = system.query(QueryCode.CHECKSUM, f"/{path.lstrip('/')}?cks.type=md5&{opaque}", timeout=limit_s)
     if not status.ok:
-        ended = _end(status)
+        ended = explain(status)
         if status.code == 400 and status.errno in NO_CHECKSUM:
             return "", ""
         raise GridError(ended.code, f"checksum at the storage: {ended.message}")
@@ -133,7 +133,8 @@ def read_checksum(url: str, limit_s: int) -> tuple[str, str]:
     return (words[0].lower(), words[1].lower()) if len(words) == 2 else ("", "")
 
 
-def _end(status: Any) -> Ended:
+def explain(status: Any) -> Ended:
+    """What a status of XRootD's client means."""
     if status.ok:
         return Ended(0, "")
     words = " ".join(str(status.message).split())
@@ -142,7 +143,12 @@ def _end(status: Any) -> Ended:
     return Ended(find_errno(status.code, status.errno), words or "XRootD gives no reason")
 
 
-def _import_client() -> Any:
+def import_client() -> Any:
+    """XRootD's client, which has no types.
+
+    Raises:
+        ParameterError: it is not installed.
+    """
     try:
         from XRootD import client
     except ImportError as exc:
