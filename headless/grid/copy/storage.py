@@ -1,5 +1,6 @@
 """The bytes' way: XRootD's client, told what to do and asked how it ended."""
 
+import hashlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,16 @@ from headless.grid.copy.errnos import find_errno
 from headless.grid.copy.values import CopyOptions
 from headless.grid.messages import GridError
 
-__all__ = ["Ended", "Progress", "copy_bytes", "explain", "import_client", "read_checksum", "set_up_client"]
+__all__ = [
+    "Ended",
+    "Progress",
+    "copy_bytes",
+    "explain",
+    "import_client",
+    "read_back",
+    "read_checksum",
+    "set_up_client",
+]
 
 # What alien.py sets, but for those that options set: a storage that is gone is given up in minutes, not in hours.
 DEFAULTS = {
@@ -21,7 +31,11 @@ DEFAULTS = {
     "StreamTimeout": 60,
     "CPInitTimeout": 90,
     "DataServerTTL": 20,
+    # A checksum of each page on the way makes writing to an XRootD 5 several times slower, and tells nothing that
+    # the checksum of the whole file does not.
+    "CpUsePgWrtRd": 0,
 }
+PIECE = 4 << 20
 NO_CHECKSUM = (3000, 3006, 3010, 3013)  # XRootD: it is not set up there, or the envelope is for writing only
 _set_up = threading.Lock()
 
@@ -104,15 +118,16 @@ def copy_bytes(source: str, targets: Sequence[str], options: CopyOptions, progre
     return ended if len(ended) == len(targets) else [explain(status)] * len(targets)
 
 
-def read_checksum(url: str, limit_s: int) -> tuple[str, str]:
+def read_checksum(url: str, limit_s: int, kind: str = "md5") -> tuple[str, str]:
     """Ask a storage for a file's checksum.
 
     Args:
         url: with the envelope.
         limit_s: seconds until there must be an answer.
+        kind: such as ``md5``, ``crc32c``, ``adler32``; some storages answer with the one that they have.
 
     Returns:
-        Its kind, such as ``md5``, and the checksum; both empty where the storage computes none for us.
+        Its kind and the checksum; both empty where the storage computes no such one for us.
 
     Raises:
         GridError: the file is not there, or the storage is gone.
@@ -123,7 +138,7 @@ def read_checksum(url: str, limit_s: int) -> tuple[str, str]:
     server, _, rest = url.partition("://")[2].partition("/")
     path, _, opaque = rest.partition("?")
     system = client.FileSystem(f"{url.partition('://')[0]}://{server}")
-    status, answer = system.query(QueryCode.CHECKSUM, f"/{path.lstrip('/')}?cks.type=md5&{opaque}", timeout=limit_s)
+    status, answer = system.query(QueryCode.CHECKSUM, f"/{path.lstrip('/')}?cks.type={kind}&{opaque}", timeout=limit_s)
     if not status.ok:
         ended = explain(status)
         if status.code == 400 and status.errno in NO_CHECKSUM:
@@ -131,6 +146,40 @@ def read_checksum(url: str, limit_s: int) -> tuple[str, str]:
         raise GridError(ended.code, f"checksum at the storage: {ended.message}")
     words = bytes(answer or b"").rstrip(b"\x00").decode("ascii", "replace").split()
     return (words[0].lower(), words[1].lower()) if len(words) == 2 else ("", "")
+
+
+def read_back(url: str, check: Callable[[], None]) -> str:
+    """Read a file at a storage from end to end, for its md5.
+
+    Args:
+        url: with the envelope.
+        check: is called again and again, and may raise.
+
+    Raises:
+        GridError: it cannot be read.
+    """
+    digest, offset = hashlib.md5(usedforsecurity=False), 0
+    file = import_client().File()
+    status, _ = file.open(url)
+    if not status.ok:
+        raise _fail_to_read(status)
+    try:
+        while True:
+            check()
+            status, data = file.read(offset, PIECE)
+            if not status.ok:
+                raise _fail_to_read(status)
+            if not data:
+                return digest.hexdigest()
+            digest.update(data)
+            offset += len(data)
+    finally:
+        file.close()
+
+
+def _fail_to_read(status: Any) -> GridError:
+    ended = explain(status)
+    return GridError(ended.code, f"reading it back from the storage: {ended.message}")
 
 
 def explain(status: Any) -> Ended:
