@@ -11,7 +11,16 @@ from headless.grid.copy.errnos import find_errno
 from headless.grid.copy.values import CopyOptions
 from headless.grid.messages import GridError
 
-__all__ = ["Ended", "Progress", "copy_bytes", "read_back", "read_checksum", "set_up_client"]
+__all__ = [
+    "Ended",
+    "Progress",
+    "copy_bytes",
+    "explain",
+    "import_client",
+    "read_back",
+    "read_checksum",
+    "set_up_client",
+]
 
 # What alien.py sets, but for those that options set: a storage that is gone is given up in minutes, not in hours.
 DEFAULTS = {
@@ -72,7 +81,7 @@ def set_up_client(options: CopyOptions) -> None:
     Raises:
         ParameterError: it is not installed.
     """
-    client = _import_client()
+    client = import_client()
     with _set_up:
         for name, value in DEFAULTS.items():
             client.EnvPutInt(name, value)
@@ -91,7 +100,7 @@ def copy_bytes(source: str, targets: Sequence[str], options: CopyOptions, progre
     Returns:
         How it ended, for each target.
     """
-    process = _import_client().CopyProcess()
+    process = import_client().CopyProcess()
     process.parallel(len(targets))
     for target in targets:
         is_local = target.startswith("/")
@@ -102,11 +111,11 @@ def copy_bytes(source: str, targets: Sequence[str], options: CopyOptions, progre
         )  # fmt: skip
     status = process.prepare()
     if not status.ok:
-        return [_end(status)] * len(targets)
+        return [explain(status)] * len(targets)
     status, results = process.run(progress)
-    ended = [_end(result.get("status", status)) for result in results]
+    ended = [explain(result.get("status", status)) for result in results]
     # A job that was never begun has no result: then all of it has failed.
-    return ended if len(ended) == len(targets) else [_end(status)] * len(targets)
+    return ended if len(ended) == len(targets) else [explain(status)] * len(targets)
 
 
 def read_checksum(url: str, limit_s: int, kind: str = "md5") -> tuple[str, str]:
@@ -123,7 +132,7 @@ def read_checksum(url: str, limit_s: int, kind: str = "md5") -> tuple[str, str]:
     Raises:
         GridError: the file is not there, or the storage is gone.
     """
-    client = _import_client()
+    client = import_client()
     from XRootD.client.flags import QueryCode
 
     server, _, rest = url.partition("://")[2].partition("/")
@@ -131,7 +140,7 @@ def read_checksum(url: str, limit_s: int, kind: str = "md5") -> tuple[str, str]:
     system = client.FileSystem(f"{url.partition('://')[0]}://{server}")
     status, answer = system.query(QueryCode.CHECKSUM, f"/{path.lstrip('/')}?cks.type={kind}&{opaque}", timeout=limit_s)
     if not status.ok:
-        ended = _end(status)
+        ended = explain(status)
         if status.code == 400 and status.errno in NO_CHECKSUM:
             return "", ""
         raise GridError(ended.code, f"checksum at the storage: {ended.message}")
@@ -150,7 +159,7 @@ def read_back(url: str, check: Callable[[], None]) -> str:
         GridError: it cannot be read.
     """
     digest, offset = hashlib.md5(usedforsecurity=False), 0
-    file = _import_client().File()
+    file = import_client().File()
     status, _ = file.open(url)
     if not status.ok:
         raise _fail_to_read(status)
@@ -169,11 +178,12 @@ def read_back(url: str, check: Callable[[], None]) -> str:
 
 
 def _fail_to_read(status: Any) -> GridError:
-    ended = _end(status)
+    ended = explain(status)
     return GridError(ended.code, f"reading it back from the storage: {ended.message}")
 
 
-def _end(status: Any) -> Ended:
+def explain(status: Any) -> Ended:
+    """What a status of XRootD's client means."""
     if status.ok:
         return Ended(0, "")
     words = " ".join(str(status.message).split())
@@ -182,7 +192,12 @@ def _end(status: Any) -> Ended:
     return Ended(find_errno(status.code, status.errno), words or "XRootD gives no reason")
 
 
-def _import_client() -> Any:
+def import_client() -> Any:
+    """XRootD's client, which has no types.
+
+    Raises:
+        ParameterError: it is not installed.
+    """
     try:
         from XRootD import client
     except ImportError as exc:

@@ -17,6 +17,19 @@ Handler = Callable[["Shell", str, list[str]], Reply]
 
 HELP = frozenset({"-h", "-help", "--help", "--h"})
 
+TO_XML = """toXml [-i] [-a] [-x LFN | -x file:PATH] [-l LFN | -l file:PATH] LFN...: a collection of files of the grid
+toXml -local [-i] [-x PATH] [-l PATH] FILE...: of files of this machine"""
+LFN2URI = """lfn2uri LFN[@SPECS] [strict] [http]: URLs of its replicas with their envelopes, to read
+lfn2uri LFN[@SPECS] meta: the same as a metalink NAME.meta4 in this folder, for xrdcp
+lfn2uri LFN[@SPECS] LOCAL_FILE write: to write"""
+GET_AUTHORITIES = """getCAcerts [FOLDER] [-source URL]: clone the ALICE authorities into FOLDER/certificates (~/.globus)
+then: export X509_CERT_DIR=FOLDER/certificates"""
+QUERY_ML = """queryML [-host URL] PREDICATE [text | xml | json]: of MonALISA, as a table
+PREDICATE: FARM/CLUSTER/NODE/PARAMETER; or /BEGIN/END/PARAMETER: milliseconds since 1970, or before now: -1000"""
+CCDB = """ccdb [-host URL] [-history] [-limit N] [-run N | -objtime MS] [-unixtime] [-header 'NAME: VALUE'] QUERY
+ccdb -report QUERY: sizes        ccdb -get [-dst FOLDER] QUERY: download
+QUERY: TASK/DETECTOR/... [/TIME] [/KEY=VALUE]..."""
+
 # For each name: module, function, and a line of usage. An empty one: the server's help is the better one.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "cd": ("directories", "change", ""),
@@ -33,6 +46,22 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "SEqos": ("storage", "show_classes", "SEqos NAME...: the classes of storage elements"),
     "getCE": ("sites", "show_sites", "getCE [-name TEXT] [-host TEXT] [-part NAME]: computing elements"),
     "quota": ("quota", "show_quota", "quota [USER]: of jobs and files, used and allowed"),
+    "siteJobs": ("sites", "show_jobs", "siteJobs SITE [-id] [-running] [-status TEXT] [-user TEXT]: jobs at a site"),
+    "find2": ("search", "find", "find2 [cp's conditions: see cp -h] FOLDER: files below a folder"),
+    "toXml": ("collection", "make_collection", TO_XML),
+    "lfn2uri": ("replicas", "show_addresses", LFN2URI),
+    "pfn-status": (
+        "replicas",
+        "show_status",
+        "pfn-status [-v] PFN | LFN...: size and flags, as the storages tell them",
+    ),
+    "xrd_ping": ("xrootd", "ping", "xrd_ping [-c COUNT] SE | HOST[:PORT]...: how long storages take to answer"),
+    "xrd_config": ("xrootd", "show_configuration", "xrd_config [-v] [-a | SE | HOST[:PORT]...]: version, role, limits"),
+    "xrd_stats": ("xrootd", "show_statistics", "xrd_stats [-xml | -xmlraw] [-compact] [-a | SE | HOST[:PORT]...]"),
+    "checkAddr": ("network", "check_address", "checkAddr [reference] [HOST [PORT]]: whether somebody listens there"),
+    "getCAcerts": ("network", "fetch_authorities", GET_AUTHORITIES),
+    "queryML": ("monitor", "query", QUERY_ML),
+    "ccdb": ("conditions", "query", CCDB),
     "ps": ("jobs", "show_jobs", ""),
     "jobInfo": ("jobs", "show_job", "jobInfo ID[,ID...] [-trace] [-proc] [-jdl] [-unixtime]: all about jobs"),
     "submit": ("jobs", "submit", ""),
