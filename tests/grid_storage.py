@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,6 +94,19 @@ class Storage:
         assert self.process is not None
         assert self.process.poll() is None, (self.folder / "log").read_text()
         return is_listening(self.port)
+
+
+@contextlib.contextmanager
+def storage_of_test(name: str = "one") -> Iterator[Storage]:
+    """A running storage in a folder that its user may come to, which those of pytest are not."""
+    folder = Path(tempfile.mkdtemp(prefix="headless-se-", dir="/tmp"))
+    folder.chmod(0o755)
+    storage = Storage(folder, name)
+    try:
+        yield storage.start()
+    finally:
+        storage.stop()
+        shutil.rmtree(folder)
 
 
 def is_listening(port: int) -> bool:
