@@ -3,13 +3,15 @@
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from headless.errors import ParameterError
 from headless.grid.errnos import EINVAL
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["grid"]
 
@@ -53,8 +55,10 @@ class _Grid(click.Group):
         command: click.Command = getattr(importlib.import_module(OWN[cmd_name]), cmd_name)
         return command
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
         """The grid's commands too; those that are known without a server."""
+        from click.shell_completion import CompletionItem
+
         from headless.grid.shell.table import COMMANDS, SERVER
 
         names = sorted(name for name in {*COMMANDS, *SERVER} if name.startswith(incomplete) and name[0].isalpha())
