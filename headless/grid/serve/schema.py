@@ -8,6 +8,7 @@ __all__ = [
     "CATALOGUE",
     "bookings",
     "entries",
+    "members",
     "metadata",
     "orphans",
     "quotas",
@@ -81,6 +82,15 @@ replicas = Table(
     Column("pfn", Text, nullable=False),
 )
 
+
+# Contents that lie in a ZIP archive, which has replicas.
+members = Table(
+    "grid_members",
+    metadata,
+    Column("guid", String(36), primary_key=True),
+    Column("archive", String(36), nullable=False),  # its guid
+    Column("name", Text, nullable=False),  # in it
+)
 
 # Replicas of contents that no path has any more; the sweeper removes the files, then the rows.
 orphans = Table(
@@ -162,12 +172,16 @@ def _index_open_bookings(connection: Connection) -> None:
     _open_bookings.create(connection, checkfirst=True)
 
 
+def _add_members(connection: Connection) -> None:
+    members.create(connection, checkfirst=True)
+
+
 CATALOGUE = Schema(
     name="catalogue",
     file="catalogue.db",
     advisory_lock=0x67726964,  # "grid"
     version=_version,
     main=entries,
-    migrations=(_create_all, _index_open_bookings),
+    migrations=(_create_all, _index_open_bookings, _add_members),
 )
 """The grid's tables; one grid a PostgreSQL database."""
