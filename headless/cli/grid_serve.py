@@ -118,6 +118,7 @@ def serve(
     \b
     Exit status: 0 stopped as told, 1 the address is not to be had, 2 a setting or the state folder is of no use.
     """
+    from headless.execution.notify import Notifier
     from headless.grid.serve.service import run_grid
     from headless.grid.serve.settings import GridSettings
     from headless.grid.serve.stores import is_url, parse_storage
@@ -147,7 +148,7 @@ def serve(
         max_jobs=max_jobs,
         run_as=run_as,
     )
-    run_grid(settings, ready_fd)
+    run_grid(settings, Notifier(environment.notify_socket, ready_fd))
 
 
 def default_grid_state(user_folder: str) -> str:

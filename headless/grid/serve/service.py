@@ -9,6 +9,7 @@ import sys
 
 from headless.errors import ParameterError
 from headless.execution.lock import lock_folder
+from headless.execution.notify import Notifier
 from headless.grid.serve.catalogue import Catalogue
 from headless.grid.serve.copier import run_copier
 from headless.grid.serve.envelopes import Envelopes
@@ -39,7 +40,7 @@ ANY_HOST = ("0.0.0.0", "::", "")  # noqa: S104  # what an address says that is n
 log = logging.getLogger("headless.grid")
 
 
-def run_grid(settings: GridSettings, ready_fd: int | None) -> None:
+def run_grid(settings: GridSettings, notifier: Notifier) -> None:
     """Run a grid until a signal ends it.
 
     Raises:
@@ -55,20 +56,21 @@ def run_grid(settings: GridSettings, ready_fd: int | None) -> None:
     lock = lock_folder(settings.state)
     if lock is None:
         raise ParameterError(f"state folder {settings.state} is in use by another server")
-    uvloop.run(_Service(settings).run(ready_fd))
+    uvloop.run(_Service(settings, notifier).run())
     os.close(lock)
 
 
 class _Service:
-    def __init__(self, settings: GridSettings) -> None:
+    def __init__(self, settings: GridSettings, notifier: Notifier) -> None:
         self._settings = settings
+        self._notifier = notifier
         self._catalogue: Catalogue
 
-    async def run(self, ready_fd: int | None) -> None:
+    async def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
-        stop = asyncio.Event()
+        stop: asyncio.Queue[signal.Signals] = asyncio.Queue()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            asyncio.get_running_loop().add_signal_handler(number, stop.put_nowait, number)
         authority = Authority.open(self._settings.pki)
         self._catalogue = Catalogue.open(self._settings.database, self._settings.state)
         envelopes = Envelopes.open(self._settings.pki)
@@ -90,11 +92,12 @@ class _Service:
         server = await listen(Listener(channel, str(place), tls), sessions.handle, OPEN_TIMEOUT_S, PING_S, dialect)
         await jobs.start()
         log.info("listening address=%s", place)
-        if ready_fd is not None:
-            os.write(ready_fd, f"{place}\n".encode())
-            os.close(ready_fd)
+        self._notifier.ready(f"listening on {place}", str(place))
         background = [asyncio.create_task(run(self._grid)) for run in (run_sweeper, run_copier)]
-        await stop.wait()
+        background.append(asyncio.create_task(sessions.watch_users()))
+        reason = (await stop.get()).name
+        log.info("stopping reason=%s sessions=%d", reason, self._grid.present.total())
+        self._notifier.stopping(f"stopping: {reason}")
         for task in background:
             task.cancel()
         close_quietly(server)

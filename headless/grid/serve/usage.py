@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from headless.grid.errnos import EDQUOT
 from headless.grid.messages import GridError
 from headless.grid.serve.entries import now_ms
-from headless.grid.serve.schema import bookings, quotas, usage
+from headless.grid.serve.schema import bookings, entries, quotas, usage
 from headless.grid.serve.settings import GridSettings
 
 __all__ = ["Quota", "check_quota", "find_quota", "set_quota"]
@@ -73,6 +73,7 @@ def check_quota(
 
 def _count_booked(connection: Connection, user: str) -> tuple[int, int]:
     live = (bookings.c.user == user) & ~bookings.c.committed & (bookings.c.expires_ms > now_ms())
-    each = select(func.max(bookings.c.size).label("size")).where(live).group_by(bookings.c.guid).subquery()
+    is_there = select(entries.c.path).where(entries.c.guid == bookings.c.guid).exists()  # this is another replica
+    each = select(func.max(bookings.c.size).label("size")).where(live, ~is_there).group_by(bookings.c.guid).subquery()
     files, total = connection.execute(select(func.count(), func.coalesce(func.sum(each.c.size), 0))).one()
     return files, int(total)
