@@ -76,6 +76,14 @@ __all__ = ["default_grid_state", "serve"]
     metavar="SECONDS",
     help="for which files may be read and written with leave once given; an upload must end within it",
 )
+@click.option(
+    "--scrub-days",
+    type=click.IntRange(0),
+    default=30,
+    show_default=True,
+    metavar="DAYS",
+    help="after so many days each replica is read again, and compared with its MD5 sum; 0: only once, after its commit",
+)
 @click.option("--max-files", type=click.IntRange(0), default=1_000_000, show_default=True, help="a user's quota")
 @click.option("--max-bytes", type=click.IntRange(0), default=1 << 40, show_default=True, help="a user's quota")
 @click.option(
@@ -106,6 +114,7 @@ def serve(
     storages: tuple[str, ...],
     storage_port: int,
     envelope_lifetime: float,
+    scrub_days: int,
     max_files: int,
     max_bytes: int,
     jobs: str,
@@ -142,6 +151,7 @@ def serve(
         storages=tuple((name, place if is_url(place) else os.path.abspath(place)) for name, place in own),
         storage_port=storage_port,
         envelope_lifetime_s=envelope_lifetime,
+        scrub_days=scrub_days,
         max_files=max_files,
         max_bytes=max_bytes,
         jobs=jobs,

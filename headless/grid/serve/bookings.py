@@ -23,6 +23,7 @@ __all__ = [
     "check_way",
     "enter",
     "find_booking",
+    "find_by_guid",
     "find_existing",
     "list_open_bookings",
     "list_replicas",
@@ -174,7 +175,7 @@ def enter(connection: Connection, session: Session, settings: GridSettings, book
     connection.execute(bookings.update().where(bookings.c.id == booking.id).values(committed=True))
 
 
-def _find_by_guid(connection: Connection, guid: str) -> Entry | None:
+def find_by_guid(connection: Connection, guid: str) -> Entry | None:
     """The file of a content, wherever it was moved since it was booked."""
     row = connection.execute(select(entries).where(entries.c.guid == guid).limit(1)).first()
     return None if row is None else read_entry(row)
@@ -183,7 +184,7 @@ def _find_by_guid(connection: Connection, guid: str) -> Entry | None:
 def _enter_file(
     connection: Connection, session: Session, settings: GridSettings, booking: Booking, content: Content
 ) -> None:
-    entry = _find_by_guid(connection, booking.guid) or find_entry(connection, booking.path)
+    entry = find_by_guid(connection, booking.guid) or find_entry(connection, booking.path)
     if entry is not None:
         if entry.guid != booking.guid:
             raise GridError(EEXIST, f"{booking.path}: another file has taken this name: nothing is overwritten")

@@ -79,7 +79,10 @@ replicas = Table(
     Column("guid", String(36), primary_key=True),
     Column("storage", String(64), primary_key=True),
     Column("pfn", Text, nullable=False),
+    Column("checked_ms", BigInteger, nullable=False, server_default="0"),  # 0: its content was never looked at
+    Column("fault", String(16), nullable=False, server_default=""),  # that was found then: missing, content
 )
+Index("grid_replicas_checked", replicas.c.checked_ms, replicas.c.guid, replicas.c.storage)
 
 
 # Replicas of contents that no path has any more; the sweeper removes the files, then the rows.
@@ -148,12 +151,18 @@ def _create_all(connection: Connection) -> None:
     metadata.create_all(connection)
 
 
+def _check_replicas(connection: Connection) -> None:
+    for column in ("checked_ms bigint not null default 0", "fault varchar(16) not null default ''"):
+        connection.exec_driver_sql(f"alter table grid_replicas add column {column}")
+    connection.exec_driver_sql("create index grid_replicas_checked on grid_replicas (checked_ms, guid, storage)")
+
+
 CATALOGUE = Schema(
     name="catalogue",
     file="catalogue.db",
     advisory_lock=0x67726964,  # "grid"
     version=_version,
     main=entries,
-    migrations=(_create_all,),
+    migrations=(_create_all, _check_replicas),
 )
 """The grid's tables; one grid a PostgreSQL database."""

@@ -22,6 +22,7 @@ from headless.grid.serve.sessions import Sessions
 from headless.grid.serve.settings import GridSettings
 from headless.grid.serve.stores import Stores
 from headless.grid.serve.sweeper import run_sweeper
+from headless.grid.serve.verifier import run_verifier
 from headless.grid.serve.xrootd import StorageClient
 from headless.transport.address import TcpAddress, parse_address
 from headless.transport.server import Dialect, Listener, close_quietly, listen, open_socket
@@ -93,7 +94,7 @@ class _Service:
         await jobs.start()
         log.info("listening address=%s", place)
         self._notifier.ready(f"listening on {place}", str(place))
-        background = [asyncio.create_task(run(self._grid)) for run in (run_sweeper, run_copier)]
+        background = [asyncio.create_task(run(self._grid)) for run in (run_sweeper, run_copier, run_verifier)]
         background.append(asyncio.create_task(sessions.watch_users()))
         reason = (await stop.get()).name
         log.info("stopping reason=%s sessions=%d", reason, self._grid.present.total())
