@@ -24,6 +24,7 @@ COMMANDS = {
     "server": "headless.cli.server",
     "user": "headless.cli.user",
     "grid": "headless.cli.grid",
+    "inventory": "headless.cli.inventory",
     "completion": "headless.cli.completion",
 }
 

@@ -1,0 +1,34 @@
+"""``headless inventory``: what is installed where, reported, kept and compared."""
+
+import importlib
+
+import click
+
+__all__ = ["inventory"]
+
+# The module that holds each command, as an object of the command's name with _ for -; imported when used.
+OWN: dict[str, str] = {
+    "report": "headless.cli.inventory_report",
+}
+
+
+class _Inventory(click.Group):
+    """Its commands are imported when used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(OWN)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in OWN:
+            return None
+        command: click.Command = getattr(importlib.import_module(OWN[cmd_name]), cmd_name.replace("-", "_"))
+        return command
+
+
+@click.group(
+    name="inventory",
+    cls=_Inventory,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
+def inventory() -> None:
+    """What is installed where: report it, collect it, ask."""

@@ -1,0 +1,1 @@
+"""Inventory: what is installed where, reported, sealed, kept and compared."""

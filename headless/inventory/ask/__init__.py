@@ -1,0 +1,1 @@
+"""The questions answered from what is stored."""

@@ -1,0 +1,1 @@
+"""What this machine says of itself: a module per source."""

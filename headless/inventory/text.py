@@ -1,0 +1,158 @@
+"""The text format ``version: 1``, as pakiti-client 3 and the WLCG package reporter write it.
+
+Headers, a name and a value on a line, between lines of ``#``; then the packages, a line each, name, version and
+architecture with tabs between, in the order of their bytes; and a last ``#``. What the format has no header for travels
+in headers of our own, which the existing collectors pass over: ``count``, ``interval``, ``machine``, ``made``,
+``missing``, ``sha256``. Packages of one package manager only can be told: others are told to be missing.
+"""
+
+import time
+from calendar import timegm
+from collections.abc import Sequence
+from hashlib import sha256
+
+from headless.inventory.package import Package
+from headless.inventory.report import BadReport, Missing, Report
+
+__all__ = ["parse_text", "write_text"]
+
+PACKAGERS = ("rpm", "dpkg", "pkg")
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+HEADERS = ("arch", "cpu", "host", "kernel", "site", "system", "tag")
+
+
+def write_text(report: Report, *, plain: bool = False) -> bytes:
+    """Write a report.
+
+    Args:
+        report: of whose packages those of the first kind in ``PACKAGERS`` that it has any of are written.
+        plain: without headers of our own: byte for byte what pakiti-client 3 writes.
+    """
+    packager = next((kind for kind in PACKAGERS if any(package.kind == kind for package in report.packages)), "")
+    lines = sorted(
+        f"{package.name}\t{package.version}\t{package.arch}\n".encode("utf-8", "surrogateescape")
+        for package in report.packages
+        if package.kind == packager
+    )
+    body = b"".join(lines)
+    headers = [(name, getattr(report, name)) for name in HEADERS] + [("packager", packager), ("version", "1")]
+    if not plain:
+        headers += _own_headers(report, packager, len(lines), body)
+    head = "".join(f"{name}: {value}\n" for name, value in sorted(headers) if value)
+    return b"#\n" + head.encode("utf-8", "surrogateescape") + b"#\n" + body + b"#\n"
+
+
+def parse_text(data: bytes) -> Report:
+    """Read a report; the line ends of any system, UTF-8 or Latin-1.
+
+    Raises:
+        BadReport: it is none, it is cut short, or its count or sum does not match.
+    """
+    if b"\0" in data:
+        raise BadReport("a NUL byte in the text")
+    lines = data.replace(b"\r\n", b"\n").split(b"\n")
+    while lines and not lines[-1].strip():
+        lines.pop()
+    ends = [number for number, line in enumerate(lines) if line == b"#"]
+    if not lines or lines[0] != b"#":
+        raise BadReport("no report: it does not begin with a line of '#'")
+    if len(ends) < 3 or ends[2] != len(lines) - 1:
+        raise BadReport("cut short: the '#' that closes the list of packages is not there")
+    headers, missing = _parse_headers(lines[1 : ends[1]])
+    body = lines[ends[1] + 1 : ends[2]]
+    _check_sum(headers, body)
+    packager = headers.get("packager", "rpm")
+    if packager not in PACKAGERS:
+        raise BadReport(f"packager {packager!r} is not known")
+    if not headers.get("host"):
+        raise BadReport("no header 'host'")
+    return Report(
+        packages=tuple(_parse_packages(packager, body, ends[1] + 2)),
+        machine=headers.get("machine", ""),
+        made=_parse_time(headers.get("made", "")),
+        interval=_parse_number("interval", headers.get("interval", "0")),
+        missing=tuple(missing),
+        **{name: headers.get(name, "") for name in HEADERS},
+    )
+
+
+def _own_headers(report: Report, packager: str, count: int, body: bytes) -> list[tuple[str, str]]:
+    missing = [*report.missing]
+    for kind in sorted({package.kind for package in report.packages} - {packager}):
+        missing.append(Missing(kind, "this format cannot tell them: use the format json"))
+    return [
+        ("count", str(count)),
+        ("interval", str(report.interval or "")),
+        ("machine", report.machine),
+        ("made", time.strftime(TIME_FORMAT, time.gmtime(report.made)) if report.made else ""),
+        *(("missing", f"{entry.source}: {entry.reason}") for entry in missing),
+        ("sha256", sha256(body).hexdigest()),
+    ]
+
+
+def _parse_headers(lines: Sequence[bytes]) -> tuple[dict[str, str], list[Missing]]:
+    headers: dict[str, str] = {}
+    missing: list[Missing] = []
+    for line in lines:
+        name, colon, value = _decode(line).partition(":")
+        name, value = name.strip(), value.strip()
+        if not colon:
+            raise BadReport(f"a header without a colon: {name[:60]!r}")
+        if name == "missing":
+            source, _, reason = value.partition(":")
+            missing.append(Missing(source.strip(), reason.strip()))
+        elif headers.setdefault(name, value) != value:
+            raise BadReport(f"two headers {name[:60]!r} that differ")
+    if headers.get("version") != "1":
+        raise BadReport("no header 'version: 1'")
+    return headers, missing
+
+
+def _parse_packages(packager: str, lines: Sequence[bytes], first: int) -> list[Package]:
+    packages = []
+    for number, line in enumerate(lines, first):
+        fields = _decode(line).split("\t")
+        if len(fields) != 3 or not fields[0] or not fields[1]:
+            raise BadReport(f"line {number}: a package is a name, a version and an architecture, with tabs between")
+        name, version, arch = fields
+        if packager == "rpm":
+            version = _write_epoch(version)
+        packages.append(Package(packager, name, version, arch))
+    return packages
+
+
+def _write_epoch(version: str) -> str:
+    """rpm's version with its epoch: the older clients leave it out, or write "(none)"."""
+    epoch, colon, rest = version.partition(":")
+    if not colon:
+        return "0:" + version
+    return version if epoch.isdigit() else "0:" + rest
+
+
+def _check_sum(headers: dict[str, str], body: Sequence[bytes]) -> None:
+    if "count" in headers and _parse_number("count", headers["count"]) != len(body):
+        raise BadReport(f"{len(body)} packages, and the report says {headers['count']}")
+    if "sha256" in headers and sha256(b"".join(line + b"\n" for line in body)).hexdigest() != headers["sha256"]:
+        raise BadReport("the packages do not match the report's sum (sha256)")
+
+
+def _parse_number(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 12):
+        raise BadReport(f"header {name!r}: {text[:60]!r} is no number")
+    return int(text)
+
+
+def _parse_time(text: str) -> int:
+    if not text:
+        return 0
+    try:
+        return timegm(time.strptime(text, TIME_FORMAT))
+    except ValueError:
+        raise BadReport(f"header 'made': {text[:60]!r} is no time like 2026-01-31T04:05:06Z") from None
+
+
+def _decode(line: bytes) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("latin-1")

@@ -1,0 +1,1 @@
+"""Versions compared as each package manager compares them."""

@@ -1,0 +1,1 @@
+"""The collector's face: feeds, the API, and the pages."""
