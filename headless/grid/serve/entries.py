@@ -135,15 +135,15 @@ def split_below(connection: Connection, folder: str) -> Iterator[ColumnElement[b
     All of them in one transaction are still one change: readers, and whoever comes after a power cut, see it whole or
     not at all. A part may leave the folder before the next one is asked for.
     """
-    below, bound = select_below(folder), folder
+    path, bound = entries.c.path, folder.rstrip("/") + "/"
+    end = path < folder.rstrip("/") + "0"
     while True:
-        left = and_(below, entries.c.path > bound)
-        query = select(entries.c.path).where(left).order_by(entries.c.path).limit(1)
-        last = connection.execute(query.offset(PART - 1)).scalar()
+        left = and_(path > bound, end)
+        last = connection.execute(select(path).where(left).order_by(path).limit(1).offset(PART - 1)).scalar()
         if last is None:
             yield left
             return
-        yield and_(left, entries.c.path <= last)
+        yield and_(path > bound, path <= last)  # one bound a side, as in ``walk.py``
         bound = last
 
 

@@ -81,7 +81,7 @@ def _rename_below(connection: Connection, source: str, target: str) -> None:
     is_sqlite = connection.dialect.name == "sqlite"  # which counts bytes only in what is no text
     size = func.length(cast(entries.c.path, LargeBinary)) if is_sqlite else func.octet_length(entries.c.path)
     parts = split_below(connection, source)
-    longest = max((connection.execute(select(func.max(size)).where(part)).scalar_one() for part in parts), default=0)
+    longest = max(connection.execute(select(func.max(size)).where(part)).scalar() or 0 for part in parts)
     if longest - len(source.encode()) + len(target.encode()) > MAX_PATH:
         raise GridError(ENAMETOOLONG, f"{target}: what is in it would have paths of more than {MAX_PATH} bytes")
     start = len(source) + 1

@@ -157,12 +157,18 @@ def _check_replicas(connection: Connection) -> None:
     connection.exec_driver_sql("create index grid_replicas_checked on grid_replicas (checked_ms, guid, storage)")
 
 
+def _count_by_statement(connection: Connection) -> None:
+    from headless.grid.serve.counting import count_by_statement
+
+    count_by_statement(connection)
+
+
 CATALOGUE = Schema(
     name="catalogue",
     file="catalogue.db",
     advisory_lock=0x67726964,  # "grid"
     version=_version,
     main=entries,
-    migrations=(_create_all, _check_replicas),
+    migrations=(_create_all, _check_replicas, _count_by_statement),
 )
 """The grid's tables; one grid a PostgreSQL database."""
