@@ -68,6 +68,25 @@ def make_chance() -> random.Random:
     return random.Random(seed)
 
 
+def fake_clock(file: Path) -> dict[str, str]:
+    """What gives a process the wall clock of :func:`set_clock`; the one that counts seconds stays true."""
+    libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    return {
+        "LD_PRELOAD": str(libraries[0]) if libraries else "",
+        "FAKETIME_TIMESTAMP_FILE": str(file),
+        "FAKETIME_NO_CACHE": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+def set_clock(file: Path, offset_s: int) -> None:
+    """Set a faked clock, as far from the true time."""
+    new = file.with_suffix(".new")
+    new.write_text(f"{offset_s:+d}\n")
+    new.rename(file)
+
+
 def find_fixed_port() -> str:
     """``127.0.0.1:PORT`` for a server that comes and goes.
 

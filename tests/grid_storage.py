@@ -6,7 +6,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,7 +39,7 @@ class Storage:
 
     def start(self) -> "Storage":
         """Start it, after the first time on the same port, and wait until it listens."""
-        self.port = self.port or _find_port()
+        self.port = self.port or find_port()
         for place in (self.folder, self.files):
             shutil.chown(place, "xrootd")
         configuration = self.folder / "xrootd.cfg"
@@ -90,15 +89,20 @@ class Storage:
     def _is_up(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, (self.folder / "log").read_text()
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=5 * TIME_SCALE).close()
-        except OSError:
-            time.sleep(0.02)
-            return False
-        return True
+        return is_listening(self.port)
 
 
-def _find_port() -> int:
+def is_listening(port: int) -> bool:
+    """Whether somebody takes connections at a port of this machine."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5 * TIME_SCALE).close()
+    except OSError:
+        return False
+    return True
+
+
+def find_port() -> int:
+    """A port of this machine that nobody listens at."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]

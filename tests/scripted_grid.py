@@ -26,7 +26,7 @@ from support import World
 HOME = "/grid/user/t/tester"
 Rows = Sequence[Mapping[str, Any]]
 Reply = tuple[int, str, Rows]
-Answer = Callable[[list[str]], Reply | str | None]
+Answer = Callable[[list[str]], Reply | str | bytes | None]
 
 
 @dataclass
@@ -44,8 +44,8 @@ class ScriptedGrid:
 
     Attributes:
         files: by LFN.
-        answers: by command: asked first. It gives a reply, a text that is sent as it is, or ``None`` for the usual
-            reply; an exception in it closes the connection.
+        answers: by command: asked first. It gives a reply, a text that is sent as it is, bytes that are sent without
+            even a frame, or ``None`` for the usual reply; an exception in it closes the connection.
         commands: all that were received.
         delay_s: before each answer.
     """
@@ -118,12 +118,15 @@ class ScriptedGrid:
                     answer = self._answer(words[0], [word for word in words[1:] if word != "-nomsg"])
                 except Exception:  # noqa: BLE001  # as scripted
                     return
-                connection.send(answer)
+                if isinstance(answer, bytes):
+                    connection.socket.sendall(answer)
+                else:
+                    connection.send(answer)
 
-    def _answer(self, command: str, options: list[str]) -> str:
+    def _answer(self, command: str, options: list[str]) -> str | bytes:
         scripted = self.answers.get(command)
         answer = scripted(options) if scripted is not None else None
-        if isinstance(answer, str):
+        if isinstance(answer, str | bytes):
             return answer
         if answer is None:
             with self._lock:

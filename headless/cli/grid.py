@@ -110,6 +110,8 @@ def _run(options: dict[str, Any], words: Sequence[str]) -> int:
     if options["as_json"] or options["as_lines"]:
         settings = replace(settings, format="jsonl" if options["as_lines"] else "json")
     shell = Shell(settings)
+    for note in settings.notes:
+        shell.output.error(f"headless: {note}")
     try:
         return _run_in(shell, options, words)
     finally:

@@ -5,6 +5,7 @@ import posixpath
 
 import click
 
+from headless.cli.grid_hints import show_server
 from headless.config import read_environment
 from headless.errors import ParameterError
 from headless.log import set_up_log
@@ -158,7 +159,7 @@ def serve(
         max_jobs=max_jobs,
         run_as=run_as,
     )
-    run_grid(settings, Notifier(environment.notify_socket, ready_fd))
+    run_grid(settings, Notifier(environment.notify_socket, ready_fd), show_server)
 
 
 def default_grid_state(user_folder: str) -> str:

@@ -67,6 +67,7 @@ def test_a_wrong_content_is_told_and_no_byte_of_it_is_removed(user: GridUser, lo
         assert commit(talk, row, "wrong", local).code == 0
         wait_for(lambda: "lfn='/grid/user/t/tester/wrong' fault=content" in user.server.log, "the verifier's word", 30)
         assert len(talk.ask("whereis", "wrong")) == 1
+        wait_for(lambda: "1" in {row["broken"] for row in talk.ask("df")[1:]}, "df to tell it")
         target = other.path.with_name("back")
         assert run_xrdcp(show(talk.ask("access", "read", "wrong")[0]), str(target)).returncode == 0
         assert target.read_bytes() == other.path.read_bytes()

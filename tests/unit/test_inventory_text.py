@@ -1,5 +1,7 @@
 """The text format of reports."""
 
+from collections.abc import Callable
+
 import pytest
 
 from headless.inventory.package import Package
@@ -67,7 +69,7 @@ def test_what_could_not_be_read_is_told() -> None:
         (lambda data: b"", "no report"),
     ],
 )
-def test_a_report_that_cannot_be_believed_is_refused(change, reason: str) -> None:
+def test_a_report_that_cannot_be_believed_is_refused(change: Callable[[bytes], bytes], reason: str) -> None:
     with pytest.raises(BadReport, match=reason):
         parse_text(change(write_text(REPORT)))
 

@@ -10,7 +10,8 @@ from headless.grid.copy.content import Content
 from headless.grid.copy.pool import SessionPool
 from headless.grid.copy.remote_sweep import name_replaced, name_temporary
 from headless.grid.copy.specs import Specs, parse_specs
-from headless.grid.copy.storage import Ended, copy_bytes, read_checksum
+from headless.grid.copy.storage import Ended, copy_bytes
+from headless.grid.copy.stored import Stored, ask_stored, check_registered, check_stored
 from headless.grid.copy.values import Known, Status
 from headless.grid.copy.work import Work
 from headless.grid.errnos import ENOTCONN
@@ -20,7 +21,6 @@ from headless.grid.moving import move
 __all__ = ["look", "put"]
 
 TRIES = 3
-CHECKSUM_LIMIT_S = 1800
 NO_STORAGE = (errno.ENOSPC, errno.ENOENT, 77)  # what servers say where none is left
 
 
@@ -170,25 +170,45 @@ def _write_replicas(work: Work, lfn: str, content: Content, replicas: list[Repli
         content.begin()
         endings = copy_bytes(content.address, [replica.address for replica in replicas], work.options, work.watch())
     work.check()
+    # The storages read the files while what is left of this machine's is.
+    asked = [_ask_stored(work, replica, ended, content) for replica, ended in zip(replicas, endings, strict=True)]
     content.finish()
-    for replica, ended in zip(replicas, endings, strict=True):
+    for replica, stored in zip(replicas, asked, strict=True):
         written.tried.append(replica.storage)
+        failure = _accept(work, lfn, content, replica, stored)
+        if failure is None:
+            written.storages.append(replica.storage)
+        else:
+            written.failure = GridError(failure.exit_code, f"{replica.storage or replica.url}: {failure}")
+
+
+def _accept(
+    work: Work, lfn: str, content: Content, replica: Replica, stored: Stored | GridError | None
+) -> GridError | None:
+    """Verify a replica and register it; why it is of no use, if it is of none.
+
+    Raises:
+        GridError: it could not be registered.
+    """
+    if isinstance(stored, GridError):
+        return stored
+    if stored is not None:
         try:
-            _check_written(work, replica, ended, content)
+            check_stored(stored, content)
         except GridError as exc:
-            written.failure = GridError(exc.exit_code, f"{replica.storage or replica.url}: {exc}")
-            continue
-        _register(work, lfn, content, replica)
-        written.storages.append(replica.storage)
+            return exc
+    _register(work, lfn, content, replica)
+    return check_registered(work, lfn, replica, content) if stored is None else None
 
 
-def _check_written(work: Work, replica: Replica, ended: Ended, content: Content) -> None:
+def _ask_stored(work: Work, replica: Replica, ended: Ended, content: Content) -> Stored | GridError | None:
+    """What the storage holds now, or why it holds nothing."""
     if ended.code:
-        raise GridError(ended.code, ended.message)
-    with work.checksum_slot(replica.url):
-        kind, checksum = read_checksum(replica.address, CHECKSUM_LIMIT_S)
-    if kind == "md5" and checksum != content.md5:
-        raise GridError(errno.EBADMSG, f"what was stored has the md5 {checksum}, and should have {content.md5}")
+        return GridError(ended.code, ended.message)
+    try:
+        return ask_stored(work, replica, content)
+    except GridError as exc:
+        return exc
 
 
 def _register(work: Work, lfn: str, content: Content, replica: Replica) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from headless.grid.errnos import EBADFD, EFBIG, EINVAL, EIO, EISDIR
 from headless.grid.messages import GridError, Row
 from headless.grid.serve.arguments import parse_arguments
-from headless.grid.serve.bookings import Booking, book, check_way, find_existing, list_replicas, name_pfn
+from headless.grid.serve.bookings import Booking, book, check_same, check_way, list_replicas, name_pfn
 from headless.grid.serve.call import Call, Command, Rows
 from headless.grid.serve.entries import Entry, now_ms
 from headless.grid.serve.envelopes import READ, WRITE
@@ -104,8 +104,9 @@ async def _write(call: Call, path: str, wish: Wish, is_strict: bool, size: int, 
     lifetime = grid.settings.envelope_lifetime_s
 
     def decide(connection: Connection) -> list[tuple[Store, Booking]]:
-        check_way(connection, session, path)
-        existing = find_existing(connection, session, path, size, md5)
+        existing = check_way(connection, session, path)
+        if existing is not None:
+            check_same(session, existing, size, md5)
         taken = list_replicas(connection, existing.guid) if existing else {}
         targets = choose_targets([store for store in up if store.name not in taken], wish, session.site)
         wanted = sum(wish.counts.values()) + len(wish.named)

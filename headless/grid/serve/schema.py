@@ -1,6 +1,6 @@
 """The tables of a grid: users, the file catalogue, storage. Times are milliseconds since 1970, as JAliEn tells them."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Integer, MetaData, String, Table, Text, text
 
 from headless.database.schema import KEY, Schema, build_version_column
 
@@ -109,7 +109,16 @@ bookings = Table(
     Column("expires_ms", BigInteger, nullable=False),
     Column("committed", Boolean, nullable=False),
 )
-Index("grid_bookings_user", bookings.c.user)
+# Each ``access write`` adds up what its user has booked: of all that was ever committed it must see nothing.
+_open_bookings = Index(
+    "grid_bookings_open",
+    bookings.c.user,
+    bookings.c.guid,
+    bookings.c.size,
+    bookings.c.expires_ms,
+    sqlite_where=~bookings.c.committed,
+    postgresql_where=~bookings.c.committed,
+)
 Index("grid_bookings_expires", bookings.c.expires_ms)
 
 # A user's files and bytes: kept by triggers on the entries (``usage.py``), so that no change can forget them.
@@ -151,6 +160,11 @@ def _create_all(connection: Connection) -> None:
     metadata.create_all(connection)
 
 
+def _index_open_bookings(connection: Connection) -> None:
+    connection.execute(text("drop index if exists grid_bookings_user"))
+    _open_bookings.create(connection, checkfirst=True)
+
+
 def _check_replicas(connection: Connection) -> None:
     for column in ("checked_ms bigint not null default 0", "fault varchar(16) not null default ''"):
         connection.exec_driver_sql(f"alter table grid_replicas add column {column}")
@@ -169,6 +183,6 @@ CATALOGUE = Schema(
     advisory_lock=0x67726964,  # "grid"
     version=_version,
     main=entries,
-    migrations=(_create_all, _check_replicas, _count_by_statement),
+    migrations=(_create_all, _index_open_bookings, _check_replicas, _count_by_statement),
 )
 """The grid's tables; one grid a PostgreSQL database."""

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 
 from headless.errors import ParameterError
 from headless.execution.lock import lock_folder
@@ -17,7 +18,7 @@ from headless.grid.serve.grid import Grid
 from headless.grid.serve.job_site import JobSite
 from headless.grid.serve.jobs import Jobs
 from headless.grid.serve.pki import Authority
-from headless.grid.serve.pki_files import ensure_host
+from headless.grid.serve.pki_files import choose_host_name, ensure_host
 from headless.grid.serve.sessions import Sessions
 from headless.grid.serve.settings import GridSettings
 from headless.grid.serve.stores import Stores
@@ -41,8 +42,13 @@ ANY_HOST = ("0.0.0.0", "::", "")  # noqa: S104  # what an address says that is n
 log = logging.getLogger("headless.grid")
 
 
-def run_grid(settings: GridSettings, notifier: Notifier) -> None:
+def run_grid(settings: GridSettings, notifier: Notifier, tell: Callable[[str, int], None]) -> None:
     """Run a grid until a signal ends it.
+
+    Args:
+        settings: of it.
+        notifier: is told the address as soon as it listens, and the end.
+        tell: is given a host's name that its certificate has, and the port, then too.
 
     Raises:
         HeadlessError: it could not start.
@@ -57,14 +63,15 @@ def run_grid(settings: GridSettings, notifier: Notifier) -> None:
     lock = lock_folder(settings.state)
     if lock is None:
         raise ParameterError(f"state folder {settings.state} is in use by another server")
-    uvloop.run(_Service(settings, notifier).run())
+    uvloop.run(_Service(settings, notifier, tell).run())
     os.close(lock)
 
 
 class _Service:
-    def __init__(self, settings: GridSettings, notifier: Notifier) -> None:
+    def __init__(self, settings: GridSettings, notifier: Notifier, tell: Callable[[str, int], None]) -> None:
         self._settings = settings
         self._notifier = notifier
+        self._tell = tell
         self._catalogue: Catalogue
 
     async def run(self) -> None:
@@ -93,6 +100,7 @@ class _Service:
         server = await listen(Listener(channel, str(place), tls), sessions.handle, OPEN_TIMEOUT_S, PING_S, dialect)
         await jobs.start()
         log.info("listening address=%s", place)
+        self._tell(choose_host_name(authority, host), port)
         self._notifier.ready(f"listening on {place}", str(place))
         background = [asyncio.create_task(run(self._grid)) for run in (run_sweeper, run_copier, run_verifier)]
         background.append(asyncio.create_task(sessions.watch_users()))

@@ -75,8 +75,11 @@ def help(shell: Shell, name: str, args: list[str]) -> Reply:
 
 
 def leave(shell: Shell, name: str, args: list[str]) -> Reply:
-    """End, with a code, and a message if there is one."""
+    """End, with a code, and a message if there is one; what looks like a code and is none ends it as a failure."""
     code = shell.code
+    if args and not args[0].isdecimal() and args[0].lstrip("+-")[:1].isdecimal():
+        shell.ended = EINVAL
+        raise GridError(EINVAL, f"{name}: {args[0]!r} is no code: give {name} [CODE] [stderr] [MESSAGE]")
     if args and args[0].isdecimal():
         code = int(args.pop(0)) & 0xFF
     is_error = bool(args) and args[0] in ("stderr", "err")
