@@ -186,6 +186,7 @@ class Fleet:
             workers = [pool.submit(self._work, count, is_over, deadline) for _ in range(LAUNCHERS)]
         wrong = [text for worker in workers for text in worker.result()]
         assert not wrong, "\n".join(wrong)
+        assert len(self.tasks) >= count and is_over(), f"after {len(self.tasks)} launches the time was over"
 
     def _work(self, count: int, is_over: Callable[[], bool], deadline: float) -> list[str]:
         wrong: list[str] = []
@@ -309,10 +310,10 @@ class Killer(threading.Thread):
             raise self.error
 
 
-def draw_budgets(chance: random.Random, cuts: int) -> Iterator[int]:
-    """After how many bytes connections are cut: in the login, in the start, in the output."""
+def draw_budgets(chance: random.Random) -> Iterator[int]:
+    """After how many bytes connections are cut: in the login, in the start, in the output. Never ends."""
     own = random.Random(chance.random())
-    for _ in range(cuts):
+    while True:
         yield own.choice((own.randrange(1, 4_000), own.randrange(1, 4_000), own.randrange(4_000, 400_000)))
 
 

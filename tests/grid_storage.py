@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,8 @@ class Storage:
     Attributes:
         files: the folder.
         port: where it listens.
-        checksum: how it computes one, in the words of its configuration.
+        checksum: how it computes one, in the words of its configuration; empty for not at all.
+        more: lines of its configuration.
     """
 
     def __init__(self, folder: Path, name: str = "one", *, read_only: bool = False, files: Path | None = None) -> None:
@@ -30,6 +32,7 @@ class Storage:
         self.port = 0
         self.read_only = read_only
         self.checksum = "md5"
+        self.more = ""
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -44,9 +47,10 @@ class Storage:
             shutil.chown(place, "xrootd")
         configuration = self.folder / "xrootd.cfg"
         export = "all.export / r/o" if self.read_only else "all.export /"
+        checksum = f"xrootd.chksum max 2 {self.checksum}\n" if self.checksum else ""
         configuration.write_text(
             f"xrd.port {self.port}\n{export}\noss.localroot {self.files}\nall.adminpath {self.folder}\n"
-            f"all.pidpath {self.folder}\nxrootd.chksum max 2 {self.checksum}\nxrootd.async off\n"
+            f"all.pidpath {self.folder}\n{checksum}xrootd.async off\n{self.more}"
         )
         self.process = subprocess.Popen(
             ["/usr/bin/xrootd", "-R", "xrootd", "-c", str(configuration), "-l", str(self.folder / "log"),
@@ -90,6 +94,19 @@ class Storage:
         assert self.process is not None
         assert self.process.poll() is None, (self.folder / "log").read_text()
         return is_listening(self.port)
+
+
+@contextlib.contextmanager
+def storage_of_test(name: str = "one") -> Iterator[Storage]:
+    """A running storage in a folder that its user may come to, which those of pytest are not."""
+    folder = Path(tempfile.mkdtemp(prefix="headless-se-", dir="/tmp"))
+    folder.chmod(0o755)
+    storage = Storage(folder, name)
+    try:
+        yield storage.start()
+    finally:
+        storage.stop()
+        shutil.rmtree(folder)
 
 
 def is_listening(port: int) -> bool:

@@ -106,8 +106,13 @@ def test_other_storage_is_taken_where_one_is_down(grid: ScriptedGrid, storages: 
         assert sorted(row["storages"]) == ["TEST::SITE::THREE", "TEST::SITE::TWO"]
         grid.storages = storages[:2]
         _fail(grid, 121, "1 of 2 replicas", "-norecovery", _file(tmp_path, "g"), f"{HOME}/g@disk:2")
+        assert list(grid.files[f"{HOME}/g"].replicas) == ["two"]
+        _fail(grid, 121, "ONE: ", _file(tmp_path, "g"), f"{HOME}/g@disk:2")
     finally:
         storages[0].start()
+    assert _cp(grid, "-v", _file(tmp_path, "g"), f"{HOME}/g@disk:2").stdout.startswith(b"copied ")
+    assert sorted(grid.files[f"{HOME}/g"].replicas) == ["one", "two"]
+    assert _cp(grid, "-v", _file(tmp_path, "g"), f"{HOME}/g@disk:2").stdout.startswith(b"same ")
 
 
 def test_a_download_goes_on_with_another_replica(grid: ScriptedGrid, storages: list[Storage], tmp_path: Path) -> None:

@@ -1,15 +1,13 @@
 """``cp`` where the storage answers slowly: it is waited for, and given up when the time that was given is over."""
 
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from grid_storage import Storage, show_port
+from grid_storage import Storage, show_port, storage_of_test
 from scripted_grid import HOME, ScriptedGrid
 from tcp_relay import TcpRelay, tcp_relay
 
@@ -22,14 +20,8 @@ STARVED_S = 0.15  # at which that content takes a minute
 @pytest.fixture(scope="module")
 def storage() -> Iterator[Storage]:
     """A storage."""
-    folder = Path(tempfile.mkdtemp(prefix="headless-slow-", dir="/tmp"))
-    folder.chmod(0o755)
-    storage = Storage(folder)
-    try:
-        yield storage.start()
-    finally:
-        storage.stop()
-        shutil.rmtree(folder)
+    with storage_of_test() as storage:
+        yield storage
 
 
 @pytest.fixture
