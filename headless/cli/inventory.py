@@ -8,6 +8,7 @@ __all__ = ["inventory"]
 
 # The module that holds each command, as an object of the command's name with _ for -; imported when used.
 OWN: dict[str, str] = {
+    "check": "headless.cli.inventory_check",
     "report": "headless.cli.inventory_report",
 }
 
