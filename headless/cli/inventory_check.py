@@ -94,14 +94,10 @@ def _judge(report: Report, host: HostFacts, references: Sequence[Reference], now
 def _find_vulnerable(report: Report, host: HostFacts, advisories: Advisories | None) -> list[Row]:
     if advisories is None:
         return []
-    rows = [
-        build_vulnerable_row(host, found) for found in advisories.find(host.os_id, host.os_version, report.packages)
-    ]
-    if not advisories.covers(host.os_id, host.os_version):
-        system = f"{host.os_id} {host.os_version}".strip() or report.system or "a system that is not known"
-        comment = f"no advisory is about {system}"
-        rows.append(Row(host.site, host.host, State.UNKNOWN.value, "", "vulnerabilities", "", "", comment=comment))
-    return rows
+    found = advisories.find(host.os_id, host.os_version, report.packages)
+    gap = advisories.find_gap(host.os_id, host.os_version, report.packages)
+    rows = [build_vulnerable_row(host, vulnerability) for vulnerability in found]
+    return [*rows, build_gap_row(host, "vulnerabilities", gap)] if gap else rows
 
 
 def _tell_unmeant(host: HostFacts, references: Sequence[Reference]) -> bool:
