@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, inspect, select
 
-from headless.database.database import check_url
+from headless.database.backends import check_url
 from headless.errors import ParameterError
 from headless.job import JobState
 from headless.server import ledger
