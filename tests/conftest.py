@@ -34,13 +34,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 pytest.skip(message)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All fault tests need the machine for themselves."""
-    for item in items:
-        if "faults" in item.path.parts:
-            item.add_marker("alone")
-
-
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Where tests run in several processes, keep those apart from all others that are marked ``alone``."""

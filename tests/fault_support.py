@@ -68,6 +68,25 @@ def make_chance() -> random.Random:
     return random.Random(seed)
 
 
+def fake_clock(file: Path) -> dict[str, str]:
+    """What gives a process the wall clock of :func:`set_clock`; the one that counts seconds stays true."""
+    libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    return {
+        "LD_PRELOAD": str(libraries[0]) if libraries else "",
+        "FAKETIME_TIMESTAMP_FILE": str(file),
+        "FAKETIME_NO_CACHE": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+def set_clock(file: Path, offset_s: int) -> None:
+    """Set a faked clock, as far from the true time."""
+    new = file.with_suffix(".new")
+    new.write_text(f"{offset_s:+d}\n")
+    new.rename(file)
+
+
 def find_fixed_port() -> str:
     """``127.0.0.1:PORT`` for a server that comes and goes.
 
@@ -167,6 +186,7 @@ class Fleet:
             workers = [pool.submit(self._work, count, is_over, deadline) for _ in range(LAUNCHERS)]
         wrong = [text for worker in workers for text in worker.result()]
         assert not wrong, "\n".join(wrong)
+        assert len(self.tasks) >= count and is_over(), f"after {len(self.tasks)} launches the time was over"
 
     def _work(self, count: int, is_over: Callable[[], bool], deadline: float) -> list[str]:
         wrong: list[str] = []
@@ -290,10 +310,10 @@ class Killer(threading.Thread):
             raise self.error
 
 
-def draw_budgets(chance: random.Random, cuts: int) -> Iterator[int]:
-    """After how many bytes connections are cut: in the login, in the start, in the output."""
+def draw_budgets(chance: random.Random) -> Iterator[int]:
+    """After how many bytes connections are cut: in the login, in the start, in the output. Never ends."""
     own = random.Random(chance.random())
-    for _ in range(cuts):
+    while True:
         yield own.choice((own.randrange(1, 4_000), own.randrange(1, 4_000), own.randrange(4_000, 400_000)))
 
 

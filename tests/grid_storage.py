@@ -6,7 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +19,8 @@ class Storage:
     Attributes:
         files: the folder.
         port: where it listens.
-        checksum: how it computes one, in the words of its configuration.
+        checksum: how it computes one, in the words of its configuration; empty for not at all.
+        more: lines of its configuration.
     """
 
     def __init__(self, folder: Path, name: str = "one", *, read_only: bool = False, files: Path | None = None) -> None:
@@ -31,6 +32,7 @@ class Storage:
         self.port = 0
         self.read_only = read_only
         self.checksum = "md5"
+        self.more = ""
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -40,14 +42,15 @@ class Storage:
 
     def start(self) -> "Storage":
         """Start it, after the first time on the same port, and wait until it listens."""
-        self.port = self.port or _find_port()
+        self.port = self.port or find_port()
         for place in (self.folder, self.files):
             shutil.chown(place, "xrootd")
         configuration = self.folder / "xrootd.cfg"
         export = "all.export / r/o" if self.read_only else "all.export /"
+        checksum = f"xrootd.chksum max 2 {self.checksum}\n" if self.checksum else ""
         configuration.write_text(
             f"xrd.port {self.port}\n{export}\noss.localroot {self.files}\nall.adminpath {self.folder}\n"
-            f"all.pidpath {self.folder}\nxrootd.chksum max 2 {self.checksum}\nxrootd.async off\n"
+            f"all.pidpath {self.folder}\n{checksum}xrootd.async off\n{self.more}"
         )
         self.process = subprocess.Popen(
             ["/usr/bin/xrootd", "-R", "xrootd", "-c", str(configuration), "-l", str(self.folder / "log"),
@@ -90,15 +93,33 @@ class Storage:
     def _is_up(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, (self.folder / "log").read_text()
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=5 * TIME_SCALE).close()
-        except OSError:
-            time.sleep(0.02)
-            return False
-        return True
+        return is_listening(self.port)
 
 
-def _find_port() -> int:
+@contextlib.contextmanager
+def storage_of_test(name: str = "one") -> Iterator[Storage]:
+    """A running storage in a folder that its user may come to, which those of pytest are not."""
+    folder = Path(tempfile.mkdtemp(prefix="headless-se-", dir="/tmp"))
+    folder.chmod(0o755)
+    storage = Storage(folder, name)
+    try:
+        yield storage.start()
+    finally:
+        storage.stop()
+        shutil.rmtree(folder)
+
+
+def is_listening(port: int) -> bool:
+    """Whether somebody takes connections at a port of this machine."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5 * TIME_SCALE).close()
+    except OSError:
+        return False
+    return True
+
+
+def find_port() -> int:
+    """A port of this machine that nobody listens at."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]

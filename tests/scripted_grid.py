@@ -26,7 +26,7 @@ from support import World
 HOME = "/grid/user/t/tester"
 Rows = Sequence[Mapping[str, Any]]
 Reply = tuple[int, str, Rows]
-Answer = Callable[[list[str]], Reply | str | None]
+Answer = Callable[[list[str]], Reply | str | bytes | None]
 
 
 @dataclass
@@ -44,8 +44,8 @@ class ScriptedGrid:
 
     Attributes:
         files: by LFN.
-        answers: by command: asked first. It gives a reply, a text that is sent as it is, or ``None`` for the usual
-            reply; an exception in it closes the connection.
+        answers: by command: asked first. It gives a reply, a text that is sent as it is, bytes that are sent without
+            even a frame, or ``None`` for the usual reply; an exception in it closes the connection.
         commands: all that were received.
         delay_s: before each answer.
     """
@@ -118,12 +118,15 @@ class ScriptedGrid:
                     answer = self._answer(words[0], [word for word in words[1:] if word != "-nomsg"])
                 except Exception:  # noqa: BLE001  # as scripted
                     return
-                connection.send(answer)
+                if isinstance(answer, bytes):
+                    connection.socket.sendall(answer)
+                else:
+                    connection.send(answer)
 
-    def _answer(self, command: str, options: list[str]) -> str:
+    def _answer(self, command: str, options: list[str]) -> str | bytes:
         scripted = self.answers.get(command)
         answer = scripted(options) if scripted is not None else None
-        if isinstance(answer, str):
+        if isinstance(answer, str | bytes):
             return answer
         if answer is None:
             with self._lock:
@@ -209,7 +212,14 @@ class ScriptedGrid:
         return 0, "", [{"path": lfn, "lfn": "1", "pfn": url}]
 
     def _do_whereis(self, options: list[str]) -> Reply:
-        return 0, "", [{"seName": name, "pfn": path} for name, path in self.files[options[-1]].replicas.items()]
+        return (
+            0,
+            "",
+            [
+                {"seName": f"TEST::SITE::{name.upper()}", "pfn": path}
+                for name, path in self.files[options[-1]].replicas.items()
+            ],
+        )
 
     def _do_mv(self, options: list[str]) -> Reply:
         source, target = options[-2:]

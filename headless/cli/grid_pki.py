@@ -5,6 +5,7 @@ import re
 
 import click
 
+from headless.cli.grid_hints import show_state, show_user
 from headless.cli.grid_serve import default_grid_state
 from headless.config import read_environment
 from headless.errors import ParameterError
@@ -33,6 +34,7 @@ def init(state: str) -> None:
         Authority.make(os.path.join(state, "pki"))
     except OSError as exc:
         raise ParameterError(f"no authority in {state}: {exc.strerror}: choose another folder with --state") from exc
+    show_state(state)
 
 
 @pki.command(
@@ -72,11 +74,12 @@ def user(state: str, name: str, out: str, role: tuple[str, ...], days: int, emai
         write_authorities(os.path.join(folder, "certificates"), authority)
     except OSError as exc:
         raise ParameterError(f"{exc.filename}: {exc.strerror}: choose another folder") from exc
+    show_user(folder)
 
 
 @pki.command(
     help="Remove a user: nobody logs in with a certificate or a token of that name any more, a running server lets none"
-    " in at once. Open sessions end by themselves; the files stay." + STATUS
+    " in at once, and ends the sessions that are open; the files stay." + STATUS
 )
 @click.argument("name")
 @click.pass_obj

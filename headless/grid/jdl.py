@@ -160,7 +160,7 @@ class _Scanner:
             yield name, self._scan_value()
             self._skip()
             if not self._accept(";") and self._place < len(self._text):
-                self._fail(f"';' is missing after the value of {name}")
+                self._fail(f"';' is missing after the value of {name}, or a quote is not closed")
             self._skip()
 
     def _scan_value(self) -> Value:
@@ -173,7 +173,7 @@ class _Scanner:
             if self._place == len(self._text) or self._text[self._place] == ";":
                 return _unescape(found[1])
             self._place = start  # an expression that begins with a text
-        return _read_bare(self._take(_EXPRESSION, "a value")[0].strip() or self._fail("a value is missing"))
+        return _read_bare(self._take(_EXPRESSION, "a value")[0].strip() or self._lack("a value"))
 
     def _scan_items(self) -> Iterator[str]:
         count = 0
@@ -195,7 +195,7 @@ class _Scanner:
     def _take(self, pattern: re.Pattern[str], what: str) -> re.Match[str]:
         found = pattern.match(self._text, self._place)
         if found is None:
-            self._fail(f"{what} is missing")
+            self._lack(what)
         self._place = found.end()
         return found
 
@@ -207,6 +207,9 @@ class _Scanner:
     def _skip(self) -> None:
         found = _BLANK.match(self._text, self._place)
         self._place = found.end() if found else self._place
+
+    def _lack(self, what: str) -> Never:
+        self._fail("a quote is not closed" if self._text.startswith('"', self._place) else f"{what} is missing")
 
     def _fail(self, reason: str) -> Never:
         line = self._text.count("\n", 0, self._place) + 1

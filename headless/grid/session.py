@@ -307,6 +307,9 @@ class GridSession:
         except ParameterError as exc:
             hint = ": is its passphrase right?" if self.credentials.has_passphrase else ""
             raise GridError(EINVAL, f"{exc}{hint}") from exc
+        except Untrusted as exc:
+            known = settings.ca_file or settings.ca_folder or "the system's: set X509_CERT_DIR"
+            raise GridError(ENOTCONN, f"{exc} (authorities: {known})") from exc
         except ConnectionFailed as exc:
             raise GridError(ENOTCONN, str(exc)) from exc
         self._trace.note(f"connected to {host}:{port} with the {self.credentials.kind}")

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from headless.config import read_environment, read_variables
 from headless.errors import ParameterError
+from headless.transport.address import TcpAddress, parse_address
 
 __all__ = ["ClientSettings", "open_settings", "read_client_settings"]
 
@@ -53,6 +54,8 @@ class ClientSettings:
         keeps_directory: whether the interactive shell begins where the last one ended.
         prompt_date: whether its prompt shows the time.
         prompt_directory: whether its prompt shows the local folder.
+        keeps_history: whether what was typed there is kept.
+        notes: what is odd about the variables, a line each, for people.
         editor: of the user, or empty.
         pager: of the user, or empty.
     """
@@ -82,6 +85,8 @@ class ClientSettings:
     keeps_directory: bool = True
     prompt_date: bool = False
     prompt_directory: bool = False
+    keeps_history: bool = True
+    notes: tuple[str, ...] = ()
     editor: str = ""
     pager: str = ""
 
@@ -108,20 +113,16 @@ def read_client_settings(variables: Mapping[str, str], home: str, uid: int) -> C
     """
     temporary = variables.get("TMPDIR", "/tmp")  # noqa: S108  # where alien.py and its servers put tokens
     globus = os.path.join(home, ".globus")
-    ca_file = variables.get("X509_CERT_FILE")
-    folders = [variables["X509_CERT_DIR"]] if "X509_CERT_DIR" in variables else AUTHORITY_FOLDERS
-    ca_folder = next((folder for folder in folders if os.path.isdir(folder)), None)
-    if "X509_CERT_DIR" in variables and ca_folder is None:
-        raise ParameterError(f"X509_CERT_DIR is {folders[0]!r}, which is no folder: give the one of the authorities")
+    ca_file, ca_folder, notes = _find_authorities(variables, globus)
     return ClientSettings(
         servers=_find_servers(variables, temporary, uid),
         user_certificate=variables.get("X509_USER_CERT", os.path.join(globus, "usercert.pem")),
         user_key=variables.get("X509_USER_KEY", os.path.join(globus, "userkey.pem")),
         token_certificate=variables.get("JALIEN_TOKEN_CERT", os.path.join(temporary, f"tokencert_{uid}.pem")),
         token_key=variables.get("JALIEN_TOKEN_KEY", os.path.join(temporary, f"tokenkey_{uid}.pem")),
-        # As alien.py has it: a folder that is named counts more than a file, the default folders less.
-        ca_file=None if "X509_CERT_DIR" in variables else ca_file,
-        ca_folder=ca_folder if "X509_CERT_DIR" in variables or ca_file is None else None,
+        ca_file=ca_file,
+        ca_folder=ca_folder,
+        notes=notes,
         temporary=temporary,
         home=home,
         uid=uid,
@@ -138,6 +139,7 @@ def read_client_settings(variables: Mapping[str, str], home: str, uid: int) -> C
         debug_file=_find_debug_file(variables, home),
         is_debug_appended=_is_on(variables, "ALIENPY_DEBUG_APPEND"),
         keeps_directory=not _is_on(variables, "ALIENPY_NO_CWD_RESTORE"),
+        keeps_history=not _is_on(variables, "ALIENPY_NO_HISTORY"),
         prompt_date=_is_on(variables, "ALIENPY_PROMPT_DATE"),
         prompt_directory=_is_on(variables, "ALIENPY_PROMPT_CWD"),
         editor=variables.get("EDITOR", ""),
@@ -145,10 +147,28 @@ def read_client_settings(variables: Mapping[str, str], home: str, uid: int) -> C
     )
 
 
+def _find_authorities(variables: Mapping[str, str], globus: str) -> tuple[str | None, str | None, tuple[str, ...]]:
+    """File or folder of the authorities, and a note. As alien.py has it: a folder that is named counts more than a
+    file, the default folders less.
+    """
+    file = variables.get("X509_CERT_FILE")
+    name, folder = "X509_CERT_DIR", variables.get("X509_CERT_DIR")
+    if _is_on(variables, "ALIENPY_USE_LOCAL_CAS"):
+        name, local = "ALIENPY_USE_LOCAL_CAS", variables["ALIENPY_USE_LOCAL_CAS"]
+        folder = local if "/" in local else os.path.join(globus, "certificates")
+    if folder is None:
+        return (file, None, ()) if file else (None, next(filter(os.path.isdir, AUTHORITY_FOLDERS), None), ())
+    if not os.path.isdir(folder):
+        raise ParameterError(f"{name} is {folder!r}, which is no folder: give the one of the authorities")
+    if file and not os.path.isfile(file):
+        return None, folder, (f"X509_CERT_FILE is {file!r}, which is no file: {name} is used alone",)
+    return None, folder, ()
+
+
 def _find_servers(variables: Mapping[str, str], temporary: str, uid: int) -> tuple[tuple[str, int], ...]:
     """Where to connect, in turn: the one that is named, else a local proxy (JBox), then the central services."""
     if "ALIENPY_JCENTRAL" in variables:
-        return ((variables["ALIENPY_JCENTRAL"], _read_port(variables, "ALIENPY_JCENTRAL_PORT")),)
+        return (_read_central(variables),)
     servers = []
     if "JALIEN_HOST" in variables:
         servers.append((variables["JALIEN_HOST"], _read_port(variables, "JALIEN_WSPORT")))
@@ -156,6 +176,24 @@ def _find_servers(variables: Mapping[str, str], temporary: str, uid: int) -> tup
     if proxy is not None:
         servers.append(proxy)
     return (*servers, (DEFAULT_HOST, _read_port(variables, "ALIENPY_JCENTRAL_PORT")))
+
+
+def _read_central(variables: Mapping[str, str]) -> tuple[str, int]:
+    """A host; or, which alien.py does not take, ``HOST:PORT``."""
+    text, port = variables["ALIENPY_JCENTRAL"], _read_port(variables, "ALIENPY_JCENTRAL_PORT")
+    if text.startswith("[") and text.endswith("]"):
+        return text[1:-1], port
+    if ":" not in text or ("[" not in text and text.count(":") > 1):
+        return text, port
+    try:
+        address = parse_address(text)
+    except ParameterError as exc:
+        raise ParameterError(
+            f"ALIENPY_JCENTRAL is {text!r}: give a host, and the port as ALIENPY_JCENTRAL_PORT"
+        ) from exc
+    if not isinstance(address, TcpAddress) or port not in (address.port, DEFAULT_PORT):
+        raise ParameterError(f"ALIENPY_JCENTRAL is {text!r}, and ALIENPY_JCENTRAL_PORT is {port}: give one port")
+    return address.host, address.port
 
 
 def _read_proxy(path: str, uid: int) -> tuple[str, int] | None:

@@ -372,9 +372,12 @@ def _is_nothing_yet(error: OSError) -> bool:
 
 
 def _is_certificate_alert(error: OSError) -> bool:
-    """Whether the server refuses our certificate: TLS 1.3 tells so after its handshake (RFC 8446, section 4.4.2.4)."""
+    """Whether the server refuses our certificate: TLS 1.3 tells so after its handshake (RFC 8446, section 4.4.2.4).
+
+    One of an authority of the same name, but with another key, is a signature that cannot be verified (section 6.2).
+    """
     reason = str(getattr(error, "reason", ""))
-    return "_ALERT_" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason)
+    return "_ALERT_" in reason and any(what in reason for what in ("CERTIFICATE", "UNKNOWN_CA", "DECRYPT_ERROR"))
 
 
 def _reason(error: Exception) -> str:

@@ -10,19 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from fault_support import Fleet, check_log, list_jobs, revive, scale, wait_listening
+from fault_support import Fleet, check_log, fake_clock, list_jobs, revive, scale, set_clock, wait_listening
 from held_jobs import HeldJobs
 from support import Server, World, open_world
 
-LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 LARGEST_S = 3 * 86_400  # ended jobs are kept for two weeks: a jump beyond that may forget some, and rightly
-
-
-def set_clock(path: Path, offset_s: int) -> None:
-    """Set the server's clock, as far from the true time."""
-    new = path.with_suffix(".new")
-    new.write_text(f"{offset_s:+d}\n")
-    new.rename(path)
 
 
 @pytest.fixture
@@ -31,17 +23,7 @@ def adrift() -> Iterator[tuple[Server, Path]]:
     with open_world(TZ="America/New_York") as world:
         clock = world.home / "clock"
         set_clock(clock, 0)
-        launchers, world.variables = (
-            world.variables,
-            {
-                "TZ": "Europe/Berlin",
-                "LD_PRELOAD": str(LIBRARIES[0]) if LIBRARIES else "",
-                "FAKETIME_TIMESTAMP_FILE": str(clock),
-                "FAKETIME_NO_CACHE": "1",
-                "DONT_FAKE_MONOTONIC": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            },
-        )
+        launchers, world.variables = world.variables, {"TZ": "Europe/Berlin", **fake_clock(clock)}
         server = world.serve("--max-running", "6")
         world.variables = launchers
         yield server, clock

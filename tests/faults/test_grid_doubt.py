@@ -1,17 +1,16 @@
 """The grid's client where answers are lost, late or odd: nothing is done twice, and no failure counts as success."""
 
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from grid_storage import Storage
+from grid_storage import Storage, storage_of_test
 from scripted_grid import HOME, Reply, ScriptedGrid
 
 pytestmark = pytest.mark.peer("xrootd")
@@ -21,14 +20,8 @@ Done = subprocess.CompletedProcess[bytes]
 @pytest.fixture(scope="module")
 def storage() -> Iterator[Storage]:
     """A storage."""
-    folder = Path(tempfile.mkdtemp(prefix="headless-doubt-", dir="/tmp"))
-    folder.chmod(0o755)
-    storage = Storage(folder)
-    try:
-        yield storage.start()
-    finally:
-        storage.stop()
-        shutil.rmtree(folder)
+    with storage_of_test() as storage:
+        yield storage
 
 
 @pytest.fixture
@@ -120,25 +113,63 @@ def test_a_damaged_archive(grid: ScriptedGrid, storage: Storage, tmp_path: Path)
     assert not (tmp_path / "down").exists()
 
 
-def test_a_storage_that_cannot_read_what_it_has_stored_has_not_stored_it(
-    grid: ScriptedGrid, storage: Storage, tmp_path: Path
-) -> None:
-    (tmp_path / "f").write_bytes(b"content")
+@contextmanager
+def checksums_by(storage: Storage, script: str) -> Iterator[None]:
+    """Have a storage compute its checksums by a shell script."""
     storage.stop()
-    program = storage.folder / "fails"
-    program.write_text("#!/bin/sh\nexit 5\n")  # EIO
+    program = storage.folder / "checksums"
+    program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     storage.checksum = f"md5 {program}"
     storage.start()
     try:
-        done = _run(grid, "cp", f"file:{tmp_path}/f", f"{HOME}/f")
+        yield
     finally:
         storage.stop()
         storage.checksum = "md5"
         storage.start()
+
+
+def test_a_storage_that_cannot_read_what_it_has_stored_has_not_stored_it(
+    grid: ScriptedGrid, storage: Storage, tmp_path: Path
+) -> None:
+    (tmp_path / "f").write_bytes(b"content")
+    with checksums_by(storage, "exit 5"):  # EIO
+        done = _run(grid, "cp", f"file:{tmp_path}/f", f"{HOME}/f")
     assert done.returncode == 121
     assert b"checksum at the storage" in done.stderr
     assert grid.names() == []
+
+
+def test_what_the_storage_has_stored_wrongly_is_not_registered(
+    grid: ScriptedGrid, storage: Storage, tmp_path: Path
+) -> None:
+    (tmp_path / "f").write_bytes(b"content")
+    with checksums_by(storage, f"echo {'0' * 32}"):
+        done = _run(grid, "cp", f"file:{tmp_path}/f", f"{HOME}/f")
+    assert done.returncode == 74, done.stderr
+    assert b"what was stored has the md5 0000" in done.stderr
+    assert grid.names() == []
+
+
+def test_where_no_storage_is_up_what_was_there_stays(grid: ScriptedGrid, storage: Storage, tmp_path: Path) -> None:
+    lfn = grid.put("f", b"registered")
+    (tmp_path / "to").mkdir()
+    (tmp_path / "to" / "out").write_bytes(b"precious")
+    (tmp_path / "new").write_bytes(b"new")
+    before = grid.files[lfn]
+    storage.stop()
+    try:
+        down = _run(grid, "cp", "-f", lfn, f"file:{tmp_path}/to/out")
+        up = _run(grid, "cp", "-f", f"file:{tmp_path}/new", lfn)
+    finally:
+        storage.start()
+    for done in (down, up):
+        assert done.returncode not in (0, 70), done.stderr
+        assert b"1 of 1 files failed" in done.stderr
+    assert [path.name for path in (tmp_path / "to").iterdir()] == ["out"]
+    assert (tmp_path / "to" / "out").read_bytes() == b"precious"
+    assert grid.files == {lfn: before}
 
 
 def test_only_our_own_temporary_files_are_passed_over_and_removed(grid: ScriptedGrid, tmp_path: Path) -> None:

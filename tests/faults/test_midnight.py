@@ -1,13 +1,16 @@
-"""A thousand launchers at midnight (100 in the suite), few places to run and few to wait: all are served."""
+"""A thousand launchers at midnight (50 in the suite), few places to run and few to wait: all are served."""
 
 from collections import Counter
+
+import pytest
 
 from fault_support import JOB, check_log, finish_all, list_jobs, scale, start_all
 from support import World
 
-CROWD = scale(100, 1000)
+CROWD = scale(50, 1000)
 
 
+@pytest.mark.alone  # a crowd leaves others no time
 def test_all_are_served_though_the_server_is_full(world: World) -> None:
     server = world.serve("--max-running", "4", "--max-waiting", "10")
     service = [["-s", server.unix], server.add_user("batch", "--allow-code")]

@@ -21,7 +21,7 @@ from fault_support import (
 from held_jobs import HELD
 from support import Server, World, wait_for
 
-CROWD = 50
+CROWD = 50  # all at once, which leaves others no time: so these tests are alone
 MARK = """
 import os, sys, time
 def mark(word):
@@ -69,6 +69,7 @@ def test_two_servers_on_one_state_folder_the_second_refuses(world: World, server
     assert world.run("-s", server.unix, "-t", "-1", "-c", "pass").returncode == 0
 
 
+@pytest.mark.alone
 def test_of_fifty_with_skip_exactly_one_runs(world: World, server: Server) -> None:
     services = both_ways(server)
     words = [*PATIENCE, "-t", "-1", "--name", "one", "--overlap", "skip", "-c", HELD, "--", str(world.home)]
@@ -83,13 +84,14 @@ def test_of_fifty_with_skip_exactly_one_runs(world: World, server: Server) -> No
     check_log(server)
 
 
-@pytest.mark.parametrize("kills", [0, 3])
-def test_fifty_that_wait_run_one_after_the_other_in_the_order_of_their_acceptance(
-    world: World, server: Server, chance: random.Random, kills: int
+@pytest.mark.alone
+@pytest.mark.parametrize(("crowd", "kills"), [(scale(15, CROWD), 0), (CROWD, 3)])
+def test_many_that_wait_run_one_after_the_other_in_the_order_of_their_acceptance(
+    world: World, server: Server, chance: random.Random, crowd: int, kills: int
 ) -> None:
     services, marks = both_ways(server), world.home / "marks"
     words = [*PATIENCE, "-t", "-1", "--overlap", "wait", "-c", MARK, "--", str(marks)]
-    launchers = start_all(world, ([*services[number % 2], "--name", "line", *words] for number in range(CROWD)))
+    launchers = start_all(world, ([*services[number % 2], "--name", "line", *words] for number in range(crowd)))
     for kill in range(scale(kills, 10 * kills)):
         with suppress(AssertionError):  # the last may have ended by then
             wait_for(lambda least=kill: count_lines(marks) > least * 5, "some more runs", 20)  # type: ignore[misc]
@@ -97,7 +99,7 @@ def test_fifty_that_wait_run_one_after_the_other_in_the_order_of_their_acceptanc
         server.crash()
         wait_listening(server, revive(server))
     found = finish_all(launchers)
-    assert [code for code, _, _ in found] == [0] * CROWD, found
+    assert [code for code, _, _ in found] == [0] * crowd, found
     jobs = list_jobs(world, ["-s", server.unix])  # the last one accepted first
     assert check_marks(marks) == [job["job_id"] for job in jobs][::-1]
     check_log(server)
@@ -127,6 +129,7 @@ def test_replace_never_begins_before_the_older_one_is_gone(world: World, server:
     check_log(server)
 
 
+@pytest.mark.alone
 def test_of_fifty_with_replace_the_last_one_accepted_runs_to_its_end(world: World, server: Server) -> None:
     marks = world.home / "marks"
     words = [*PATIENCE, "-t", "-1", "--name", "one", "--overlap", "replace", "-c", MARK, "--", str(marks)]

@@ -162,7 +162,7 @@ def test_a_file_of_commands(user: GridUser, tmp_path: Path) -> None:
     file.write_text("pwd\nls 'x\n")
     unclosed = user.run("-f", str(file))
     assert (unclosed.returncode, unclosed.stdout.decode()) == (22, HOME + "\n")
-    assert b"commands: line 2: ' is not closed" in unclosed.stderr
+    assert b"commands: line 2: ' is not closed: \"'x" in unclosed.stderr
     missing = user.run("-f", "/nowhere")
     assert missing.returncode == 2
     assert missing.stderr == b"headless: /nowhere: cannot be read: No such file or directory\n"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from headless.grid.copy.access import Replica
-from headless.grid.copy.hashing import Hashing, hash_file
+from headless.grid.copy.hashing import Hashing, hash_file, hash_sums, knows_crc32c
 from headless.grid.copy.local import Source, name_descriptor, open_source
 from headless.grid.copy.values import Known
 from headless.grid.messages import GridError
@@ -18,6 +18,8 @@ if sys.platform == "win32":
 __all__ = ["Content", "GridContent", "LocalContent", "open_content"]
 
 LARGE = 64 << 20  # bytes; from here on reading the file twice would cost more than asking without its md5
+QUICK = ("crc32c", "md5", "adler32")  # what a storage is asked for; it reads the whole file once more for an answer
+STRONG = ("md5", "crc32c", "adler32")
 
 
 class Content(Protocol):
@@ -27,11 +29,13 @@ class Content(Protocol):
         address: where XRootD reads it.
         size: in bytes.
         md5: empty until it is known.
+        kinds: of checksums that it can tell, in the order in which a storage is best asked for them.
     """
 
     address: str
     size: int
     md5: str
+    kinds: tuple[str, ...]
 
     def begin(self) -> None:
         """Its bytes are going to be copied."""
@@ -44,6 +48,13 @@ class Content(Protocol):
             GridError: likewise.
         """
 
+    def read_sum(self, kind: str) -> str:
+        """Its checksum of one of its kinds, when it is finished.
+
+        Raises:
+            OSError: as :meth:`finish`.
+        """
+
 
 class LocalContent:
     """A file of this machine."""
@@ -51,14 +62,16 @@ class LocalContent:
     def __init__(self, source: Source) -> None:
         self.address = name_descriptor(source.descriptor)
         self.size = source.size
-        self.md5 = "" if source.size >= LARGE else hash_file(source.descriptor)
+        is_large = source.size >= LARGE
+        self.md5 = "" if is_large else hash_file(source.descriptor)
+        self.kinds = tuple(kind for kind in (QUICK if is_large else STRONG) if kind != "crc32c" or knows_crc32c())
         self._source = source
         self._hashing: Hashing | None = None
 
     def begin(self) -> None:
         """See :class:`Content`."""
         if not self.md5 and self._hashing is None:
-            self._hashing = Hashing(self._source.descriptor)
+            self._hashing = Hashing(self._source.descriptor, self.kinds[:1])
             self._hashing.allow(self.size)
 
     def finish(self) -> str:
@@ -70,6 +83,16 @@ class LocalContent:
             raise OSError(errno.EAGAIN, "has changed while it was copied: copy it again", self._source.path)
         self.md5 = md5
         return md5
+
+    def read_sum(self, kind: str) -> str:
+        """See :class:`Content`."""
+        known = {"md5": self.md5, **(self._hashing.sums.read() if self._hashing else {})}
+        if kind in known:
+            return known[kind]
+        sums = hash_sums(self._source.descriptor, (kind,))
+        if sums["md5"] != self.md5:
+            raise OSError(errno.EAGAIN, "has changed while it was copied: copy it again", self._source.path)
+        return sums[kind]
 
     def close(self) -> None:
         """End what reads the file."""
@@ -86,11 +109,16 @@ class GridContent:
             raise GridError(errno.EBADMSG, f"{lfn}: without a registered size and md5 no copy of it can be verified")
         self.address = replica.address
         self.size, self.md5 = known.size, known.md5
+        self.kinds: tuple[str, ...] = ("md5",)
 
     def begin(self) -> None:
         """See :class:`Content`."""
 
     def finish(self) -> str:
+        """See :class:`Content`."""
+        return self.md5
+
+    def read_sum(self, kind: str) -> str:
         """See :class:`Content`."""
         return self.md5
 

@@ -1,16 +1,54 @@
-"""MD5 of files of this machine, also while they are being written or read by others."""
+"""MD5 and other checksums of files of this machine, also while they are being written or read by others."""
 
 import hashlib
 import os
 import sys
 import threading
+import zlib
+from collections.abc import Sequence
 
 if sys.platform == "win32":
     raise ImportError("copying to and from the grid is for POSIX systems only")
 
-__all__ = ["Hashing", "hash_file"]
+__all__ = ["Hashing", "Sums", "hash_file", "hash_sums", "knows_crc32c"]
 
 PIECE = 1 << 20
+
+
+class Sums:
+    """Checksums of the same bytes: the md5, and others in XRootD's words: ``crc32c``, ``adler32``."""
+
+    def __init__(self, kinds: Sequence[str] = ()) -> None:
+        """Args:
+        kinds: beside the md5.
+        """
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._numbers = {kind: 1 if kind == "adler32" else 0 for kind in kinds if kind != "md5"}
+
+    def update(self, data: bytes) -> None:
+        """The next bytes."""
+        self._md5.update(data)
+        for kind, number in self._numbers.items():
+            self._numbers[kind] = zlib.adler32(data, number) if kind == "adler32" else _extend_crc32c(number, data)
+
+    def read(self) -> dict[str, str]:
+        """All of them, by kind, in hexadecimal digits."""
+        return {"md5": self._md5.hexdigest(), **{kind: f"{number:08x}" for kind, number in self._numbers.items()}}
+
+
+def knows_crc32c() -> bool:
+    """Whether this machine computes crc32c in no time."""
+    try:
+        import google_crc32c
+    except ImportError:
+        return False
+    return google_crc32c.implementation == "c"
+
+
+def _extend_crc32c(number: int, data: bytes) -> int:
+    import google_crc32c
+
+    return int(google_crc32c.extend(number, data))
 
 
 def hash_file(descriptor: int) -> str:
@@ -19,22 +57,34 @@ def hash_file(descriptor: int) -> str:
     Raises:
         OSError: as pread(2) does.
     """
-    digest, offset = hashlib.md5(usedforsecurity=False), 0
+    return hash_sums(descriptor, ())["md5"]
+
+
+def hash_sums(descriptor: int, kinds: Sequence[str]) -> dict[str, str]:
+    """The md5 of an open file, and checksums of more kinds, from its first byte; its position is left alone.
+
+    Raises:
+        OSError: as pread(2) does.
+    """
+    sums, offset = Sums(kinds), 0
     while data := os.pread(descriptor, PIECE, offset):
-        digest.update(data)
+        sums.update(data)
         offset += len(data)
-    return digest.hexdigest()
+    return sums.read()
 
 
 class Hashing:
-    """The md5 of an open file, computed in a thread of its own while the file's bytes become known to be there.
+    """Checksums of an open file, computed in a thread of its own while the file's bytes become known to be there.
 
     A file that is long is read when its bytes are still in memory, and the time is that of the copying.
+
+    Attributes:
+        sums: what they are; to be read when it has ended.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, kinds: Sequence[str] = ()) -> None:
         self._descriptor = descriptor
-        self._digest = hashlib.md5(usedforsecurity=False)
+        self.sums = Sums(kinds)
         self._offset = self._allowed = 0
         self._is_over = False
         self._error: OSError | None = None
@@ -58,7 +108,7 @@ class Hashing:
         self.stop()
         if self._error is not None:
             raise self._error
-        return self._digest.hexdigest()
+        return self.sums.read()["md5"]
 
     def stop(self) -> None:
         """End the thread; afterwards the descriptor may be closed."""
@@ -70,7 +120,7 @@ class Hashing:
     def _run(self) -> None:
         try:
             while (count := self._wait()) and (data := os.pread(self._descriptor, count, self._offset)):
-                self._digest.update(data)
+                self.sums.update(data)
                 self._offset += len(data)
         except OSError as exc:
             self._error = exc

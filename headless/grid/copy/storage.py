@@ -1,5 +1,6 @@
 """The bytes' way: XRootD's client, told what to do and asked how it ended."""
 
+import hashlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,16 @@ from headless.grid.copy.errnos import find_errno
 from headless.grid.copy.values import CopyOptions
 from headless.grid.messages import GridError
 
-__all__ = ["Ended", "Progress", "copy_bytes", "read_checksum", "set_up_client"]
+__all__ = [
+    "Ended",
+    "Progress",
+    "copy_bytes",
+    "explain",
+    "import_client",
+    "read_back",
+    "read_checksum",
+    "set_up_client",
+]
 
 # What alien.py sets, but for those that options set: a storage that is gone is given up in minutes, not in hours.
 DEFAULTS = {
@@ -21,7 +31,11 @@ DEFAULTS = {
     "StreamTimeout": 60,
     "CPInitTimeout": 90,
     "DataServerTTL": 20,
+    # A checksum of each page on the way makes writing to an XRootD 5 several times slower, and tells nothing that
+    # the checksum of the whole file does not.
+    "CpUsePgWrtRd": 0,
 }
+PIECE = 4 << 20
 NO_CHECKSUM = (3000, 3006, 3010, 3013)  # XRootD: it is not set up there, or the envelope is for writing only
 _set_up = threading.Lock()
 
@@ -67,7 +81,7 @@ def set_up_client(options: CopyOptions) -> None:
     Raises:
         ParameterError: it is not installed.
     """
-    client = _import_client()
+    client = import_client()
     with _set_up:
         for name, value in DEFAULTS.items():
             client.EnvPutInt(name, value)
@@ -86,7 +100,7 @@ def copy_bytes(source: str, targets: Sequence[str], options: CopyOptions, progre
     Returns:
         How it ended, for each target.
     """
-    process = _import_client().CopyProcess()
+    process = import_client().CopyProcess()
     process.parallel(len(targets))
     for target in targets:
         is_local = target.startswith("/")
@@ -97,35 +111,36 @@ def copy_bytes(source: str, targets: Sequence[str], options: CopyOptions, progre
         )  # fmt: skip
     status = process.prepare()
     if not status.ok:
-        return [_end(status)] * len(targets)
+        return [explain(status)] * len(targets)
     status, results = process.run(progress)
-    ended = [_end(result.get("status", status)) for result in results]
+    ended = [explain(result.get("status", status)) for result in results]
     # A job that was never begun has no result: then all of it has failed.
-    return ended if len(ended) == len(targets) else [_end(status)] * len(targets)
+    return ended if len(ended) == len(targets) else [explain(status)] * len(targets)
 
 
-def read_checksum(url: str, limit_s: int) -> tuple[str, str]:
+def read_checksum(url: str, limit_s: int, kind: str = "md5") -> tuple[str, str]:
     """Ask a storage for a file's checksum.
 
     Args:
         url: with the envelope.
         limit_s: seconds until there must be an answer.
+        kind: such as ``md5``, ``crc32c``, ``adler32``; some storages answer with the one that they have.
 
     Returns:
-        Its kind, such as ``md5``, and the checksum; both empty where the storage computes none for us.
+        Its kind and the checksum; both empty where the storage computes no such one for us.
 
     Raises:
         GridError: the file is not there, or the storage is gone.
     """
-    client = _import_client()
+    client = import_client()
     from XRootD.client.flags import QueryCode
 
     server, _, rest = url.partition("://")[2].partition("/")
     path, _, opaque = rest.partition("?")
     system = client.FileSystem(f"{url.partition('://')[0]}://{server}")
-    status, answer = system.query(QueryCode.CHECKSUM, f"/{path.lstrip('/')}?cks.type=md5&{opaque}", timeout=limit_s)
+    status, answer = system.query(QueryCode.CHECKSUM, f"/{path.lstrip('/')}?cks.type={kind}&{opaque}", timeout=limit_s)
     if not status.ok:
-        ended = _end(status)
+        ended = explain(status)
         if status.code == 400 and status.errno in NO_CHECKSUM:
             return "", ""
         raise GridError(ended.code, f"checksum at the storage: {ended.message}")
@@ -133,7 +148,42 @@ def read_checksum(url: str, limit_s: int) -> tuple[str, str]:
     return (words[0].lower(), words[1].lower()) if len(words) == 2 else ("", "")
 
 
-def _end(status: Any) -> Ended:
+def read_back(url: str, check: Callable[[], None]) -> str:
+    """Read a file at a storage from end to end, for its md5.
+
+    Args:
+        url: with the envelope.
+        check: is called again and again, and may raise.
+
+    Raises:
+        GridError: it cannot be read.
+    """
+    digest, offset = hashlib.md5(usedforsecurity=False), 0
+    file = import_client().File()
+    status, _ = file.open(url)
+    if not status.ok:
+        raise _fail_to_read(status)
+    try:
+        while True:
+            check()
+            status, data = file.read(offset, PIECE)
+            if not status.ok:
+                raise _fail_to_read(status)
+            if not data:
+                return digest.hexdigest()
+            digest.update(data)
+            offset += len(data)
+    finally:
+        file.close()
+
+
+def _fail_to_read(status: Any) -> GridError:
+    ended = explain(status)
+    return GridError(ended.code, f"reading it back from the storage: {ended.message}")
+
+
+def explain(status: Any) -> Ended:
+    """What a status of XRootD's client means."""
     if status.ok:
         return Ended(0, "")
     words = " ".join(str(status.message).split())
@@ -142,7 +192,12 @@ def _end(status: Any) -> Ended:
     return Ended(find_errno(status.code, status.errno), words or "XRootD gives no reason")
 
 
-def _import_client() -> Any:
+def import_client() -> Any:
+    """XRootD's client, which has no types.
+
+    Raises:
+        ParameterError: it is not installed.
+    """
     try:
         from XRootD import client
     except ImportError as exc:

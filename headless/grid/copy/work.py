@@ -57,6 +57,7 @@ class Work:
     under_way: dict[int, Callable[[], None]] = field(default_factory=dict)
     _checksums: dict[str, BoundedSemaphore] = field(default_factory=dict)
     _checksums_lock: Lock = field(default_factory=Lock)
+    _untold: set[tuple[str, str]] = field(default_factory=set)
 
     def check(self) -> None:
         """See that the run has not been cancelled.
@@ -70,12 +71,19 @@ class Work:
     @contextmanager
     def checksum_slot(self, url: str) -> Iterator[None]:
         """A turn at asking the storage of a URL for a checksum."""
-        host = url.partition("://")[2].partition("/")[0]
         with self._checksums_lock:
-            slot = self._checksums.setdefault(host, BoundedSemaphore(CHECKSUMS))
+            slot = self._checksums.setdefault(_find_host(url), BoundedSemaphore(CHECKSUMS))
         with slot:
             self.check()
             yield
+
+    def is_told(self, url: str, kind: str) -> bool:
+        """Whether the storage of a URL may tell checksums of a kind."""
+        return (_find_host(url), kind) not in self._untold
+
+    def note_untold(self, url: str, kind: str) -> None:
+        """The storage of a URL tells none of a kind; nobody asks again."""
+        self._untold.add((_find_host(url), kind))
 
     def watch(self, hashing: Hashing | None = None) -> Progress:
         """For XRootD: counts bytes, and stops when the run is cancelled.
@@ -94,3 +102,7 @@ class Work:
                 hashing.allow(done - (self.options.chunks + 2) * self.options.chunk_size)
 
         return Progress(count, self.cancelled.is_set)
+
+
+def _find_host(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0]

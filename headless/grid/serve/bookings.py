@@ -3,16 +3,16 @@
 import uuid
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import BindParameter, Connection, bindparam, func, select
 
-from headless.grid.errnos import EBADR, EEXIST, ENOTDIR
+from headless.grid.errnos import EBADR, EDQUOT, EEXIST, ENOTDIR
 from headless.grid.messages import GridError
 from headless.grid.serve.call import Session
-from headless.grid.serve.entries import Entry, find_chain, find_entry, insert_file, now_ms
+from headless.grid.serve.entries import Entry, find_chain, insert_file, now_ms, read_entry
 from headless.grid.serve.lookup import make_parents
 from headless.grid.serve.paths import list_ancestors
 from headless.grid.serve.permissions import check_access
-from headless.grid.serve.schema import bookings, orphans, replicas
+from headless.grid.serve.schema import bookings, entries, orphans, replicas
 from headless.grid.serve.settings import GridSettings
 from headless.grid.serve.usage import check_quota
 
@@ -20,14 +20,18 @@ __all__ = [
     "Booking",
     "Content",
     "book",
+    "check_same",
     "check_way",
     "enter",
     "find_booking",
-    "find_existing",
+    "find_by_guid",
     "list_open_bookings",
     "list_replicas",
     "name_pfn",
 ]
+
+
+MAX_FURTHER = 1000  # replicas of files that are there already, a user, booked and not committed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +75,17 @@ class Content:
     expires_ms: int | None
 
 
+# Built once, as those of ``entries.py``.
+_of: BindParameter[str] = bindparam("of")
+_BOOKING = select(bookings).where(bookings.c.id == _of)
+_REPLICAS = select(replicas.c.storage, replicas.c.pfn).where(replicas.c.guid == _of)
+_BY_GUID = select(entries).where(entries.c.guid == _of).limit(1)
+_INSERT = bookings.insert()
+_USE_UP = bookings.update().where(bookings.c.id == _of).values(committed=True)
+_ADD_REPLICA = replicas.insert()
+_TAKE_BACK = orphans.delete().where(orphans.c.storage == bindparam("of_storage"), orphans.c.pfn == bindparam("of_pfn"))
+
+
 def name_pfn(guid: str) -> str:
     """Where a storage keeps a content: spread over 100 folders of 100,000."""
     number = uuid.UUID(guid).int
@@ -79,12 +94,11 @@ def name_pfn(guid: str) -> str:
 
 def list_replicas(connection: Connection, guid: str) -> dict[str, str]:
     """The paths of a content by storage."""
-    query = select(replicas.c.storage, replicas.c.pfn).where(replicas.c.guid == guid)
-    return dict(connection.execute(query).tuples().all())
+    return dict(connection.execute(_REPLICAS, {"of": guid}).tuples().all())
 
 
-def check_way(connection: Connection, session: Session, path: str) -> None:
-    """Whether a new entry could be made at a path whose folders may be missing.
+def check_way(connection: Connection, session: Session, path: str) -> Entry | None:
+    """Whether a new entry could be made at a path whose folders may be missing; the entry that is there already.
 
     Raises:
         GridError: ENOTDIR, EACCES.
@@ -96,37 +110,46 @@ def check_way(connection: Connection, session: Session, path: str) -> None:
             raise GridError(ENOTDIR, folder.path)
         check_access(session, folder, "x")
     check_access(session, there[-1], "w")
+    return chain.get(path)
 
 
-def find_existing(connection: Connection, session: Session, path: str, size: int, md5: str) -> Entry | None:
-    """The file that is there already, if this is another replica of it.
+def check_same(session: Session, entry: Entry, size: int, md5: str) -> None:
+    """Whether a content may become another replica of the file that is there already.
 
     Raises:
         GridError: EEXIST: what is there is not the same; EACCES: it may not be written.
     """
-    entry = find_entry(connection, path)
-    if entry is None:
-        return None
     check_access(session, entry, "w")
     if entry.kind != "f" or not md5 or (entry.size, entry.md5) != (size, md5):
-        raise GridError(EEXIST, f"{path}: a {entry.kind_name} with other content is there: remove or move it first")
-    return entry
+        found = f"a {entry.kind_name} with other content is there"
+        raise GridError(EEXIST, f"{entry.path}: {found}: remove or move it first")
 
 
 def book(connection: Connection, settings: GridSettings, made: list[Booking], *, is_new: bool) -> None:
     """Write down the bookings of one file.
 
     Raises:
-        GridError: EDQUOT: its user has too much already.
+        GridError: EDQUOT: its user has too much already, or too many further replicas are on their way.
     """
     if is_new:
         check_quota(connection, settings, made[0].user, made[0].size, with_booked=True)
-    connection.execute(bookings.insert(), [vars(booking) for booking in made])
+    else:
+        _check_further(connection, made)
+    connection.execute(_INSERT, [vars(booking) for booking in made])
+
+
+def _check_further(connection: Connection, made: list[Booking]) -> None:
+    """Further replicas of files that are there count for no quota: what is booked of them has a limit of its own."""
+    live = (bookings.c.user == made[0].user) & ~bookings.c.committed & (bookings.c.expires_ms > now_ms())
+    is_further = select(entries.c.path).where(entries.c.guid == bookings.c.guid).exists()
+    count: int = connection.execute(select(func.count()).select_from(bookings).where(live, is_further)).scalar_one()
+    if count + len(made) > MAX_FURTHER:
+        raise GridError(EDQUOT, f"{count} further replicas are booked and not committed, {MAX_FURTHER} are allowed")
 
 
 def find_booking(connection: Connection, booking_id: str) -> Booking | None:
     """The booking of an envelope."""
-    row = connection.execute(select(bookings).where(bookings.c.id == booking_id)).first()
+    row = connection.execute(_BOOKING, {"of": booking_id}).first()
     return None if row is None else Booking(**row._mapping)
 
 
@@ -140,30 +163,44 @@ def list_open_bookings(connection: Connection, user: str, job_id: int) -> list[B
 def enter(connection: Connection, session: Session, settings: GridSettings, booking: Booking, content: Content) -> None:
     """Enter a booked replica, and its file if it is the first. A second time it changes nothing.
 
+    Args:
+        connection: of the transaction that has found the booking.
+        session: who enters it.
+        settings: for the quota's defaults.
+        booking: as it is now.
+        content: of the replica.
+
     Raises:
-        GridError: EBADR: the booking is gone, or was used and the replica removed since; EEXIST: another file has
-            taken the path; EDQUOT; EACCES.
+        GridError: EBADR: the booking was used, and the replica removed since; EEXIST: another file has taken the
+            path; EDQUOT; EACCES.
     """
-    again = find_booking(connection, booking.id)
-    if again is None:
-        raise GridError(EBADR, "the booking has expired: ask for a new one with 'access'")
     has_replica = booking.storage in list_replicas(connection, booking.guid)
-    if again.committed:
+    if booking.committed:
         if has_replica:
             return
         raise GridError(EBADR, "this envelope was used, and the file removed since")
     _enter_file(connection, session, settings, booking, content)
     if has_replica:
         raise GridError(EEXIST, f"{booking.storage} has a replica of {booking.path} already")
-    connection.execute(replicas.insert().values(guid=booking.guid, storage=booking.storage, pfn=booking.pfn))
-    connection.execute(orphans.delete().where(orphans.c.storage == booking.storage, orphans.c.pfn == booking.pfn))
-    connection.execute(bookings.update().where(bookings.c.id == booking.id).values(committed=True))
+    place = {"storage": booking.storage, "pfn": booking.pfn}
+    connection.execute(_ADD_REPLICA, {"guid": booking.guid, **place})
+    connection.execute(_TAKE_BACK, {f"of_{name}": value for name, value in place.items()})
+    connection.execute(_USE_UP, {"of": booking.id})
+
+
+def find_by_guid(connection: Connection, guid: str) -> Entry | None:
+    """The file of a content, wherever it was moved since it was booked."""
+    row = connection.execute(_BY_GUID, {"of": guid}).first()
+    return None if row is None else read_entry(row)
 
 
 def _enter_file(
     connection: Connection, session: Session, settings: GridSettings, booking: Booking, content: Content
 ) -> None:
-    entry = find_entry(connection, booking.path)
+    chain = find_chain(connection, booking.path)
+    entry = chain.get(booking.path)
+    if entry is None or entry.guid != booking.guid:
+        entry = find_by_guid(connection, booking.guid) or entry
     if entry is not None:
         if entry.guid != booking.guid:
             raise GridError(EEXIST, f"{booking.path}: another file has taken this name: nothing is overwritten")
@@ -171,7 +208,7 @@ def _enter_file(
             raise GridError(EEXIST, f"{booking.path}: its other replicas have other content")
         return
     check_quota(connection, settings, booking.user, content.size)
-    make_parents(connection, session, booking.path)
+    make_parents(connection, session, booking.path, chain)
     insert_file(
         connection,
         booking.path,

@@ -1,6 +1,9 @@
 """The commands commit and registerOutput: what was written becomes a file of the catalogue."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from sqlalchemy import Connection
 
 from headless.grid.errnos import EACCES, EBADR, EINVAL, ENODATA
 from headless.grid.messages import GridError, Row
@@ -9,7 +12,7 @@ from headless.grid.serve.bookings import Booking, Content, enter, find_booking, 
 from headless.grid.serve.call import Call, Command, Rows
 from headless.grid.serve.macaroon import parse_macaroon
 from headless.grid.serve.paths import resolve
-from headless.grid.serve.stores import Store
+from headless.grid.serve.xrootd import Found
 
 __all__ = ["COMMANDS"]
 
@@ -63,33 +66,50 @@ async def _register(call: Call, said: _Said) -> Booking:
     Raises:
         GridError: why it is refused.
     """
-    booking = await _find(call, said.envelope)
-    await _enter(call, booking, _compare(call, booking, said))
-    return booking
-
-
-async def _enter(call: Call, booking: Booking, content: Content) -> None:
-    grid = call.grid
-    store = next((store for store in await grid.stores.list_all() if store.name == booking.storage), None)
-    if store is None:
-        raise GridError(EBADR, f"{booking.storage} is not one of this grid's storages any more")
-    if not booking.committed:
-        await _check_stored(call, store, booking, content)
-    await grid.catalogue.write(lambda connection: enter(connection, call.session, grid.settings, booking, content))
-
-
-async def _find(call: Call, envelope: str) -> Booking:
     try:
-        storage = parse_macaroon(envelope).location  # not signed, but the key that it is checked with follows from it
+        # Not signed, but the key that it is checked with follows from it.
+        storage = parse_macaroon(said.envelope).location
     except ValueError as exc:
         raise GridError(EACCES, f"this is no access envelope: {exc}") from exc
-    claim = call.grid.envelopes.check(storage, envelope, "UPLOAD")
-    booking = await call.grid.catalogue.read(lambda connection: find_booking(connection, claim.booking))
-    if booking is None or (booking.storage, booking.pfn) != (storage, claim.path):
-        raise GridError(EACCES, "the access envelope is of no booking: ask for a new one with 'access'")
-    if booking.user != call.session.user.name:
+    claim = call.grid.envelopes.check(storage, said.envelope, "UPLOAD")
+    if claim.user != call.session.user.name:
         raise GridError(EACCES, "the access envelope is another user's")
-    return booking
+
+    def describe(booking: Booking) -> Content:
+        if (booking.storage, booking.pfn) != (storage, claim.path):
+            raise GridError(EACCES, "the access envelope is of no booking: ask for a new one with 'access'")
+        return _compare(call, booking, said)
+
+    return await _enter(call, claim.booking, storage, claim.path, describe)
+
+
+async def _enter(
+    call: Call, booking_id: str, storage: str, pfn: str, describe: Callable[[Booking], Content]
+) -> Booking:
+    """Seal what is stored, then judge and enter it, in one transaction.
+
+    Args:
+        call: who enters it.
+        booking_id: of the booking.
+        storage: where the file is.
+        pfn: its path there.
+        describe: says what it should be, or refuses.
+    """
+    sealed = await _seal(call, storage, pfn)
+
+    def decide(connection: Connection) -> Booking:
+        booking = find_booking(connection, booking_id)
+        if booking is None:
+            raise GridError(EACCES, "the access envelope is of no booking: ask for a new one with 'access'")
+        if booking.user != call.session.user.name:
+            raise GridError(EACCES, "the access envelope is another user's")
+        content = describe(booking)
+        if not booking.committed:
+            _check_sealed(sealed, booking, content)
+        enter(connection, call.session, call.grid.settings, booking, content)
+        return booking
+
+    return await call.grid.catalogue.write(decide)
 
 
 def _compare(call: Call, booking: Booking, said: _Said) -> Content:
@@ -129,13 +149,26 @@ def _parse_expiry(text: str) -> int | None:
     return int(text or "0") * 1000 or None
 
 
-async def _check_stored(call: Call, store: Store, booking: Booking, content: Content) -> None:
-    """Believe nobody that a file is there: ask; and have it stay as it is."""
-    found = await call.grid.storage_client.seal(store, booking.pfn)
-    if found is None:
-        raise GridError(EBADR, f"{store.name} has no file {booking.pfn}")
-    if found.size != content.size:
-        raise GridError(EBADR, f"the file at {store.name} has {found.size} bytes, not {content.size}")
+async def _seal(call: Call, storage: str, pfn: str) -> Found | GridError | None:
+    """Believe nobody that a file is there: ask; and have it stay as it is. Of a commit that is sent again a failure
+    means nothing, so it is not raised here.
+    """
+    store = next((store for store in await call.grid.stores.list_all() if store.name == storage), None)
+    if store is None:
+        return GridError(EBADR, f"{storage} is not one of this grid's storages any more")
+    try:
+        return await call.grid.storage_client.seal(store, pfn)
+    except GridError as exc:
+        return exc
+
+
+def _check_sealed(sealed: Found | GridError | None, booking: Booking, content: Content) -> None:
+    if isinstance(sealed, GridError):
+        raise sealed
+    if sealed is None:
+        raise GridError(EBADR, f"{booking.storage} has no file {booking.pfn}")
+    if sealed.size != content.size:
+        raise GridError(EBADR, f"the file at {booking.storage} has {sealed.size} bytes, not {content.size}")
 
 
 async def _register_output(call: Call) -> Rows:
@@ -150,14 +183,18 @@ async def _register_output(call: Call) -> Rows:
     rows = []
     for booking in found:
         try:
-            if not booking.size:
-                raise GridError(EINVAL, "its size was not said to access")
-            await _enter(call, booking, Content(booking.size, booking.md5, 0o644, None))
+            await _enter(call, booking.id, booking.storage, booking.pfn, _describe_output)
             rows.append(_show(booking.path, REGISTERED, booking.pfn))
         except GridError as exc:
             call.fail(GridError(EBADR, f"Nothing was registered: {booking.path}: {exc}"))
             rows.append(_show(booking.path, FAILED, booking.pfn))
     return rows
+
+
+def _describe_output(booking: Booking) -> Content:
+    if not booking.size:
+        raise GridError(EINVAL, "its size was not said to access")
+    return Content(booking.size, booking.md5, 0o644, None)
 
 
 COMMANDS = {

@@ -3,7 +3,7 @@
 import fnmatch
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from sqlalchemy import Connection
 
@@ -66,13 +66,20 @@ def require_folder(connection: Connection, session: Session, path: str, what: st
     return entry
 
 
-def make_parents(connection: Connection, session: Session, path: str) -> None:
+def make_parents(connection: Connection, session: Session, path: str, chain: Mapping[str, Entry] | None = None) -> None:
     """Make the folders above a path that are not there; within ``Catalogue.write``. A new entry may then go there.
+
+    Args:
+        connection: of the transaction.
+        session: whose folders they become.
+        path: of the new entry.
+        chain: as :func:`find_chain` has just found it; ``None`` to look now.
 
     Raises:
         GridError: ENOTDIR, EACCES: the last of those that are there does not allow it.
     """
-    chain = find_chain(connection, path)
+    if chain is None:
+        chain = find_chain(connection, path)
     last = None
     for above in list_ancestors(path):
         if above in chain:

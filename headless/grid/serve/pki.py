@@ -41,10 +41,11 @@ class Authority:
             raise ParameterError(f"{folder} holds a certificate authority: it is left as it is")
         os.makedirs(folder, 0o700, exist_ok=True)
         key = rsa.generate_private_key(65537, 3072)
+        # Two authorities of one name are one to OpenSSL, whose complaint is of signatures then.
         name = x509.Name(
             [
                 x509.NameAttribute(NameOID.ORGANIZATION_NAME, "headless grid"),
-                x509.NameAttribute(NameOID.COMMON_NAME, f"CA of {socket.gethostname()}"[:64]),
+                x509.NameAttribute(NameOID.COMMON_NAME, f"CA {os.urandom(4).hex()} of {socket.gethostname()}"[:64]),
             ]
         )
         builder = _begin(name, name, key.public_key(), AUTHORITY_DAYS * DAY)

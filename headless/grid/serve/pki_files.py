@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from headless.execution.files import write_atomically
 from headless.grid.serve.pki import Authority, end_of
 
-__all__ = ["HOST", "LOCAL_NAMES", "ensure_host", "hash_name", "write_authorities", "write_pair"]
+__all__ = ["HOST", "LOCAL_NAMES", "choose_host_name", "ensure_host", "hash_name", "write_authorities", "write_pair"]
 
 HOST = "host"
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -77,6 +77,14 @@ def ensure_host(authority: Authority) -> tuple[str, str]:
         names = _read_names(parsed) or names
     write_pair(certificate, key, authority.issue_host(names))
     return certificate, key
+
+
+def choose_host_name(authority: Authority, address: str) -> str:
+    """What clients call the host: a name that its certificate has, else the address it listens on."""
+    with open(os.path.join(authority.folder, f"{HOST}.pem"), "rb") as file:
+        names = _read_names(x509.load_pem_x509_certificate(file.read()))
+    others = [name for name in names if name not in LOCAL_NAMES]
+    return next(iter(others or names), address)
 
 
 def _read_names(certificate: x509.Certificate) -> list[str]:

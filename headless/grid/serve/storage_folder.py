@@ -32,7 +32,7 @@ all.export /
 oss.localroot {folder}/data
 all.adminpath {folder}/admin
 all.pidpath {folder}/admin
-xrootd.chksum max 64 md5
+xrootd.chksum max 64 md5 crc32c adler32
 ofs.persist off
 ofs.authorize
 ofs.authlib libXrdMacaroons.so

@@ -7,7 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Row, func, select
@@ -37,12 +37,14 @@ class Store:
         number: as JAliEn counts them.
         url: ``root://HOST:PORT``.
         qos: the classes that it offers.
+        folder: where its files are, if it is this process's own; empty of others.
     """
 
     name: str
     number: int
     url: str
     qos: tuple[str, ...]
+    folder: str = ""
 
     @property
     def site(self) -> str:
@@ -124,6 +126,7 @@ class Stores:
         self._catalogue = catalogue
         self._envelopes = envelopes
         self._servers: list[StorageServer] = []
+        self._known: list[Store] | None = None  # nobody else writes them
         self._probes: dict[str, tuple[float, bool]] = {}
 
     async def start(self, folders: Sequence[tuple[str, str]], host: str, first_port: int) -> None:
@@ -153,6 +156,7 @@ class Stores:
 
     async def _register(self, name: str, url: str) -> None:
         await self._catalogue.write(lambda connection: put_store(connection, name, url, ["disk"]))
+        self._known = None
 
     async def stop(self) -> None:
         """End our own."""
@@ -161,19 +165,23 @@ class Stores:
 
     async def list_all(self) -> list[Store]:
         """All storages, by number."""
-        return await self._catalogue.read(list_stores)
+        if self._known is None:
+            folders = {server.name: server.folder.data for server in self._servers}
+            stores = await self._catalogue.read(list_stores)
+            self._known = [replace(store, folder=folders.get(store.name, "")) for store in stores]
+        return self._known
 
     async def list_up(self, stores: Sequence[Store]) -> list[Store]:
         """Those that take connections just now, in the same order."""
-        found = await asyncio.gather(*(self._is_up(store) for store in stores))
-        return [store for store, is_up in zip(stores, found, strict=True) if is_up]
+        since = time.monotonic() - FRESH_S
+        stale = [store.url for store in stores if self._probes.get(store.url, (0.0, False))[0] < since]
+        if stale:
+            await asyncio.gather(*map(self._probe, stale))
+        return [store for store in stores if self._probes[store.url][1]]
 
-    async def _is_up(self, store: Store) -> bool:
-        at, is_up = self._probes.get(store.url, (0.0, False))
-        if time.monotonic() - at > FRESH_S:
-            is_up = await _probe(store.url)
-            self._probes[store.url] = (time.monotonic(), is_up)
-        return is_up
+    async def _probe(self, url: str) -> None:
+        is_up = await _probe(url)
+        self._probes[url] = (time.monotonic(), is_up)
 
 
 async def _probe(url: str) -> bool:

@@ -5,12 +5,12 @@ The database itself keeps the sums (``counting.py``): asking costs one row.
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import BindParameter, Connection, bindparam, func, select
 
 from headless.grid.errnos import EDQUOT
 from headless.grid.messages import GridError
 from headless.grid.serve.entries import now_ms
-from headless.grid.serve.schema import bookings, quotas, usage
+from headless.grid.serve.schema import bookings, entries, quotas, usage
 from headless.grid.serve.settings import GridSettings
 
 __all__ = ["Quota", "check_quota", "find_quota", "set_quota"]
@@ -33,12 +33,34 @@ class Quota:
     max_bytes: int
 
 
+# Built once, as those of ``entries.py``.
+_of: BindParameter[str] = bindparam("of")
+_QUOTA = select(
+    *(select(column).where(usage.c.user == _of).scalar_subquery() for column in (usage.c.files, usage.c.bytes)),
+    *(
+        select(column).where(quotas.c.user == _of).scalar_subquery()
+        for column in (quotas.c.max_files, quotas.c.max_bytes)
+    ),
+)
+_IS_THERE = select(entries.c.path).where(entries.c.guid == bookings.c.guid).exists()  # this is another replica of it
+_EACH_BOOKED = (
+    select(func.max(bookings.c.size).label("size"))
+    .where(bookings.c.user == _of, ~bookings.c.committed, bookings.c.expires_ms > bindparam("now"), ~_IS_THERE)
+    .group_by(bookings.c.guid)
+    .subquery()
+)
+_BOOKED = select(func.count(), func.coalesce(func.sum(_EACH_BOOKED.c.size), 0)).select_from(_EACH_BOOKED)
+
+
 def find_quota(connection: Connection, settings: GridSettings, user: str) -> Quota:
     """A user's quota; of an unknown user: the defaults."""
-    used = connection.execute(select(usage.c.files, usage.c.bytes).where(usage.c.user == user)).first() or (0, 0)
-    query = select(quotas.c.max_files, quotas.c.max_bytes).where(quotas.c.user == user)
-    allowed = connection.execute(query).first() or (settings.max_files, settings.max_bytes)
-    return Quota(*used, *allowed)
+    files, used, max_files, max_bytes = connection.execute(_QUOTA, {"of": user}).one()
+    return Quota(
+        files or 0,
+        used or 0,
+        settings.max_files if max_files is None else max_files,
+        settings.max_bytes if max_bytes is None else max_bytes,
+    )
 
 
 def set_quota(connection: Connection, user: str, max_files: int, max_bytes: int) -> None:
@@ -72,7 +94,5 @@ def check_quota(
 
 
 def _count_booked(connection: Connection, user: str) -> tuple[int, int]:
-    live = (bookings.c.user == user) & ~bookings.c.committed & (bookings.c.expires_ms > now_ms())
-    each = select(func.max(bookings.c.size).label("size")).where(live).group_by(bookings.c.guid).subquery()
-    files, total = connection.execute(select(func.count(), func.coalesce(func.sum(each.c.size), 0))).one()
+    files, total = connection.execute(_BOOKED, {"of": user, "now": now_ms()}).one()
     return files, int(total)

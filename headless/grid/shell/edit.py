@@ -6,6 +6,7 @@ import posixpath
 import re
 import secrets
 import shlex
+import sys
 import time
 
 from headless.grid.copy.places import WILD
@@ -19,6 +20,8 @@ from headless.grid.shell.shell import Shell
 __all__ = ["edit"]
 
 EDITORS = {"vi": "vi", "vim": "vim", "nano": "nano", "mcedit": "mcedit"}
+OF_TERMINALS = frozenset({*EDITORS, "nvim", "view", "emacs", "pico", "joe", "jed", "micro", "ed", "ex", "hx", "mc"})
+"""Editors that wait for somebody to type; any other may be a program that needs nobody."""
 
 
 def edit(shell: Shell, name: str, args: list[str]) -> Reply:
@@ -32,7 +35,8 @@ def edit(shell: Shell, name: str, args: list[str]) -> Reply:
     target = shell.resolve(lfn)
     if WILD.search(target):
         raise GridError(EINVAL, f"{name}: {target}: the server takes this name for a pattern: rename it first")
-    editor = shlex.split(EDITORS.get(name) or shell.settings.editor or "vi")
+    editor = _find_editor(name, shell.settings.editor)
+    _check_terminal(name, editor)
     with fetched(shell, target) as path:
         before = _digest(path)
         reply = run_here(shell, [*editor, path])
@@ -44,6 +48,26 @@ def edit(shell: Shell, name: str, args: list[str]) -> Reply:
             kept = _save(shell, path)
             raise GridError(exc.exit_code, f"{exc}; what was edited is kept in {kept}") from exc
     return shell.answer({"lfn": target, "backup": backup, "message": f"Uploaded {target}"})
+
+
+def _find_editor(name: str, editor: str) -> list[str]:
+    try:
+        return shlex.split(EDITORS.get(name, editor)) or ["vi"]
+    except ValueError as exc:
+        raise GridError(EINVAL, f"{name}: EDITOR is {editor!r}, which no shell understands: {exc}") from exc
+
+
+def _check_terminal(name: str, editor: list[str]) -> None:
+    """Raises:
+    GridError: EINVAL: nobody is there to type.
+    """
+    if os.path.basename(editor[0]) not in OF_TERMINALS:
+        return
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
+        raise GridError(
+            EINVAL, f"{name}: {editor[0]} needs a terminal: without one set EDITOR to a program that needs none, as in"
+            " EDITOR='sed -i s/old/new/'"
+        )  # fmt: skip
 
 
 def _replace(shell: Shell, path: str, target: str, specs: str, *, is_dated: bool) -> str:

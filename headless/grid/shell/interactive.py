@@ -111,6 +111,8 @@ def _here() -> str:
 
 def _open_history(shell: Shell) -> History:
     """One of our own format's; nobody else may read it."""
+    if not shell.settings.keeps_history:
+        return InMemoryHistory()
     path = os.path.join(shell.settings.home, ".headless_grid_history")
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o600))

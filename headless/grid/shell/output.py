@@ -4,12 +4,17 @@ import json
 import sys
 from typing import IO
 
-from headless.grid.messages import Reply
+from headless.grid.errnos import EIO
+from headless.grid.messages import GridError, Reply
 
-__all__ = ["Output"]
+__all__ = ["Output", "OutputLost"]
 
 CONTROLS = dict.fromkeys((*range(9), *range(11, 32), 127), "?")
 """What a terminal would obey, but for tabulators and line ends."""
+
+
+class OutputLost(GridError):
+    """What was printed cannot be written: whoever reads it would take a part for the whole, so nothing more is done."""
 
 
 class Output:
@@ -52,11 +57,22 @@ class Output:
         self.write_bytes(data)
 
     def write_bytes(self, data: bytes) -> None:
-        """Print bytes."""
+        """Print bytes.
+
+        Raises:
+            OutputLost: they cannot be written.
+            BrokenPipeError: nobody reads them any more.
+        """
         target = self.file or getattr(sys.stdout, "buffer", None)
-        if target is not None:
+        if target is None:
+            return
+        try:
             target.write(data)
             target.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as exc:
+            raise OutputLost(exc.errno or EIO, f"the output could not be written: {exc.strerror}") from exc
 
     def error(self, text: str) -> None:
         """Print a line to standard error."""

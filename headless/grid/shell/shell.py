@@ -11,11 +11,14 @@ from headless.grid.names import expand_home, expand_lfn, strip_prefix
 from headless.grid.session import GridSession
 from headless.grid.settings import ClientSettings
 from headless.grid.shell.aliases import expand_aliases, read_aliases
-from headless.grid.shell.output import Output
+from headless.grid.shell.output import Output, OutputLost
 from headless.grid.shell.table import find_handler
 from headless.grid.shell.words import Step, split_line
 
 __all__ = ["Shell"]
+
+FORMATS = {"-json": "json", "--json": "json", "-jsonl": "jsonl", "--jsonl": "jsonl"}
+FOREIGN = ("run", "exec", "less", "more", "echo")
 
 
 class _NoSession(GridError):
@@ -92,7 +95,8 @@ class Shell:
         try:
             steps = split_line(text)
         except GridError as exc:
-            return self._fail(exc)
+            lines = text.count("\n")
+            return self._fail(exc if lines else GridError(exc.exit_code, str(exc).removeprefix("line 1: ")))
         return self.run_steps(steps)
 
     def run_words(self, words: Sequence[str]) -> int:
@@ -166,7 +170,7 @@ class Shell:
                 self.code = self._run_piped(step)
             else:
                 self.code = self._run_command(step.words)
-        except _NoSession:
+        except (_NoSession, OutputLost):
             raise
         except ParameterError as exc:
             self.code = self._fail(GridError(EINVAL, str(exc)))
@@ -192,7 +196,7 @@ class Shell:
 
     def _run_command(self, words: Sequence[str], *, is_piped: bool = False) -> int:
         name, args = words[0], list(words[1:])
-        with self._format_of(args):
+        with self._format_of(name, args):
             handler = find_handler(name, args)
             reply = handler(self, name, args)
             if is_piped and reply.code:
@@ -202,12 +206,13 @@ class Shell:
         return reply.code
 
     @contextlib.contextmanager
-    def _format_of(self, args: list[str]) -> Iterator[None]:
-        """``-json`` behind any command is for that command, as in alien.py."""
+    def _format_of(self, name: str, args: list[str]) -> Iterator[None]:
+        """``-json`` behind any command is for that command, as in alien.py; but for another program's own words."""
         kept = self.output.format
-        if "-json" in args:
-            args.remove("-json")
-            self.output.format = "json"
+        for word in FORMATS if name not in FOREIGN else ():
+            if word in args:
+                args.remove(word)
+                self.output.format = FORMATS[word]
         try:
             yield
         finally:

@@ -6,7 +6,7 @@ from headless.grid.errnos import ENOENT
 from headless.grid.messages import GridError, Reply, Row
 from headless.grid.shell.shell import Shell
 
-__all__ = ["show_classes", "show_pfns", "show_storages"]
+__all__ = ["find_storages", "show_classes", "show_pfns", "show_storages"]
 
 SELECTED = {"-id": "seNumber", "-name": "seName", "-srv": "server"}
 
@@ -22,7 +22,7 @@ def show_storages(shell: Shell, name: str, args: list[str]) -> Reply:
     """``getSE``: all of them, or those that a part of a name, a number or a server fits."""
     selected = next((SELECTED[word] for word in args if word in SELECTED), "")
     wanted = [word for word in args if word not in SELECTED]
-    found = _find_storages(shell, wanted[-1] if wanted else "")
+    found = find_storages(shell, wanted[-1] if wanted else "")
     is_number = bool(wanted) and wanted[-1].isdecimal()
     rows = []
     for row in found:
@@ -33,11 +33,11 @@ def show_storages(shell: Shell, name: str, args: list[str]) -> Reply:
 
 def show_classes(shell: Shell, name: str, args: list[str]) -> Reply:
     """``SEqos``."""
-    rows = [row for word in args for row in _find_storages(shell, word)]
+    rows = [row for word in args for row in find_storages(shell, word)]
     return shell.answer(*[{**row, "message": f"{row['seName']: <32}{row.get('qos', '')}"} for row in rows])
 
 
-def _find_storages(shell: Shell, wanted: str) -> list[dict[str, str]]:
+def find_storages(shell: Shell, wanted: str) -> list[dict[str, str]]:
     keys = ("seNumber", "seName", "endpointUrl")
     rows = [{**dict.fromkeys(keys, ""), **row} for row in shell.query("listSEs").rows]
     found = [

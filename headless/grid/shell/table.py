@@ -4,17 +4,39 @@ import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from headless.grid.messages import Reply
+from headless.grid.errnos import EINVAL
+from headless.grid.messages import GridError, Reply
 
 if TYPE_CHECKING:
     from headless.grid.shell.shell import Shell
 
-__all__ = ["COMMANDS", "HELP", "Handler", "find_handler"]
+__all__ = ["COMMANDS", "HELP", "SERVER", "Handler", "find_handler"]
 
 Handler = Callable[["Shell", str, list[str]], Reply]
 """Does a command: the shell, the command's name, its arguments."""
 
+SERVER = frozenset({
+    "chmod", "chown", "commandlist", "deleteMirror", "df", "du", "echo", "find", "grep", "groups", "guid2lfn",
+    "guidinfo", "kill", "lfn2guid", "listCEs", "listSEs", "masterjob", "md5sum", "mirror", "mkdir", "mv",
+    "packages", "pwd", "resubmit", "rm", "rmdir", "stat", "top", "touch", "type", "uptime", "user", "w", "whereis",
+    "whoami", "whois", "xrdstat",
+})  # fmt: skip
+"""Commands that all servers have: what is offered where none is asked."""
+
 HELP = frozenset({"-h", "-help", "--help", "--h"})
+
+TO_XML = """toXml [-i] [-a] [-x LFN | -x file:PATH] [-l LFN | -l file:PATH] LFN...: a collection of files of the grid
+toXml -local [-i] [-x PATH] [-l PATH] FILE...: of files of this machine"""
+LFN2URI = """lfn2uri LFN[@SPECS] [strict] [http]: URLs of its replicas with their envelopes, to read
+lfn2uri LFN[@SPECS] meta: the same as a metalink NAME.meta4 in this folder, for xrdcp
+lfn2uri LFN[@SPECS] LOCAL_FILE write: to write"""
+GET_AUTHORITIES = """getCAcerts [FOLDER] [-source URL]: clone the ALICE authorities into FOLDER/certificates (~/.globus)
+then: export X509_CERT_DIR=FOLDER/certificates"""
+QUERY_ML = """queryML [-host URL] PREDICATE [text | xml | json]: of MonALISA, as a table
+PREDICATE: FARM/CLUSTER/NODE/PARAMETER; or /BEGIN/END/PARAMETER: milliseconds since 1970, or before now: -1000"""
+CCDB = """ccdb [-host URL] [-history] [-limit N] [-run N | -objtime MS] [-unixtime] [-header 'NAME: VALUE'] QUERY
+ccdb -report QUERY: sizes        ccdb -get [-dst FOLDER] QUERY: download
+QUERY: TASK/DETECTOR/... [/TIME] [/KEY=VALUE]..."""
 
 # For each name: module, function, and a line of usage. An empty one: the server's help is the better one.
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -32,6 +54,22 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "SEqos": ("storage", "show_classes", "SEqos NAME...: the classes of storage elements"),
     "getCE": ("sites", "show_sites", "getCE [-name TEXT] [-host TEXT] [-part NAME]: computing elements"),
     "quota": ("quota", "show_quota", "quota [USER]: of jobs and files, used and allowed"),
+    "siteJobs": ("sites", "show_jobs", "siteJobs SITE [-id] [-running] [-status TEXT] [-user TEXT]: jobs at a site"),
+    "find2": ("search", "find", "find2 [cp's conditions: see cp -h] FOLDER: files below a folder"),
+    "toXml": ("collection", "make_collection", TO_XML),
+    "lfn2uri": ("replicas", "show_addresses", LFN2URI),
+    "pfn-status": (
+        "replicas",
+        "show_status",
+        "pfn-status [-v] PFN | LFN...: size and flags, as the storages tell them",
+    ),
+    "xrd_ping": ("xrootd", "ping", "xrd_ping [-c COUNT] SE | HOST[:PORT]...: how long storages take to answer"),
+    "xrd_config": ("xrootd", "show_configuration", "xrd_config [-v] [-a | SE | HOST[:PORT]...]: version, role, limits"),
+    "xrd_stats": ("xrootd", "show_statistics", "xrd_stats [-xml | -xmlraw] [-compact] [-a | SE | HOST[:PORT]...]"),
+    "checkAddr": ("network", "check_address", "checkAddr [reference] [HOST [PORT]]: whether somebody listens there"),
+    "getCAcerts": ("network", "fetch_authorities", GET_AUTHORITIES),
+    "queryML": ("monitor", "query", QUERY_ML),
+    "ccdb": ("conditions", "query", CCDB),
     "ps": ("jobs", "show_jobs", ""),
     "jobInfo": ("jobs", "show_job", "jobInfo ID[,ID...] [-trace] [-proc] [-jdl] [-unixtime]: all about jobs"),
     "submit": ("jobs", "submit", ""),
@@ -68,16 +106,43 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "exec": ("files", "execute", "exec LFN ARGUMENTS: run a script of the grid on this machine"),
 }
 
+# How many words these take: what they do not understand, they would pass over in silence.
+MOST = {
+    **dict.fromkeys(("home", "version", "exitcode", "$?", "token-info", "token-destroy", "token-verify"), 0),
+    **dict.fromkeys(("cert-info", "cert-verify", "certkey-match", "tokenkey-match"), 0),
+    **dict.fromkeys(("help", "?", "ping", "dirs", "quota"), 1),
+    **dict.fromkeys(("pushd", "popd", "getSE"), 2),
+}
+# Likewise, of the server's: options are for it to understand.
+MOST_OF_SERVER = {"cd": 1, **dict.fromkeys(("pwd", "whoami", "uptime", "motd", "commandlist"), 0)}
+
 
 def find_handler(name: str, args: list[str]) -> Handler:
-    """What does a command; where help is asked for, what gives it."""
+    """What does a command; where help is asked for, what gives it.
+
+    Raises:
+        GridError: EINVAL: it was given more than it takes.
+    """
+    is_help = bool(args) and args[0] in HELP and name != "cp"  # which has a page of it
+    if not is_help:
+        _check_count(name, args)
     if name not in COMMANDS:
         return _pass
     module, function, usage = COMMANDS[name]
-    if args and args[0] in HELP and name != "cp":  # which has a page of it
+    if is_help:
         return _show_usage if usage else _pass
     handler: Handler = getattr(importlib.import_module(f"headless.grid.shell.{module}"), function)
     return handler
+
+
+def _check_count(name: str, args: list[str]) -> None:
+    words = args
+    if name in MOST_OF_SERVER:
+        words = [word for word in args if word == "-" or not word.startswith("-")]
+    most = MOST.get(name, MOST_OF_SERVER.get(name, len(words)))
+    if len(words) > most:
+        takes = "no arguments" if not most else "one argument" if most == 1 else f"{most} arguments"
+        raise GridError(EINVAL, f"{name}: {words[most]!r} is too much: it takes {takes}")
 
 
 def _pass(shell: "Shell", name: str, args: list[str]) -> Reply:

@@ -5,7 +5,7 @@ import time
 from headless.grid.errnos import EINVAL
 from headless.grid.messages import GridError, Reply
 from headless.grid.shell.shell import Shell
-from headless.grid.shell.table import COMMANDS, find_handler
+from headless.grid.shell.table import COMMANDS, SERVER, find_handler
 
 __all__ = ["help", "leave", "measure", "ping", "set_prompt", "show_code", "show_version"]
 
@@ -67,7 +67,12 @@ def help(shell: Shell, name: str, args: list[str]) -> Reply:
     """All commands, or the help of one."""
     if args:
         return find_handler(args[0], ["-h"])(shell, args[0], ["-h"])
-    names = sorted(set(COMMANDS) | shell.session.commands, key=str.casefold)
+    try:
+        known = shell.session.commands
+    except GridError as exc:
+        shell.output.error(f"the server cannot be asked for its commands, some are shown: {exc}")
+        known = SERVER
+    names = sorted(set(COMMANDS) | known, key=str.casefold)
     return shell.answer(
         "help COMMAND tells more of one; !COMMAND runs one of this machine; COMMAND | COMMAND gives it the text:",
         *_columns(names),
@@ -75,8 +80,11 @@ def help(shell: Shell, name: str, args: list[str]) -> Reply:
 
 
 def leave(shell: Shell, name: str, args: list[str]) -> Reply:
-    """End, with a code, and a message if there is one."""
+    """End, with a code, and a message if there is one; what looks like a code and is none ends it as a failure."""
     code = shell.code
+    if args and not args[0].isdecimal() and args[0].lstrip("+-")[:1].isdecimal():
+        shell.ended = EINVAL
+        raise GridError(EINVAL, f"{name}: {args[0]!r} is no code: give {name} [CODE] [stderr] [MESSAGE]")
     if args and args[0].isdecimal():
         code = int(args.pop(0)) & 0xFF
     is_error = bool(args) and args[0] in ("stderr", "err")

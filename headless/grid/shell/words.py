@@ -140,11 +140,11 @@ class _Scanner:
 
     def _take_quoted(self, quote: str) -> str:
         """With its quotes."""
-        begin = self._at
+        begin, line = self._at, self._line
         self._at += 1
         while (sign := self._peek()) != quote:
             if not sign:
-                raise Unfinished(EINVAL, f"line {self._line}: {quote} is not closed")
+                raise Unfinished(EINVAL, f"line {line}: {quote} is not closed: {self._text[begin : begin + 20]!r}")
             if sign == "\\" and quote == '"':
                 self._at += 1
             self._line += self._peek() == "\n"
