@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, 
 from headless.grid.errnos import EEXIST
 from headless.grid.messages import GridError
 from headless.grid.serve.paths import list_ancestors, split
-from headless.grid.serve.schema import entries, orphans, replicas
+from headless.grid.serve.schema import entries, members, orphans, replicas
 
 __all__ = [
     "EMPTY_MD5",
@@ -217,3 +217,4 @@ def _orphan(connection: Connection, guids: set[str]) -> None:
     )
     connection.execute(orphans.insert().from_select(["storage", "pfn"], fresh.distinct()))
     connection.execute(delete(replicas).where(lost))
+    connection.execute(delete(members).where(members.c.guid.in_(guids)))

@@ -8,6 +8,7 @@ __all__ = [
     "CATALOGUE",
     "bookings",
     "entries",
+    "members",
     "metadata",
     "orphans",
     "quotas",
@@ -84,6 +85,15 @@ replicas = Table(
 )
 Index("grid_replicas_checked", replicas.c.checked_ms, replicas.c.guid, replicas.c.storage)
 
+
+# Contents that lie in a ZIP archive, which has replicas.
+members = Table(
+    "grid_members",
+    metadata,
+    Column("guid", String(36), primary_key=True),
+    Column("archive", String(36), nullable=False),  # its guid
+    Column("name", Text, nullable=False),  # in it
+)
 
 # Replicas of contents that no path has any more; the sweeper removes the files, then the rows.
 orphans = Table(
@@ -165,6 +175,10 @@ def _index_open_bookings(connection: Connection) -> None:
     _open_bookings.create(connection, checkfirst=True)
 
 
+def _add_members(connection: Connection) -> None:
+    members.create(connection, checkfirst=True)
+
+
 def _check_replicas(connection: Connection) -> None:
     for column in ("checked_ms bigint not null default 0", "fault varchar(16) not null default ''"):
         connection.exec_driver_sql(f"alter table grid_replicas add column {column}")
@@ -183,6 +197,6 @@ CATALOGUE = Schema(
     advisory_lock=0x67726964,  # "grid"
     version=_version,
     main=entries,
-    migrations=(_create_all, _index_open_bookings, _check_replicas, _count_by_statement),
+    migrations=(_create_all, _index_open_bookings, _add_members, _check_replicas, _count_by_statement),
 )
 """The grid's tables; one grid a PostgreSQL database."""
