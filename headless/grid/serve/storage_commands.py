@@ -21,7 +21,7 @@ from headless.grid.serve.schema import entries, replicas
 from headless.grid.serve.stores import Store
 from headless.grid.serve.xrootd import Found
 
-__all__ = ["COMMANDS", "require_store"]
+__all__ = ["COMMANDS", "describe_stores", "require_store"]
 
 DOWN = "offline"
 
@@ -115,11 +115,18 @@ async def _list_ses(call: Call) -> Rows:
         for store in await call.grid.stores.list_all()
         if (given.get("-qos", "") in ("", *store.qos)) and (not wanted or store.name.upper() in wanted)
     ]
-    used = await call.grid.catalogue.read(_count_used)
-    rows = await asyncio.gather(*(_describe(call, store, *used.get(store.name, (0, 0))) for store in stores))
+    names = {store.name for store in stores}
+    rows = [row for row in await describe_stores(call) if row["seName"] in names]
     if rows:
         rows[0]["message"] = HEADING + "\n" + rows[0]["message"]
     return rows
+
+
+async def describe_stores(call: Call) -> list[dict[str, str]]:
+    """All storages with their room, as ``listSEs`` shows them."""
+    used = await call.grid.catalogue.read(_count_used)
+    stores = await call.grid.stores.list_all()
+    return await asyncio.gather(*(_describe(call, store, *used.get(store.name, (0, 0))) for store in stores))
 
 
 HEADING = f"{'SE name':<28} {'number':>6} {'used':>16} {'free':>16} {'total':>16} {'files':>10} QoS, endpoint"
