@@ -13,12 +13,15 @@ def run() -> None:
     A launch lives for some hundredths of a second. It makes no garbage worth collecting, and tearing the interpreter
     down would take a fifth of its time, to free memory that the system takes back anyway (``docs/benchmarks.md``).
     """
-    is_launch = sys.argv[1:2] != [] and sys.argv[1].startswith("-")
+    from headless.cli.names import expand_name
+
+    words = expand_name(sys.argv[0], sys.argv[1:])
+    is_launch = words[:1] != () and words[0].startswith("-")
     if is_launch:
         gc.disable()
     from headless.cli.main import main
 
-    status = main()
+    status = main(words)
     if not is_launch:
         raise SystemExit(status)
     for stream in (sys.stdout, sys.stderr):

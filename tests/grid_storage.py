@@ -19,7 +19,8 @@ class Storage:
     Attributes:
         files: the folder.
         port: where it listens.
-        checksum: how it computes one, in the words of its configuration.
+        checksum: how it computes one, in the words of its configuration; empty for not at all.
+        more: lines of its configuration.
     """
 
     def __init__(self, folder: Path, name: str = "one", *, read_only: bool = False, files: Path | None = None) -> None:
@@ -31,6 +32,7 @@ class Storage:
         self.port = 0
         self.read_only = read_only
         self.checksum = "md5"
+        self.more = ""
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -45,9 +47,10 @@ class Storage:
             shutil.chown(place, "xrootd")
         configuration = self.folder / "xrootd.cfg"
         export = "all.export / r/o" if self.read_only else "all.export /"
+        checksum = f"xrootd.chksum max 2 {self.checksum}\n" if self.checksum else ""
         configuration.write_text(
             f"xrd.port {self.port}\n{export}\noss.localroot {self.files}\nall.adminpath {self.folder}\n"
-            f"all.pidpath {self.folder}\nxrootd.chksum max 2 {self.checksum}\nxrootd.async off\n"
+            f"all.pidpath {self.folder}\n{checksum}xrootd.async off\n{self.more}"
         )
         self.process = subprocess.Popen(
             ["/usr/bin/xrootd", "-R", "xrootd", "-c", str(configuration), "-l", str(self.folder / "log"),

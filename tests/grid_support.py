@@ -25,6 +25,7 @@ class GridServer:
         self.folder = folder
         self.state = folder / "grid"
         self.options = options
+        self.variables: dict[str, str] = {}
         self.log_file = folder / "grid.log"
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
@@ -75,8 +76,8 @@ class GridServer:
             self.process = subprocess.Popen(
                 [HEADLESS, "grid", "serve", "--state", str(self.state), "--listen", f"127.0.0.1:{self.port}",
                  "--ready-fd", str(write), *self.options],
-                cwd="/", env=_environment(self.folder), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                pass_fds=(write,),
+                cwd="/", env={**_environment(self.folder), **self.variables}, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, pass_fds=(write,),
             )  # fmt: skip
         os.close(write)
         with os.fdopen(read) as pipe:

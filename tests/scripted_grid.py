@@ -212,7 +212,14 @@ class ScriptedGrid:
         return 0, "", [{"path": lfn, "lfn": "1", "pfn": url}]
 
     def _do_whereis(self, options: list[str]) -> Reply:
-        return 0, "", [{"seName": name, "pfn": path} for name, path in self.files[options[-1]].replicas.items()]
+        return (
+            0,
+            "",
+            [
+                {"seName": f"TEST::SITE::{name.upper()}", "pfn": path}
+                for name, path in self.files[options[-1]].replicas.items()
+            ],
+        )
 
     def _do_mv(self, options: list[str]) -> Reply:
         source, target = options[-2:]

@@ -3,12 +3,15 @@
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from headless.errors import ParameterError
 from headless.grid.errnos import EINVAL
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["grid"]
 
@@ -21,16 +24,20 @@ Of the environment:
   X509_USER_CERT, X509_USER_KEY      the user's certificate and key (~/.globus/usercert.pem, userkey.pem), or their text
   JALIEN_TOKEN_CERT, JALIEN_TOKEN_KEY  the token, made as needed ($TMPDIR/tokencert_UID.pem, tokenkey_UID.pem)
   X509_CERT_DIR, X509_CERT_FILE      the authorities (those of cvmfs, or /etc/grid-security/certificates)
+  ALIENPY_USE_LOCAL_CAS              1: those of ~/.globus/certificates; or a folder
   ALIENPY_JCENTRAL, ALIENPY_JCENTRAL_PORT  the server; else JALIEN_HOST and JALIEN_WSPORT, a local proxy, or CERN's
   ALIENPY_TIMEOUT                    seconds without a sign of the server (20)
   HEADLESS_GRID_COMMAND_TIMEOUT      seconds that a command may take (600); 0: as long as it takes
   HEADLESS_GRID_NO_HOST_CHECK        1: take a server's certificate for any host of the known authorities
-  ALIENPY_NETWORKSTACK, ALIENPY_NO_STAGGER, ALIENPY_CONNECT_TRIES, ALIENPY_JSON, ALIENPY_TIMECONNECT, ALIENPY_DEBUG,
-  ALIENPY_DEBUG_FILE, ALIENPY_DEBUG_APPEND, ALIENPY_NO_CWD_RESTORE, ALIENPY_PROMPT_DATE, ALIENPY_PROMPT_CWD, ALIEN_SITE
+  EDITOR                             for edit; without a terminal only one that needs none
+  ALIENPY_NETWORKSTACK, ALIENPY_NO_STAGGER, ALIENPY_CONNECT_TRIES, ALIENPY_CONNECT_TRIES_INTERVAL, ALIENPY_JSON,
+  ALIENPY_TIMECONNECT, ALIENPY_DEBUG, ALIENPY_DEBUG_FILE, ALIENPY_DEBUG_APPEND, ALIENPY_NO_CWD_RESTORE,
+  ALIENPY_NO_HISTORY, ALIENPY_PROMPT_DATE, ALIENPY_PROMPT_CWD, ALIEN_SITE
 
 \b
 Exit status: 0 if all went well, else the last failed command's errno:
-  22   a bad parameter, certificate or key    107  no connection; what was sent may have been done
+  22   a bad parameter, certificate or key    107  no connection, or a server that is not to be trusted; what was sent
+  28   the output cannot be written                may have been done
   110  no answer in time                      126  no certificate         127  the certificate is over
   129  the server does not take the certificate
 """
@@ -47,6 +54,15 @@ class _Grid(click.Group):
             return None
         command: click.Command = getattr(importlib.import_module(OWN[cmd_name]), cmd_name)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """The grid's commands too; those that are known without a server."""
+        from click.shell_completion import CompletionItem
+
+        from headless.grid.shell.table import COMMANDS, SERVER
+
+        names = sorted(name for name in {*COMMANDS, *SERVER} if name.startswith(incomplete) and name[0].isalpha())
+        return super().shell_complete(ctx, incomplete) + list(map(CompletionItem, names))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -91,7 +107,7 @@ def grid(ctx: click.Context, /, **options: Any) -> Any:
     headless grid 'COMMAND; COMMAND'     split as a shell does, never inside quotes; COMMAND | COMMAND OF THIS MACHINE
     headless grid -f FILE                a file of commands
     headless grid                        at a terminal: a shell; else the commands of standard input
-    headless grid help [COMMAND]         what there is
+    headless grid help [COMMAND]         what there is; COMMAND -h is the same; -json behind any is for that one
     """
     return None if ctx.invoked_subcommand is not None else _run(options, [])
 

@@ -79,7 +79,7 @@ def user(state: str, name: str, out: str, role: tuple[str, ...], days: int, emai
 
 @pki.command(
     help="Remove a user: nobody logs in with a certificate or a token of that name any more, a running server lets none"
-    " in at once. Open sessions end by themselves; the files stay." + STATUS
+    " in at once, and ends the sessions that are open; the files stay." + STATUS
 )
 @click.argument("name")
 @click.pass_obj

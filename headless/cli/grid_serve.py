@@ -77,6 +77,14 @@ __all__ = ["default_grid_state", "serve"]
     metavar="SECONDS",
     help="for which files may be read and written with leave once given; an upload must end within it",
 )
+@click.option(
+    "--scrub-days",
+    type=click.IntRange(0),
+    default=30,
+    show_default=True,
+    metavar="DAYS",
+    help="after so many days each replica is read again, and compared with its MD5 sum; 0: only once, after its commit",
+)
 @click.option("--max-files", type=click.IntRange(0), default=1_000_000, show_default=True, help="a user's quota")
 @click.option("--max-bytes", type=click.IntRange(0), default=1 << 40, show_default=True, help="a user's quota")
 @click.option(
@@ -107,6 +115,7 @@ def serve(
     storages: tuple[str, ...],
     storage_port: int,
     envelope_lifetime: float,
+    scrub_days: int,
     max_files: int,
     max_bytes: int,
     jobs: str,
@@ -119,6 +128,7 @@ def serve(
     \b
     Exit status: 0 stopped as told, 1 the address is not to be had, 2 a setting or the state folder is of no use.
     """
+    from headless.execution.notify import Notifier
     from headless.grid.serve.service import run_grid
     from headless.grid.serve.settings import GridSettings
     from headless.grid.serve.stores import is_url, parse_storage
@@ -142,13 +152,14 @@ def serve(
         storages=tuple((name, place if is_url(place) else os.path.abspath(place)) for name, place in own),
         storage_port=storage_port,
         envelope_lifetime_s=envelope_lifetime,
+        scrub_days=scrub_days,
         max_files=max_files,
         max_bytes=max_bytes,
         jobs=jobs,
         max_jobs=max_jobs,
         run_as=run_as,
     )
-    run_grid(settings, ready_fd, show_server)
+    run_grid(settings, Notifier(environment.notify_socket, ready_fd), show_server)
 
 
 def default_grid_state(user_folder: str) -> str:

@@ -69,7 +69,7 @@ def serve(config: str | None, log_file: str | None, ready_fd: int | None, **opti
     \b
     headless serve --listen 127.0.0.1:7443 --listen unix:/run/headless.sock --state /var/lib/headless
     """
-    from headless.server.notify import Notifier
+    from headless.execution.notify import Notifier
     from headless.server.service import run_service
     from headless.server.settings import build_settings
 

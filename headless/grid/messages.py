@@ -131,7 +131,7 @@ def format_rows(rows: Sequence[Row]) -> str:
 def format_metadata(code: int, error: str, user: str, directory: str, more: Sequence[tuple[str, str]] = ()) -> str:
     """A reply's metadata, as JSON; all its values are texts."""
     values = {"exitcode": str(code), "error": error, "user": user, "currentdir": directory, **dict(more)}
-    return json.dumps(values, ensure_ascii=False)
+    return _ENCODER.encode(values)
 
 
 def _fit(code: int) -> int:

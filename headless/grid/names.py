@@ -1,8 +1,9 @@
 """LFNs as people write them: relative, with ``~`` or ``%ALIEN`` for the home, with ``alien:`` in front."""
 
 import posixpath
+import re
 
-__all__ = ["expand_home", "expand_lfn", "strip_prefix"]
+__all__ = ["expand_home", "expand_lfn", "is_member_name", "strip_prefix"]
 
 
 def strip_prefix(text: str) -> str:
@@ -34,3 +35,8 @@ def expand_lfn(text: str, home: str, directory: str) -> str:
     whole = posixpath.normpath(posixpath.join("/", directory, path))
     whole = "/" + whole.lstrip("/")
     return whole + "/" if path.endswith("/") and whole != "/" else whole
+
+
+def is_member_name(name: str) -> bool:
+    """Whether a storage can be asked for a member of an archive by this name, which is part of a URL then."""
+    return re.fullmatch(r"[^\x00-\x1f\x7f&?#]+", name) is not None

@@ -17,9 +17,12 @@ from headless import job
 from headless.errors import HeadlessError
 from headless.execution.files import write_atomically
 from headless.grid.copy.copier import Copier
+from headless.grid.copy.hashing import hash_file
 from headless.grid.copy.values import CopyOptions, Transfer
+from headless.grid.errnos import ENOENT
 from headless.grid.job_states import RUNNING, GridJobState
 from headless.grid.messages import GridError
+from headless.grid.names import is_member_name
 from headless.grid.sandbox import Sandbox
 from headless.grid.session import GridSession
 from headless.grid.settings import read_client_settings
@@ -94,7 +97,10 @@ class _Payload:
     def _fetch(self) -> None:
         inputs: Sequence[tuple[str, str]] = self._plan["inputs"]
         root = self._sandbox.folder
-        self._copy([Transfer(lfn, os.path.join(root, name), False, root=root) for lfn, name in inputs])
+        if inputs:
+            with self._open_session() as session:
+                transfers = [Transfer(lfn, os.path.join(root, name), False, root=root) for lfn, name in inputs]
+                self._copy(session, transfers)
         for program in (self._plan["command"], self._plan["validation"]):
             if program.startswith("./"):
                 os.chmod(os.path.join(root, program), 0o700)
@@ -105,28 +111,45 @@ class _Payload:
         Raises:
             GridError: a file that was named is not there, or cannot be stored.
         """
-        files = [
-            pair for archive, patterns, specs in outputs for pair in self._sandbox.collect(archive, patterns, specs)
+        made = [
+            file for archive, patterns, specs in outputs for file in self._sandbox.collect(archive, patterns, specs)
         ]
+        files = {file.name: file for file in made}
         target = self._plan["output_dir"]
         root = self._sandbox.folder
         transfers = [
-            Transfer(f"{target}/{name}", os.path.join(root, name), True, specs=specs)
-            for name, specs in dict(files).items()
+            Transfer(f"{target}/{file.name}", os.path.join(root, file.name), True, specs=file.specs)
+            for file in files.values()
         ]
-        self._copy(transfers, target)
-
-    def _copy(self, transfers: Sequence[Transfer], folder: str = "") -> None:
         if not transfers:
             return
-        settings = read_client_settings(self._environment, self._sandbox.folder, os.getuid())
-        with GridSession(settings) as session:
-            if folder:
-                session.ask("mkdir", "-p", folder)
-            with closing(Copier(session, CopyOptions(force=True))) as copier:
-                for result in copier.run(transfers):
-                    if result.status == "failed":
-                        raise GridError(result.code, f"{result.lfn}: {result.error}")
+        members = {name: file.name for file in files.values() for name in file.members if name not in files}
+        with self._open_session() as session:
+            session.ask("mkdir", "-p", target)
+            self._copy(session, transfers)
+            for name, archive in members.items():
+                if is_member_name(name):
+                    self._register_member(session, f"{target}/{archive}", name, f"{target}/{name}")
+
+    def _register_member(self, session: GridSession, archive: str, name: str, lfn: str) -> None:
+        """Enter a file of an archive that is stored; what was there goes, as where a file is stored."""
+        with open(os.path.join(self._sandbox.folder, name), "rb") as file:
+            size, md5 = os.fstat(file.fileno()).st_size, hash_file(file.fileno())
+        if session.run("stat", "-nomsg", lfn).code != ENOENT:
+            session.ask("rm", "-nomsg", "-f", lfn)
+        if size:
+            session.ask("registerMember", "-nomsg", archive, name, str(size), md5, lfn)
+        else:
+            session.ask("touch", "-nomsg", lfn)
+
+    def _open_session(self) -> GridSession:
+        return GridSession(read_client_settings(self._environment, self._sandbox.folder, os.getuid()))
+
+    def _copy(self, session: GridSession, transfers: Sequence[Transfer]) -> None:
+        with closing(Copier(session, CopyOptions(force=True))) as copier:
+            for result in copier.run(transfers):
+                if result.status == "failed":
+                    raise GridError(result.code, f"{result.lfn}: {result.error}")
 
     def _execute(self, program: str, arguments: Sequence[str], stdout: str, stderr: str) -> int:
         """Run a program in the sandbox; return its status, 128 and more for a signal."""

@@ -4,11 +4,27 @@ import glob
 import os
 import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from headless.grid.errnos import ENOENT
 from headless.grid.messages import GridError
 
-__all__ = ["Sandbox"]
+__all__ = ["Made", "Sandbox"]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A file to be stored.
+
+    Attributes:
+        name: in the sandbox.
+        specs: storage.
+        members: of an archive, the names of the sandbox's files that are in it.
+    """
+
+    name: str
+    specs: str
+    members: tuple[str, ...] = ()
 
 
 class Sandbox:
@@ -22,22 +38,22 @@ class Sandbox:
         """It need not be there yet."""
         self.folder = folder
 
-    def collect(self, archive: str, patterns: Sequence[str], specs: str) -> list[tuple[str, str]]:
-        """The files that one entry of ``Output`` stands for, each with its storage; an archive is made.
+    def collect(self, archive: str, patterns: Sequence[str], specs: str) -> list[Made]:
+        """The files that one entry of ``Output`` stands for; an archive is made.
 
         Raises:
             GridError: ENOENT: a file that is named, without a wildcard, was not made.
         """
         names = list(dict.fromkeys(name for pattern in patterns for name in self._match(pattern)))
         if not archive:
-            return [(name, specs) for name in names]
+            return [Made(name, specs) for name in names]
         with zipfile.ZipFile(
             os.path.join(self.folder, archive), "w", zipfile.ZIP_DEFLATED, strict_timestamps=False
         ) as file:
             for name in names:
                 if name != archive:
                     file.write(os.path.join(self.folder, name), name)
-        return [(archive, specs)]
+        return [Made(archive, specs, tuple(name for name in names if name != archive))]
 
     def _match(self, pattern: str) -> list[str]:
         names = sorted(glob.glob(pattern, root_dir=self.folder, recursive=True, include_hidden=True))

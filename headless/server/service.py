@@ -18,6 +18,7 @@ import headless
 from headless.engines.local import LocalEngine
 from headless.errors import ParameterError, Unavailable
 from headless.execution.files import write_atomically
+from headless.execution.notify import FIRST_FD, Notifier
 from headless.protocol.binding import compute_end_point, format_fingerprint
 from headless.server.admission import Admission
 from headless.server.audit import AuditAction, AuditLog
@@ -29,7 +30,6 @@ from headless.server.journal import Journal
 from headless.server.login import Door, Peer
 from headless.server.metrics import Figures
 from headless.server.modules import Modules
-from headless.server.notify import FIRST_FD, Notifier
 from headless.server.reporting import Reporting
 from headless.server.sessions import ServerSession
 from headless.server.settings import ServerSettings, parse_listen

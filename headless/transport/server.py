@@ -69,12 +69,12 @@ class Dialect:
         subprotocol: the only one that is accepted; ``None`` for none.
         max_message: bytes of a message; :meth:`Channel.allow_messages` may change it later.
         admit: judges a handshake by its path and the client's certificate (DER) before a session is made of it;
-            gives the status to refuse it with, or ``None``.
+            gives the status to refuse it with, or ``None``. The future is done when the connection is lost.
     """
 
     subprotocol: str | None
     max_message: int
-    admit: Callable[[str, bytes | None], Awaitable[HTTPStatus | None]] | None = None
+    admit: Callable[[str, bytes | None, "asyncio.Future[None]"], Awaitable[HTTPStatus | None]] | None = None
 
 
 HEADLESS = Dialect(SUBPROTOCOL, MAX_BEFORE_LOGIN)
@@ -271,7 +271,8 @@ async def listen(
         if dialect.admit is None:
             return None
         ssl_object: Any = connection.transport.get_extra_info("ssl_object")
-        status = await dialect.admit(request.path, ssl_object and ssl_object.getpeercert(True))
+        certificate = ssl_object and ssl_object.getpeercert(True)
+        status = await dialect.admit(request.path, certificate, connection.connection_lost_waiter)
         return None if status is None else connection.respond(status, f"{status.phrase}\n")
 
     def _name_protocol(connection: ServerConnection, request: Request, response: Response) -> None:

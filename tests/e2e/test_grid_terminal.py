@@ -128,3 +128,14 @@ def test_the_prompt_shows_what_is_asked_for(user: GridUser) -> None:
     terminal.expect(f" AliEn[tester]:{HOME} >")
     terminal.type(END)
     assert terminal.finish() == 0
+
+
+def test_what_was_typed_is_not_kept_where_that_is_not_wanted(user: GridUser) -> None:
+    file = user.home / ".headless_grid_history"
+    file.unlink(missing_ok=True)
+    terminal = shell(user, ALIENPY_NO_HISTORY="1")
+    terminal.type("pwd\r")
+    terminal.expect(HOME + "\n")
+    terminal.type("exit\r")
+    assert terminal.finish() == 0
+    assert not file.exists()

@@ -20,6 +20,7 @@ from tcp_relay import tcp_relay
 
 pytestmark = pytest.mark.peer("xrootd")
 CUT = [6 << 20, *[1] * 1000]  # bytes: one connection is cut in the middle of a file, and all after it at once
+SMALL = 1 << 20  # bytes: up to here files come down in another way
 Done = subprocess.CompletedProcess[bytes]
 
 
@@ -106,8 +107,13 @@ def test_other_storage_is_taken_where_one_is_down(grid: ScriptedGrid, storages: 
         assert sorted(row["storages"]) == ["TEST::SITE::THREE", "TEST::SITE::TWO"]
         grid.storages = storages[:2]
         _fail(grid, 121, "1 of 2 replicas", "-norecovery", _file(tmp_path, "g"), f"{HOME}/g@disk:2")
+        assert list(grid.files[f"{HOME}/g"].replicas) == ["two"]
+        _fail(grid, 121, "ONE: ", _file(tmp_path, "g"), f"{HOME}/g@disk:2")
     finally:
         storages[0].start()
+    assert _cp(grid, "-v", _file(tmp_path, "g"), f"{HOME}/g@disk:2").stdout.startswith(b"copied ")
+    assert sorted(grid.files[f"{HOME}/g"].replicas) == ["one", "two"]
+    assert _cp(grid, "-v", _file(tmp_path, "g"), f"{HOME}/g@disk:2").stdout.startswith(b"same ")
 
 
 def test_a_download_goes_on_with_another_replica(grid: ScriptedGrid, storages: list[Storage], tmp_path: Path) -> None:
@@ -129,9 +135,12 @@ def test_a_wrong_checksum_is_a_failure_and_leaves_what_was_there(
     assert ((tmp_path / "out").read_bytes(), _left(tmp_path)) == (b"precious", [])
 
 
-def test_a_download_that_is_cut_leaves_nothing(grid: ScriptedGrid, storages: list[Storage], tmp_path: Path) -> None:
-    lfn = grid.put("f", os.urandom(20 << 20))
-    with tcp_relay(storages[0].service, CUT) as relay:
+@pytest.mark.parametrize("size", [20 << 20, SMALL])
+def test_a_download_that_is_cut_leaves_nothing(
+    grid: ScriptedGrid, storages: list[Storage], tmp_path: Path, size: int
+) -> None:
+    lfn = grid.put("f", os.urandom(size))
+    with tcp_relay(storages[0].service, [size // 3, *CUT[1:]]) as relay:
         real = storages[0].port
         storages[0].port = int(relay.service.rpartition(":")[2])
         try:
@@ -189,12 +198,13 @@ def test_read_only_and_full_storage(grid: ScriptedGrid, tmp_path: Path) -> None:
         shutil.rmtree(folder)
 
 
-def test_a_full_disk_here_leaves_nothing(grid: ScriptedGrid, tmp_path: Path) -> None:
-    lfn = grid.put("f", os.urandom(5 << 20))
+@pytest.mark.parametrize("size", [5 << 20, SMALL])
+def test_a_full_disk_here_leaves_nothing(grid: ScriptedGrid, tmp_path: Path, size: int) -> None:
+    lfn = grid.put("f", os.urandom(size))
     (tmp_path / "disk").mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(tmp_path / "disk")], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "none", str(tmp_path / "disk")], check=True)
     try:
-        _fail(grid, 28, "no space", lfn, f"file:{tmp_path}/disk/out")
+        _fail(grid, 28, "o space", lfn, f"file:{tmp_path}/disk/out")
         assert os.listdir(tmp_path / "disk") == []
     finally:
         subprocess.run(["umount", "-l", str(tmp_path / "disk")], check=True)

@@ -222,6 +222,26 @@ def test_a_second_replica_of_the_same_file(talk: Talk, local: Local) -> None:
     assert talk.run("access", "-s", str(local.size), "-m", local.md5, "write", "twice").code == 77
 
 
+def test_a_file_that_is_moved_between_its_commits_stays_one(talk: Talk, local: Local) -> None:
+    first, second = book(talk, "here", local, "disk:2")
+    for row in (first, second):
+        assert run_xrdcp(str(local.path), show(row)).returncode == 0
+    assert commit(talk, first, "here", local).code == 0
+    talk.ask("mv", "here", "there")
+    assert commit(talk, second, "here", local).code == 0
+    assert talk.run("stat", "here").code == 2
+    assert len(talk.ask("whereis", "there")) == 2
+
+
+def test_further_replicas_have_a_limit(talk: Talk, local: Local) -> None:
+    put(talk, "popular", local, "LOCAL::SITE::SE1")
+    asked = ("access", "-s", str(local.size), "-m", local.md5, "write", "popular", "LOCAL::SITE::SE2")
+    codes = {talk.run(*asked).code for _ in range(1000)}
+    assert codes == {0}
+    said = talk.run(*asked)
+    assert (said.code, "further replicas" in said.error) == (122, True)
+
+
 def test_what_a_job_left_uncommitted_is_registered(talk: Talk, local: Local) -> None:
     said = ("-s", str(local.size), "-m", local.md5, "-j", "4711", "write")
     (written,) = talk.ask("access", *said, "job/output", "disk:1")

@@ -156,3 +156,24 @@ def test_the_lines_to_paste_are_shown_at_a_terminal_and_lead_to_a_grid_that_answ
     assert done.stdout == b"/grid/user/a/anna/\n", done.stderr
     os.kill(third._process.pid, signal.SIGTERM)
     assert third.finish() == 0
+
+
+def test_links_named_as_alien_pys_programs(user: GridUser, tmp_path: Path) -> None:
+    for name in ("alien_ls", "alien-token-info", "alien.py"):
+        (tmp_path / name).symlink_to(HEADLESS)
+
+    def run(*words: str) -> bytes:
+        environment = {**user.world.environment, **user.variables}
+        return subprocess.run(
+            [tmp_path / words[0], *words[1:]], env=environment, capture_output=True, check=True
+        ).stdout
+
+    assert run("alien_ls", "-F") == b"data/\n"
+    assert run("alien.py", "pwd").decode() == HOME + "\n"
+    assert run("alien-token-info").startswith(b"DN >>> ")
+
+
+def test_help_is_there_without_a_server(user: GridUser) -> None:
+    done = user.run("help", environment={"ALIENPY_JCENTRAL_PORT": "1", "ALIENPY_CONNECT_TRIES": "1"})
+    assert (done.returncode, done.stderr.count(b"\n")) == (0, 1)
+    assert {"lfn2uri", "whereis", "token-init"} <= set(done.stdout.decode().split())

@@ -265,3 +265,44 @@ def test_a_user_that_jobs_cannot_run_as_is_told_at_the_start(user: GridUser, run
     done = user.world.run("grid", "serve", "--state", state, "--listen", "127.0.0.1:0", "--run-as", run_as)
     assert done.returncode == 2, done.stderr
     assert re.search(f"--run-as {run_as}: .*{reason}", done.stderr.decode())
+
+
+def test_what_a_job_puts_into_an_archive_is_read_by_its_own_name(user: GridUser) -> None:
+    script = "mkdir sub; seq 20000 > numbers.txt; echo in > 'sub/with blank.txt'; : > empty.txt; echo out > numbers.log"
+    jdl = f"""Executable = "/bin/sh"; Arguments = {{"-c", "{script}"}};
+    OutputDir = "archived"; OutputArchive = {{"all.zip:*.txt,sub/*@disk=1"}}; Output = {{"numbers.log"}};"""
+    numbers = "".join(f"{number + 1}\n" for number in range(20_000))
+    for _ in range(2):  # the second takes the first one's place
+        job_id = _submit(user, jdl)
+        assert _wait_state(user, job_id, "DONE", *FAILURES) == "DONE", _trace(user, job_id)
+    assert _get(user, "archived/numbers.txt") == numbers
+    assert _get(user, "archived/sub/with blank.txt") == "in\n"
+    assert user.run("cat", "archived/numbers.txt").stdout.decode() == numbers
+    assert user.run("stat", "archived/empty.txt").returncode == 0
+    back = user.home / "members"
+    done = user.run("cp", "-noxrdzip", "alien:archived/numbers.txt", f"file:{back}/here")
+    assert (done.returncode, (back / "here").read_text()) == (0, numbers), done.stderr
+    done = user.run("cp", "alien:archived/", f"file:{back}/all/")
+    assert done.returncode == 0, done.stderr
+    assert (back / "all" / "numbers.txt").read_text() == numbers
+    assert b"no_se" in user.run("whereis", "archived/numbers.txt").stdout
+    assert b"ZIP=numbers.txt" in user.run("whereis", "archived/numbers.txt").stdout
+    assert b"#numbers.txt" in user.run("whereis", "-r", "archived/numbers.txt").stdout
+    done = user.alien("cp", "alien:archived/numbers.txt", f"file:{back}/theirs")
+    assert (done.returncode, (back / "theirs").read_text()) == (0, numbers), done.stdout
+    assert user.run("cp", "alien:archived/numbers.txt", "alien:archived/own").returncode == 0
+    assert _get(user, "archived/own") == numbers
+
+
+def test_a_member_is_nothing_without_its_archive(user: GridUser) -> None:
+    _put(user, "plain.zip", "no archive, but who knows", "plain.zip")
+    sums = ("5", "0" * 32)
+    assert user.run("registerMember", "plain.zip", "inner", *sums, "inner").returncode == 0
+    done = user.run("cp", "alien:inner", f"file:{user.home}/inner")
+    assert done.returncode != 0
+    assert not (user.home / "inner").exists()
+    assert user.run("rm", "plain.zip").returncode == 0
+    assert b"the archive that it was in is gone" in user.run("cp", "alien:inner", f"file:{user.home}/inner").stderr
+    for words in (("plain.zip", "x", *sums, "y"), ("/", "x", *sums, "y"), ("inner", "x", *sums, "y"),
+                  ("inner", "a?b", *sums, "y"), ("inner", "x", "-1", "0", "y")):  # fmt: skip
+        assert user.run("registerMember", *words).returncode != 0

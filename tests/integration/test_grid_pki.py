@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from grid_raw import open_session
 from grid_support import GridServer, GridUser
-from support import HEADLESS, TIME_SCALE
+from support import HEADLESS, TIME_SCALE, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +131,36 @@ def test_a_removed_user_gets_in_no_more_and_may_be_made_again(server: GridServer
     assert (refused.returncode, refused.stdout) == (129, b"")
     assert pki(server, "user", "gone", "--out", str(user.home / ".globus")).returncode == 0
     assert user.run("ls").stdout == b"x/\n"
+
+
+def test_open_sessions_of_a_removed_user_are_ended(server: GridServer) -> None:
+    user, other = server.add_user("leaver"), server.add_user("stayer")
+    with open_session(user) as session, open_session(user) as idle, open_session(other) as stays:
+        session.rows("pwd")
+        assert pki(server, "remove", "leaver").returncode == 0
+        for over in (session, idle):
+            with pytest.raises(ConnectionClosed) as raised:
+                over.connection.recv(30 * TIME_SCALE)
+            assert raised.value.rcvd is not None
+            assert (raised.value.rcvd.code, raised.value.rcvd.reason) == (1008, "the user was removed")
+        assert stays.lines("whoami") == ["stayer"]
+    assert "sessions-ended user=leaver count=2" in server.log
+
+
+def test_open_sessions_follow_the_roles_of_their_user(server: GridServer) -> None:
+    user, boss = server.add_user("mover", "shift"), server.add_user("boss", "admin")
+
+    def change(name: str, *roles: str) -> None:
+        words = [word for role in roles for word in ("--role", role)]
+        done = pki(server, "user", name, "--out", str(server.folder / "again" / name), *words)
+        assert done.returncode == 0, done.stderr
+
+    with open_session(user) as session, open_session(boss) as master:
+        session.rows("user", "shift")
+        master.rows("user", "mover")
+        change("mover", "jobs")
+        wait_for(lambda: session.rows("whoami")[0]["roles"] == "mover,jobs", "the new roles")
+        assert session.rows("whoami")[0]["role"] == "mover"
+        change("boss", "jobs")
+        wait_for(lambda: master.rows("whoami")[0]["username"] == "boss", "an administrator who is none any more")
+        assert master.code("user", "mover") == 1

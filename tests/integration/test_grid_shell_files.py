@@ -95,5 +95,8 @@ def test_a_jdl_of_this_machine_is_submitted(user: GridUser, tmp_path: Path) -> N
     ours, theirs = user.run("ps -a"), user.alien("ps -a")
     assert ours.stdout.strip() == theirs.stdout.strip()
     assert number.encode() in ours.stdout
+    assert user.run("siteJobs", "local", "-id", "-user", "test").stdout.decode().split() == [number]
+    assert number in user.run("siteJobs", "local", "-status", "error").stdout.decode()
+    assert number not in user.run("siteJobs", "local", "-running").stdout.decode()
     assert user.run("jobInfo", number, "-nosuch").returncode == 22
     assert user.run("submit", "file:/nowhere").returncode == 2

@@ -4,18 +4,29 @@ import hashlib
 import json
 import os
 import subprocess
+import threading
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from grid_support import GridServer, GridUser
+from scripted_grid import ScriptedGrid
 from support import HEADLESS
 
 pytestmark = pytest.mark.peer("xrootd")
 TEXT = b"one\ntwo\n"
 SE = "LOCAL::SITE::SE1"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves a folder."""
+
+    def log_message(self, *words: object) -> None:
+        """Say nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +117,40 @@ def test_a_metalink_holds_them_all_for_this_user_only(user: GridUser, tmp_path: 
     assert hashlib.md5(TEXT).hexdigest() in path.read_text()
     subprocess.run(["xrdcp", "--nopbar", str(path), str(tmp_path / "b")], check=True, capture_output=True)
     assert (tmp_path / "b").read_bytes() == TEXT
+
+
+def test_other_ways_to_a_file_are_asked_of_the_server(tmp_path: Path) -> None:
+    grid = ScriptedGrid(tmp_path)
+    try:
+        grid.answers["access"] = lambda words: (0, "", [{"url": "https://h/a#m", "envelope": "E"}])
+        done = grid.world.run("grid", "lfn2uri", "/x@disk:1", "http", "strict")
+        assert done.stdout == b"'https://h/a?xrdcl.unzip=m&xrd.wantprot=unix&authz=E'\n", done.stderr
+        assert grid.commands[-1] == ["access", "-nomsg", "-u", "-f", "read", "/x", "disk:1"]
+        grid.answers["access"] = lambda words: (0, "", [])
+        assert grid.world.run("grid", "lfn2uri", "/x").returncode == 2
+    finally:
+        grid.close()
+
+
+def test_an_object_of_the_conditions_database_is_fetched_from_the_grid(user: GridUser, tmp_path: Path) -> None:
+    found = {"path": "TPC/Calib", "fileName": "o2::x.root", "Valid-From": "1", "Valid-Until": "2", "replicas": [
+        "http://elsewhere/x", "alien:///grid/user/t/tester/text",
+    ]}  # fmt: skip
+    (tmp_path / "latest").mkdir()
+    (tmp_path / "latest" / "TPC").write_text(json.dumps({"objects": [found, {**found, "path": "Other"}]}))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        words = ("-host", f"127.0.0.1:{server.server_address[1]}", "-get", "-dst", str(tmp_path / "out"))
+        done = user.run("ccdb", *words, "TPC")
+        assert done.returncode == 0, done.stderr
+        for folder in ("TPC/Calib", "Other"):
+            assert (tmp_path / "out" / folder / "o2-x.root").read_bytes() == TEXT
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @pytest.mark.parametrize(

@@ -156,8 +156,11 @@ def _read_small(work: Work, address: str, size: int, descriptor: int) -> Known:
         work.check()
         data = read_small(address, size, work.options)
     work.gauge.moved += len(data)
-    with open(descriptor, "wb", closefd=False) as file:
-        file.write(data)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(data)
+    except OSError as exc:
+        raise OSError(exc.errno, f"cannot be written here: {exc.strerror}") from exc
     return Known(len(data), hashlib.md5(data, usedforsecurity=False).hexdigest())
 
 

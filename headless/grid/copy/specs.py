@@ -21,12 +21,14 @@ class Specs:
         wanted: how many replicas are asked for; 0 if that is left to the server.
         storage_class: that replicas are taken of instead of failed ones; empty if none was named.
         excluded: storage that was ruled out.
+        named: storage that was named.
     """
 
     text: str
     wanted: int
     storage_class: str
     excluded: tuple[str, ...]
+    named: tuple[str, ...] = ()
 
     def replace(self, missing: int, used: Collection[str], strict: bool) -> str:
         """What to ask for instead of replicas that failed.
@@ -44,6 +46,20 @@ class Specs:
         without = sorted({*self.excluded, *(f"!{name}" for name in used if name)})
         return ",".join([f"{self.storage_class or 'disk'}:{missing}", *without])
 
+    def complete(self, present: Collection[str]) -> str:
+        """What to ask for where there are replicas already; empty if none is missing.
+
+        Args:
+            present: storage that has one.
+        """
+        named = [name for name in self.named if name.upper() not in present]
+        others = sum(name not in map(str.upper, self.named) for name in present)
+        count = max(self.wanted - len(self.named) - others, 0)
+        if not named and not count:
+            return ""
+        more = [f"{self.storage_class or 'disk'}:{count}"] if count else []
+        return ",".join([*named, *more, *self.excluded, *(f"!{name}" for name in sorted(present))])
+
 
 def parse_specs(text: str) -> Specs:
     """Read such a list; ``text`` matches :data:`SPECS` or is empty."""
@@ -55,4 +71,5 @@ def parse_specs(text: str) -> Specs:
         len(named) + sum(int(count) for _, count in classes),
         classes[0][0] if classes else "",
         tuple(word for word in words if word.startswith("!")),
+        tuple(named),
     )

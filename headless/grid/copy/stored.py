@@ -9,12 +9,16 @@ from headless.grid.copy.storage import read_back, read_checksum
 from headless.grid.copy.work import Work
 from headless.grid.messages import GridError
 
-__all__ = ["Stored", "ask_stored", "check_registered", "check_stored"]
+__all__ = ["DoubtfulError", "Stored", "ask_stored", "check_registered", "check_stored"]
 
 LIMIT_S = 1800
 
 Stored = tuple[str, str]
 """A checksum's kind and the checksum."""
+
+
+class DoubtfulError(GridError):
+    """What is registered cannot be trusted, and could not be withdrawn."""
 
 
 def ask_stored(work: Work, replica: Replica, content: Content) -> Stored | None:
@@ -63,7 +67,7 @@ def check_registered(work: Work, lfn: str, replica: Replica, content: Content) -
         Why it was withdrawn; ``None`` if all is well.
 
     Raises:
-        GridError: it is wrong, or cannot be verified, and is still registered.
+        DoubtfulError: it is wrong, or cannot be verified, and is still registered.
     """
     try:
         found = [row for row in ask_replicas(work, lfn, replica.storage) if row.storage == replica.storage]
@@ -72,9 +76,17 @@ def check_registered(work: Work, lfn: str, replica: Replica, content: Content) -
             raise GridError(errno.EACCES, "the storage neither tells a checksum nor lets the file be read")
         check_stored(stored, content)
     except GridError as exc:
-        reply = work.pool.run("deleteMirror", "-nomsg", lfn, replica.storage)
-        if reply.code:
-            said = f"{lfn} is registered at {replica.storage} and may be wrong: {exc}: remove it ({reply.error})"
-            raise GridError(exc.exit_code, said) from exc
+        if not _withdraw(work, lfn, replica):
+            said = f"{lfn} is registered at {replica.storage} and may be wrong: {exc}: remove it"
+            raise DoubtfulError(exc.exit_code, said) from exc
         return exc
     return None
+
+
+def _withdraw(work: Work, lfn: str, replica: Replica) -> bool:
+    """Take a replica out of the catalogue; a file's last one goes with the file."""
+    if work.pool.run("deleteMirror", "-nomsg", lfn, replica.storage).code == 0:
+        return True
+    rows = work.pool.run("whereis", "-nomsg", lfn).rows
+    is_last = [row.get("seName") for row in rows] == [replica.storage]
+    return is_last and work.pool.run("rm", "-nomsg", "-f", lfn).code == 0

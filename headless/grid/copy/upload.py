@@ -11,7 +11,7 @@ from headless.grid.copy.pool import SessionPool
 from headless.grid.copy.remote_sweep import name_replaced, name_temporary
 from headless.grid.copy.specs import Specs, parse_specs
 from headless.grid.copy.storage import Ended, copy_bytes
-from headless.grid.copy.stored import Stored, ask_stored, check_registered, check_stored
+from headless.grid.copy.stored import DoubtfulError, Stored, ask_stored, check_registered, check_stored
 from headless.grid.copy.values import Known, Status
 from headless.grid.copy.work import Work
 from headless.grid.errnos import ENOTCONN
@@ -31,6 +31,7 @@ class _Written:
     storages: list[str] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)
     wanted: int = 0
+    is_named: bool = False
     failure: GridError | None = None
 
 
@@ -60,7 +61,7 @@ def put(work: Work, lfn: str, content: Content, specs: str, *, is_new: bool) -> 
     present = None if is_new else look(work.pool, lfn)
     if present is not None:
         if present.size == content.size and present.md5 and present.md5 == content.finish():
-            return "same", ()
+            return _complete(work, lfn, content, parse_specs(specs))
         if not work.options.force:
             raise GridError(errno.EEXIST, f"{lfn} is there and differs: give -f to replace it")
     if present is None:
@@ -96,22 +97,32 @@ def look(pool: SessionPool, lfn: str) -> Known | None:
 def _write_new(work: Work, lfn: str, content: Content, specs: Specs) -> tuple[Status, tuple[str, ...]]:
     try:
         return "copied", tuple(_write(work, lfn, content, specs).storages)
+    except DoubtfulError:
+        raise
     except GridError:
         # Two that write the same file at once are both right: one of them has registered it.
         with suppress(GridError):
             is_there = content.md5 and look(work.pool, lfn) == Known(content.size, content.md5)
-            if is_there and _count_replicas(work, lfn) >= max(specs.wanted, 1):
+            if is_there and len(_list_storages(work, lfn)) >= max(specs.wanted, 1):
                 return "same", ()
         raise
 
 
-def _count_replicas(work: Work, lfn: str) -> int:
-    return len(work.pool.ask("whereis", "-nomsg", lfn).rows)
+def _complete(work: Work, lfn: str, content: Content, specs: Specs) -> tuple[Status, tuple[str, ...]]:
+    """Write the replicas that are missing of a file that is there, as an earlier run may have failed to."""
+    if not specs.wanted or not content.size:
+        return "same", ()
+    ask = specs.complete(_list_storages(work, lfn))
+    return ("copied", tuple(_write(work, lfn, content, parse_specs(ask)).storages)) if ask else ("same", ())
+
+
+def _list_storages(work: Work, lfn: str) -> set[str]:
+    return {row.get("seName", "").upper() for row in work.pool.ask("whereis", "-nomsg", lfn).rows}
 
 
 def _write(work: Work, lfn: str, content: Content, specs: Specs) -> _Written:
     """Write and register all replicas; storage that fails is replaced by other storage, twice."""
-    written = _Written(wanted=specs.wanted)
+    written = _Written(wanted=specs.wanted, is_named=specs.wanted > 0)
     if not content.size:  # commit takes no empty file
         content.finish()
         work.pool.ask("touch", "-nomsg", lfn)
@@ -149,8 +160,11 @@ def _ask_again(work: Work, lfn: str, content: Content, ask: str, specs: Specs, w
 def _tell(written: _Written) -> GridError:
     """Why not all replicas could be written."""
     failure = written.failure or GridError(errno.ENOSPC, "the server has no more storage for it")
-    done = f"{len(written.storages)} of {written.wanted} replicas: " if written.storages else ""
-    return GridError(failure.exit_code, f"{done}{failure}")
+    if not written.storages:
+        return failure
+    advice = "" if written.is_named else f"; the same with @disk:{written.wanted} makes what is missing"
+    done = f"{len(written.storages)} of {written.wanted} replicas: "
+    return GridError(failure.exit_code, f"{done}{failure}{advice}")
 
 
 def _ask_access(work: Work, lfn: str, content: Content, specs: str) -> list[Replica]:

@@ -13,12 +13,13 @@ from headless.grid.serve.call import Call, Command, Rows
 from headless.grid.serve.entries import Entry, now_ms
 from headless.grid.serve.envelopes import READ, WRITE
 from headless.grid.serve.lookup import look_up
+from headless.grid.serve.members import Member, find_member
 from headless.grid.serve.paths import resolve
 from headless.grid.serve.permissions import check_access
 from headless.grid.serve.placing import Wish, choose_sources, choose_targets, parse_wish
 from headless.grid.serve.stores import Store
 
-__all__ = ["COMMANDS", "read_whole"]
+__all__ = ["COMMANDS", "book_replicas", "read_whole"]
 
 HEX = frozenset("0123456789abcdef")
 USAGE = """access [OPTIONS] read|write LFN [WISHES]: leave to read or write a file, one row a replica
@@ -47,7 +48,7 @@ async def _access(call: Call) -> Rows:
 
 
 async def _read(call: Call, path: str, wish: Wish, is_strict: bool) -> Rows:
-    entry, found = await call.grid.catalogue.read(partial(_find_readable, call=call, path=path))
+    entry, found, member = await call.grid.catalogue.read(partial(_find_readable, call=call, path=path))
     stores = [store for store in await call.grid.stores.list_all() if store.name in found]
     sources = choose_sources(stores, wish, call.session.site, is_strict=is_strict)
     up = await call.grid.stores.list_up(sources)
@@ -55,8 +56,11 @@ async def _read(call: Call, path: str, wish: Wish, is_strict: bool) -> Rows:
         raise GridError(EBADFD, f"No read PFNs: {path} {_tell_missing(stores, sources)}")
     user, lifetime = call.session.user.name, call.grid.settings.envelope_lifetime_s
     build = call.grid.envelopes.build
+    name = member.name if member else ""
     return [
-        _show(store, found[store.name], build(store.name, found[store.name], user, READ, lifetime), entry, len(up))
+        _show(
+            store, found[store.name], build(store.name, found[store.name], user, READ, lifetime), entry, len(up), name
+        )
         for store in up
     ]
 
@@ -67,7 +71,9 @@ async def read_whole(call: Call, path: str, limit: int) -> bytes:
     Raises:
         GridError: as ``access read``; EFBIG: it has more than ``limit`` bytes; EIO: no storage gives it whole.
     """
-    entry, found = await call.grid.catalogue.read(partial(_find_readable, call=call, path=path))
+    entry, found, member = await call.grid.catalogue.read(partial(_find_readable, call=call, path=path))
+    if member is not None:
+        raise GridError(EINVAL, f"{path} is a member of an archive: copy it to a file of its own first")
     if entry.size > limit:
         raise GridError(EFBIG, f"{path} has {entry.size} bytes, at most {limit} can be read here")
     stores = [store for store in await call.grid.stores.list_all() if store.name in found]
@@ -83,12 +89,17 @@ async def read_whole(call: Call, path: str, limit: int) -> bytes:
     raise call.failure or GridError(EIO, f"{path} {_tell_missing(stores, stores)}")
 
 
-def _find_readable(connection: Connection, call: Call, path: str) -> tuple[Entry, dict[str, str]]:
+def _find_readable(connection: Connection, call: Call, path: str) -> tuple[Entry, dict[str, str], Member | None]:
+    """A file, where its bytes are, and the archive that they are in."""
     entry = look_up(connection, call.session, path)
     if entry.is_folder:
         raise GridError(EISDIR, path)
     check_access(call.session, entry, "r")
-    return entry, list_replicas(connection, entry.guid)
+    member = find_member(connection, entry.guid)
+    found = list_replicas(connection, member.archive if member else entry.guid)
+    if member is not None and not found:
+        raise GridError(EBADFD, f"No read PFNs: {path}: the archive that it was in is gone")
+    return entry, found, member
 
 
 def _tell_missing(stores: list[Store], sources: list[Store]) -> str:
@@ -99,6 +110,22 @@ def _tell_missing(stores: list[Store], sources: list[Store]) -> str:
 
 
 async def _write(call: Call, path: str, wish: Wish, is_strict: bool, size: int, md5: str, job_id: int | None) -> Rows:
+    rows = await book_replicas(call, path, wish, is_strict, size, md5, job_id)
+    build, lifetime = call.grid.envelopes.build, call.grid.settings.envelope_lifetime_s
+    return [
+        _show(store, made.pfn, build(store.name, made.pfn, made.user, WRITE, lifetime, made.id), made, len(rows))
+        for store, made in rows
+    ]
+
+
+async def book_replicas(
+    call: Call, path: str, wish: Wish, is_strict: bool, size: int, md5: str, job_id: int | None
+) -> list[tuple[Store, Booking]]:
+    """Book the replicas of one file where they are wished for; at least one.
+
+    Raises:
+        GridError: EBADFD: no storage takes it; EACCES, EEXIST, EDQUOT, ENOTDIR.
+    """
     grid, session = call.grid, call.session
     up = await grid.stores.list_up(await grid.stores.list_all())
     lifetime = grid.settings.envelope_lifetime_s
@@ -133,16 +160,11 @@ async def _write(call: Call, path: str, wish: Wish, is_strict: bool, size: int, 
         book(connection, grid.settings, made, is_new=existing is None)
         return list(zip(targets, made, strict=True))
 
-    rows = await grid.catalogue.write(decide)
-    build = grid.envelopes.build
-    return [
-        _show(store, made.pfn, build(store.name, made.pfn, made.user, WRITE, lifetime, made.id), made, len(rows))
-        for store, made in rows
-    ]
+    return await grid.catalogue.write(decide)
 
 
-def _show(store: Store, pfn: str, envelope: str, what: Entry | Booking, count: int) -> Row:
-    url = store.locate(pfn)
+def _show(store: Store, pfn: str, envelope: str, what: Entry | Booking, count: int, member: str = "") -> Row:
+    url = store.locate(pfn) + (f"#{member}" if member else "")
     return {
         "envelope": envelope,
         "url": url,

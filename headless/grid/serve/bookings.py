@@ -3,16 +3,16 @@
 import uuid
 from dataclasses import dataclass
 
-from sqlalchemy import BindParameter, Connection, bindparam, select
+from sqlalchemy import BindParameter, Connection, bindparam, func, select
 
-from headless.grid.errnos import EBADR, EEXIST, ENOTDIR
+from headless.grid.errnos import EBADR, EDQUOT, EEXIST, ENOTDIR
 from headless.grid.messages import GridError
 from headless.grid.serve.call import Session
-from headless.grid.serve.entries import Entry, find_chain, insert_file, now_ms
+from headless.grid.serve.entries import Entry, find_chain, insert_file, now_ms, read_entry
 from headless.grid.serve.lookup import make_parents
 from headless.grid.serve.paths import list_ancestors
 from headless.grid.serve.permissions import check_access
-from headless.grid.serve.schema import bookings, orphans, replicas
+from headless.grid.serve.schema import bookings, entries, orphans, replicas
 from headless.grid.serve.settings import GridSettings
 from headless.grid.serve.usage import check_quota
 
@@ -24,10 +24,14 @@ __all__ = [
     "check_way",
     "enter",
     "find_booking",
+    "find_by_guid",
     "list_open_bookings",
     "list_replicas",
     "name_pfn",
 ]
+
+
+MAX_FURTHER = 1000  # replicas of files that are there already, a user, booked and not committed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +79,7 @@ class Content:
 _of: BindParameter[str] = bindparam("of")
 _BOOKING = select(bookings).where(bookings.c.id == _of)
 _REPLICAS = select(replicas.c.storage, replicas.c.pfn).where(replicas.c.guid == _of)
+_BY_GUID = select(entries).where(entries.c.guid == _of).limit(1)
 _INSERT = bookings.insert()
 _USE_UP = bookings.update().where(bookings.c.id == _of).values(committed=True)
 _ADD_REPLICA = replicas.insert()
@@ -124,11 +129,22 @@ def book(connection: Connection, settings: GridSettings, made: list[Booking], *,
     """Write down the bookings of one file.
 
     Raises:
-        GridError: EDQUOT: its user has too much already.
+        GridError: EDQUOT: its user has too much already, or too many further replicas are on their way.
     """
     if is_new:
         check_quota(connection, settings, made[0].user, made[0].size, with_booked=True)
+    else:
+        _check_further(connection, made)
     connection.execute(_INSERT, [vars(booking) for booking in made])
+
+
+def _check_further(connection: Connection, made: list[Booking]) -> None:
+    """Further replicas of files that are there count for no quota: what is booked of them has a limit of its own."""
+    live = (bookings.c.user == made[0].user) & ~bookings.c.committed & (bookings.c.expires_ms > now_ms())
+    is_further = select(entries.c.path).where(entries.c.guid == bookings.c.guid).exists()
+    count: int = connection.execute(select(func.count()).select_from(bookings).where(live, is_further)).scalar_one()
+    if count + len(made) > MAX_FURTHER:
+        raise GridError(EDQUOT, f"{count} further replicas are booked and not committed, {MAX_FURTHER} are allowed")
 
 
 def find_booking(connection: Connection, booking_id: str) -> Booking | None:
@@ -172,11 +188,19 @@ def enter(connection: Connection, session: Session, settings: GridSettings, book
     connection.execute(_USE_UP, {"of": booking.id})
 
 
+def find_by_guid(connection: Connection, guid: str) -> Entry | None:
+    """The file of a content, wherever it was moved since it was booked."""
+    row = connection.execute(_BY_GUID, {"of": guid}).first()
+    return None if row is None else read_entry(row)
+
+
 def _enter_file(
     connection: Connection, session: Session, settings: GridSettings, booking: Booking, content: Content
 ) -> None:
     chain = find_chain(connection, booking.path)
     entry = chain.get(booking.path)
+    if entry is None or entry.guid != booking.guid:
+        entry = find_by_guid(connection, booking.guid) or entry
     if entry is not None:
         if entry.guid != booking.guid:
             raise GridError(EEXIST, f"{booking.path}: another file has taken this name: nothing is overwritten")

@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-import uuid
+from functools import partial
 
 from headless.errors import HeadlessError
 from headless.grid.errnos import ENODATA, EREMOTEIO
 from headless.grid.messages import GridError
-from headless.grid.serve.bookings import list_replicas, name_pfn
+from headless.grid.serve.bookings import list_replicas
 from headless.grid.serve.grid import Grid
-from headless.grid.serve.transfers import Transfer, end_transfer, put_off, take_next
+from headless.grid.serve.transfers import Transfer, begin_transfer, end_transfer, forget_begun, put_off, take_next
+from headless.grid.serve.xrootd import COPY_LIMIT_S
 
 __all__ = ["run_copier"]
 
@@ -22,8 +23,12 @@ log = logging.getLogger("headless.grid.copier")
 
 async def run_copier(grid: Grid) -> None:
     """Copy until cancelled."""
+    is_clean = False
     while True:
         try:
+            if not is_clean:
+                await grid.catalogue.write(forget_begun)
+                is_clean = True
             found = await grid.catalogue.read(take_next)
             if found is None:
                 await asyncio.sleep(PERIOD_S)
@@ -63,11 +68,11 @@ async def _copy(grid: Grid, transfer: Transfer, size: int, md5: str) -> str:
     target = next((store for store in up if store.name == transfer.storage), None)
     if not sources or target is None:
         raise GridError(ENODATA, f"{transfer.storage} is away" if sources else "no replica can be read")
-    pfn = name_pfn(str(uuid.uuid4()))
+    limit_ms = int(2 * COPY_LIMIT_S * 1000)
+    pfn = await grid.catalogue.write(partial(begin_transfer, transfer=transfer, size=size, md5=md5, limit_ms=limit_ms))
     await grid.storage_client.copy(sources[0], found[sources[0].name], target, pfn)
     stored = await grid.storage_client.seal(target, pfn)
     is_whole = stored is not None and stored.size == size
     if not is_whole or (md5 and await grid.storage_client.read_md5(target, pfn) != md5):
-        await grid.storage_client.remove(target, pfn)
         raise GridError(EREMOTEIO, f"what has come to {target.name} is not what was sent from {sources[0].name}")
     return pfn

@@ -4,7 +4,7 @@ from sqlalchemy import Connection, MetaData, event
 
 from headless.grid.serve.schema import metadata
 
-__all__: list[str] = []
+__all__ = ["count_by_statement"]
 
 _ADD = """insert into grid_usage ("user", files, bytes) values (NEW.owner, 1, NEW.size)
     on conflict ("user") do update set files = grid_usage.files + 1, bytes = grid_usage.bytes + NEW.size;"""
@@ -15,13 +15,31 @@ _SQLITE = (
     "create trigger grid_usage_update after update of owner, size on grid_entries when OLD.kind = 'f'"
     f" begin {_TAKE} {_ADD} end",
 )
+# By statement, not by row: each row's own update of the sum would be one more version of it to be passed by the next.
 _POSTGRESQL = (
-    f"""create function grid_count_usage() returns trigger language plpgsql as $$ begin
-    if tg_op <> 'INSERT' and OLD.kind = 'f' then {_TAKE} end if;
-    if tg_op <> 'DELETE' and NEW.kind = 'f' then {_ADD} end if;
+    """create or replace function grid_count_usage() returns trigger language plpgsql as $$ begin
+    if tg_op <> 'INSERT' then
+        update grid_usage set files = grid_usage.files - less.files, bytes = grid_usage.bytes - less.bytes from
+            (select owner, count(*) as files, sum(size) as bytes from gone where kind = 'f' group by owner) as less
+            where "user" = less.owner;
+    end if;
+    if tg_op <> 'DELETE' then
+        insert into grid_usage ("user", files, bytes)
+            select owner, count(*), sum(size) from come where kind = 'f' group by owner
+            on conflict ("user") do update
+            set files = grid_usage.files + excluded.files, bytes = grid_usage.bytes + excluded.bytes;
+    end if;
     return null; end $$""",
-    "create trigger grid_usage_count after insert or delete or update of owner, size on grid_entries"
-    " for each row execute function grid_count_usage()",
+    "drop trigger if exists grid_usage_count on grid_entries",
+    *(
+        f"create trigger grid_usage_{word} after {word} on grid_entries referencing {tables}"
+        " for each statement execute function grid_count_usage()"
+        for word, tables in (
+            ("insert", "new table as come"),
+            ("delete", "old table as gone"),
+            ("update", "old table as gone new table as come"),
+        )
+    ),
 )
 
 
@@ -29,3 +47,9 @@ _POSTGRESQL = (
 def _make_triggers(_: MetaData, connection: Connection, **__: object) -> None:
     for statement in _SQLITE if connection.dialect.name == "sqlite" else _POSTGRESQL:
         connection.exec_driver_sql(statement)
+
+
+def count_by_statement(connection: Connection) -> None:
+    """Bring the triggers of an older catalogue up to date: PostgreSQL's have counted each row by itself."""
+    if connection.dialect.name == "postgresql":
+        _make_triggers(metadata, connection)

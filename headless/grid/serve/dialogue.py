@@ -27,6 +27,8 @@ MAX_REQUEST = 130 * 1024  # bytes; JAliEn's own limit
 HELP = frozenset({"-h", "-help", "--help"})
 GENERAL = frozenset({"-nomsg", "-nokeys", "-silent"}) | HELP  # any command takes them
 
+REFUSED = "refused user=%s source=%s command=%r errno=%d reason=%r"
+
 log = logging.getLogger("headless.grid")
 
 
@@ -111,6 +113,8 @@ async def _answer(grid: Grid, session: Session, text: str) -> AsyncIterator[tupl
         log.exception("bug in command %r", call.command)
         call.fail(GridError(EIO, f"a bug in the server: {type(exc).__name__}: see its log"))
     code, error = (0, call.note) if call.failure is None else (call.failure.exit_code, _explain(call.failure))
+    if code not in (0, ENOENT):  # to ask for what is not there is ordinary
+        log.warning(REFUSED, session.user.name, session.source, call.command[:40], code, str(call.failure)[:300])
     more = [("timing_ms", f"{(time.time() - call.started_at) * 1000:.1f}")] if session.has_timing else []
     metadata = format_metadata(code, error, session.role, show_directory(session.directory), more)
     yield f'{buffer}],"metadata":{metadata}}}', True

@@ -5,7 +5,7 @@ All paths are absolute and tidy (``paths.resolve``). Functions that write run wi
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, select
@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, 
 from headless.grid.errnos import EEXIST
 from headless.grid.messages import GridError
 from headless.grid.serve.paths import list_ancestors, split
-from headless.grid.serve.schema import entries, orphans, replicas
+from headless.grid.serve.schema import entries, members, orphans, replicas
 
 __all__ = [
     "EMPTY_MD5",
@@ -28,10 +28,12 @@ __all__ = [
     "read_entry",
     "remove_entries",
     "select_below",
+    "split_below",
 ]
 
 EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 KINDS = {"f": "file", "d": "directory", "c": "collection"}
+PART = 20_000  # entries that one statement changes
 VARIABLES = 500  # of one statement: SQLite takes some thousands, older ones 999
 # Built once: to build a statement takes SQLAlchemy three times as long as to run it.
 _AT_PATH = select(entries).where(entries.c.path == bindparam("path"))
@@ -131,6 +133,24 @@ def select_below(folder: str) -> ColumnElement[bool]:
     return and_(entries.c.path > folder + "/", entries.c.path < folder + "0")  # "0" comes right behind "/"
 
 
+def split_below(connection: Connection, folder: str) -> Iterator[ColumnElement[bool]]:
+    """The same, in parts of at most ``PART`` entries: a database ends a statement that takes too long.
+
+    All of them in one transaction are still one change: readers, and whoever comes after a power cut, see it whole or
+    not at all. A part may leave the folder before the next one is asked for.
+    """
+    path, bound = entries.c.path, folder.rstrip("/") + "/"
+    end = path < folder.rstrip("/") + "0"
+    while True:
+        left = and_(path > bound, end)
+        last = connection.execute(select(path).where(left).order_by(path).limit(1).offset(PART - 1)).scalar()
+        if last is None:
+            yield left
+            return
+        yield and_(path > bound, path <= last)  # one bound a side, as in ``walk.py``
+        bound = last
+
+
 def insert_folder(connection: Connection, path: str, owner: str, group: str, mode: int = 0o755) -> None:
     """Add a folder; the one above it must be there.
 
@@ -197,3 +217,4 @@ def _orphan(connection: Connection, guids: set[str]) -> None:
     )
     connection.execute(orphans.insert().from_select(["storage", "pfn"], fresh.distinct()))
     connection.execute(delete(replicas).where(lost))
+    connection.execute(delete(members).where(members.c.guid.in_(guids)))

@@ -10,7 +10,7 @@ from headless.grid.serve.job_table import is_running
 from headless.grid.serve.people import find_user, find_user_by_name
 from headless.grid.serve.tokens import parse_token_subject
 
-__all__ = ["Login", "find_login"]
+__all__ = ["Login", "find_login", "renew"]
 
 
 @dataclass(frozen=True)
@@ -55,3 +55,28 @@ def find_login(connection: Connection, certificate: bytes) -> Login | None:
     if token.job_id is not None and not is_running(connection, token.job_id, user.name):
         return None  # a job's token ends with the job
     return Login(user, token.role, token.job_id, parsed)
+
+
+def renew(session: Session, name: str, user: User | None) -> bool:
+    """Have an open session go on as what a user is now.
+
+    Args:
+        session: anybody's.
+        name: of the user who has changed.
+        user: as it is now; ``None``: there is none any more.
+
+    Returns:
+        Whether the session may go on at all.
+    """
+    login = session.login or session.user
+    if login.name == name:
+        if user is None:
+            return False
+        login = user
+    worker = user if session.user.name == name else session.user
+    if worker is None or (worker.name != login.name and not login.is_admin):
+        worker, session.directory = login, login.home  # an administrator who is none, or who works as nobody any more
+    session.user, session.login = worker, None if worker.name == login.name else login
+    if session.role not in worker.roles:
+        session.role = worker.name
+    return True

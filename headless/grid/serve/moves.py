@@ -7,7 +7,7 @@ from headless.grid.messages import GridError
 from headless.grid.serve.arguments import parse_arguments
 from headless.grid.serve.call import Call, Command, Rows, Session
 from headless.grid.serve.changes import check_parent, expand_words
-from headless.grid.serve.entries import Entry, find_entry, now_ms, select_below
+from headless.grid.serve.entries import Entry, find_entry, now_ms, split_below
 from headless.grid.serve.lookup import look_up, look_up_or_none
 from headless.grid.serve.paths import MAX_PATH, resolve, split
 from headless.grid.serve.permissions import check_access
@@ -80,15 +80,17 @@ def _rename(connection: Connection, entry: Entry, target: str) -> None:
 def _rename_below(connection: Connection, source: str, target: str) -> None:
     is_sqlite = connection.dialect.name == "sqlite"  # which counts bytes only in what is no text
     size = func.length(cast(entries.c.path, LargeBinary)) if is_sqlite else func.octet_length(entries.c.path)
-    longest = connection.execute(select(func.max(size)).where(select_below(source))).scalar()
-    if longest is not None and longest - len(source.encode()) + len(target.encode()) > MAX_PATH:
+    parts = split_below(connection, source)
+    longest = max(connection.execute(select(func.max(size)).where(part)).scalar() or 0 for part in parts)
+    if longest - len(source.encode()) + len(target.encode()) > MAX_PATH:
         raise GridError(ENAMETOOLONG, f"{target}: what is in it would have paths of more than {MAX_PATH} bytes")
     start = len(source) + 1
     values = {
         "path": literal(target) + func.substr(entries.c.path, start),
         "parent": literal(target) + func.substr(entries.c.parent, start),
     }
-    connection.execute(update(entries).where(select_below(source)).values(values))
+    for part in split_below(connection, source):
+        connection.execute(update(entries).where(part).values(values))
 
 
 async def _move_directory(call: Call) -> Rows:

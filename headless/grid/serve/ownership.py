@@ -3,14 +3,14 @@
 import re
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, or_, update
+from sqlalchemy import Connection, update
 
 from headless.grid.errnos import EINVAL, EPERM
 from headless.grid.messages import GridError
 from headless.grid.serve.arguments import parse_arguments
 from headless.grid.serve.call import Call, Command, Rows, Session
 from headless.grid.serve.changes import expand_words, for_each
-from headless.grid.serve.entries import now_ms, select_below
+from headless.grid.serve.entries import now_ms, split_below
 from headless.grid.serve.lookup import look_up
 from headless.grid.serve.people import find_user_by_name, list_members
 from headless.grid.serve.permissions import check_owner
@@ -53,17 +53,16 @@ def _check_names(connection: Connection, session: Session, owner: str, group: st
 
 
 async def _set(call: Call, words: Sequence[str], is_recursive: bool, values: dict[str, str | int]) -> Rows:
-    """For a tree in one transaction: it is one statement."""
+    """For a tree in one transaction: all of it, or nothing."""
 
     def change(connection: Connection, session: Session, path: str) -> None:
         check_owner(session, look_up(connection, session, path))
-        which = entries.c.path == path
-        if is_recursive:
-            which = or_(which, select_below(path))
-        statement = update(entries).where(which).values(**values, modified_ms=now_ms())
+        statement = update(entries).values(**values, modified_ms=now_ms())
         if not session.user.is_admin:
             statement = statement.where(entries.c.owner == session.user.name)  # others' files in the tree stay
-        connection.execute(statement)
+        for part in split_below(connection, path) if is_recursive else ():
+            connection.execute(statement.where(part))
+        connection.execute(statement.where(entries.c.path == path))
 
     return await for_each(call, await expand_words(call, words), change)
 

@@ -13,7 +13,6 @@ INSTEAD = {
     "archiveList": READ,
     "listFilesFromCollection": READ,
     "changeDiff": "a grid of one's own keeps no differences of files",
-    "df": "listSEs says how full the storages are",
     "optimiserLogs": "this server has no optimisers",
     "showTagValue": "this catalogue has no tags",
     "time": "the clients measure: headless grid time COMMAND",

@@ -8,6 +8,7 @@ __all__ = [
     "CATALOGUE",
     "bookings",
     "entries",
+    "members",
     "metadata",
     "orphans",
     "quotas",
@@ -79,8 +80,20 @@ replicas = Table(
     Column("guid", String(36), primary_key=True),
     Column("storage", String(64), primary_key=True),
     Column("pfn", Text, nullable=False),
+    Column("checked_ms", BigInteger, nullable=False, server_default="0"),  # 0: its content was never looked at
+    Column("fault", String(16), nullable=False, server_default=""),  # that was found then: missing, content
 )
+Index("grid_replicas_checked", replicas.c.checked_ms, replicas.c.guid, replicas.c.storage)
 
+
+# Contents that lie in a ZIP archive, which has replicas.
+members = Table(
+    "grid_members",
+    metadata,
+    Column("guid", String(36), primary_key=True),
+    Column("archive", String(36), nullable=False),  # its guid
+    Column("name", Text, nullable=False),  # in it
+)
 
 # Replicas of contents that no path has any more; the sweeper removes the files, then the rows.
 orphans = Table(
@@ -162,12 +175,28 @@ def _index_open_bookings(connection: Connection) -> None:
     _open_bookings.create(connection, checkfirst=True)
 
 
+def _add_members(connection: Connection) -> None:
+    members.create(connection, checkfirst=True)
+
+
+def _check_replicas(connection: Connection) -> None:
+    for column in ("checked_ms bigint not null default 0", "fault varchar(16) not null default ''"):
+        connection.exec_driver_sql(f"alter table grid_replicas add column {column}")
+    connection.exec_driver_sql("create index grid_replicas_checked on grid_replicas (checked_ms, guid, storage)")
+
+
+def _count_by_statement(connection: Connection) -> None:
+    from headless.grid.serve.counting import count_by_statement
+
+    count_by_statement(connection)
+
+
 CATALOGUE = Schema(
     name="catalogue",
     file="catalogue.db",
     advisory_lock=0x67726964,  # "grid"
     version=_version,
     main=entries,
-    migrations=(_create_all, _index_open_bookings),
+    migrations=(_create_all, _index_open_bookings, _add_members, _check_replicas, _count_by_statement),
 )
 """The grid's tables; one grid a PostgreSQL database."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from headless.errors import ParameterError
 from headless.execution.lock import lock_folder
+from headless.execution.notify import Notifier
 from headless.grid.serve.catalogue import Catalogue
 from headless.grid.serve.copier import run_copier
 from headless.grid.serve.envelopes import Envelopes
@@ -22,6 +23,7 @@ from headless.grid.serve.sessions import Sessions
 from headless.grid.serve.settings import GridSettings
 from headless.grid.serve.stores import Stores
 from headless.grid.serve.sweeper import run_sweeper
+from headless.grid.serve.verifier import run_verifier
 from headless.grid.serve.xrootd import StorageClient
 from headless.transport.address import TcpAddress, parse_address
 from headless.transport.server import Dialect, Listener, close_quietly, listen, open_socket
@@ -40,12 +42,12 @@ ANY_HOST = ("0.0.0.0", "::", "")  # noqa: S104  # what an address says that is n
 log = logging.getLogger("headless.grid")
 
 
-def run_grid(settings: GridSettings, ready_fd: int | None, tell: Callable[[str, int], None]) -> None:
+def run_grid(settings: GridSettings, notifier: Notifier, tell: Callable[[str, int], None]) -> None:
     """Run a grid until a signal ends it.
 
     Args:
         settings: of it.
-        ready_fd: gets the address as soon as it listens, and is closed.
+        notifier: is told the address as soon as it listens, and the end.
         tell: is given a host's name that its certificate has, and the port, then too.
 
     Raises:
@@ -61,21 +63,22 @@ def run_grid(settings: GridSettings, ready_fd: int | None, tell: Callable[[str, 
     lock = lock_folder(settings.state)
     if lock is None:
         raise ParameterError(f"state folder {settings.state} is in use by another server")
-    uvloop.run(_Service(settings, tell).run(ready_fd))
+    uvloop.run(_Service(settings, notifier, tell).run())
     os.close(lock)
 
 
 class _Service:
-    def __init__(self, settings: GridSettings, tell: Callable[[str, int], None]) -> None:
+    def __init__(self, settings: GridSettings, notifier: Notifier, tell: Callable[[str, int], None]) -> None:
         self._settings = settings
+        self._notifier = notifier
         self._tell = tell
         self._catalogue: Catalogue
 
-    async def run(self, ready_fd: int | None) -> None:
+    async def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
-        stop = asyncio.Event()
+        stop: asyncio.Queue[signal.Signals] = asyncio.Queue()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            asyncio.get_running_loop().add_signal_handler(number, stop.put_nowait, number)
         authority = Authority.open(self._settings.pki)
         self._catalogue = Catalogue.open(self._settings.database, self._settings.state)
         envelopes = Envelopes.open(self._settings.pki)
@@ -98,11 +101,12 @@ class _Service:
         await jobs.start()
         log.info("listening address=%s", place)
         self._tell(choose_host_name(authority, host), port)
-        if ready_fd is not None:
-            os.write(ready_fd, f"{place}\n".encode())
-            os.close(ready_fd)
-        background = [asyncio.create_task(run(self._grid)) for run in (run_sweeper, run_copier)]
-        await stop.wait()
+        self._notifier.ready(f"listening on {place}", str(place))
+        background = [asyncio.create_task(run(self._grid)) for run in (run_sweeper, run_copier, run_verifier)]
+        background.append(asyncio.create_task(sessions.watch_users()))
+        reason = (await stop.get()).name
+        log.info("stopping reason=%s sessions=%d", reason, self._grid.present.total())
+        self._notifier.stopping(f"stopping: {reason}")
         for task in background:
             task.cancel()
         close_quietly(server)

@@ -9,10 +9,11 @@ from http import HTTPStatus
 from typing import Any
 
 from headless.errors import ConnectionFailed, HeadlessError
+from headless.grid.serve.call import Session
 from headless.grid.serve.dialogue import Dialogue
 from headless.grid.serve.grid import Grid
-from headless.grid.serve.login import Login, find_login
-from headless.grid.serve.people import register
+from headless.grid.serve.login import Login, find_login, renew
+from headless.grid.serve.people import find_user_by_name, register
 from headless.grid.serve.rate import LOGIN, LOGOUT, Rate
 from headless.grid.serve.registration import Registrations
 from headless.transport.server import Channel
@@ -23,6 +24,7 @@ if sys.platform == "win32":
 __all__ = ["Sessions"]
 
 PATH = "/websocket/json"
+PERIOD_S = 1.0  # between two looks for users that have been made or removed
 
 log = logging.getLogger("headless.grid")
 
@@ -38,15 +40,26 @@ class Sessions:
         self._rate = Rate(grid.settings.rate_limit, time.monotonic)
         self._registrations = Registrations(grid.settings.state)
         self._registering = asyncio.Lock()
-        self._channels: dict[Channel, asyncio.Task[Any] | None] = {}
+        self._generation = 0  # of the users
+        self._count = 0  # of connections that are sessions, or may become one
+        self._open: dict[Channel, tuple[Session, asyncio.Task[Any] | None]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
 
-    async def admit(self, path: str, certificate: bytes | None) -> HTTPStatus | None:
-        """Judge a handshake; the status to refuse it with, or ``None``."""
+    async def admit(self, path: str, certificate: bytes | None, lost: "asyncio.Future[None]") -> HTTPStatus | None:
+        """Judge a handshake; the status to refuse it with, or ``None``.
+
+        Args:
+            path: that is asked for.
+            certificate: of the client, DER.
+            lost: is done when the connection is; until then it counts.
+        """
         if path != PATH:
             return HTTPStatus.NOT_FOUND
-        if len(self._channels) >= self._grid.settings.max_sessions:
+        if self._count >= self._grid.settings.max_sessions:
             log.warning("refused reason='too many sessions' limit=%d", self._grid.settings.max_sessions)
             return HTTPStatus.SERVICE_UNAVAILABLE
+        self._count += 1  # before anything is waited for: many may come at once
+        lost.add_done_callback(self._uncount)
         try:
             await self.register_users()
             return None if certificate and await self._find(certificate) else HTTPStatus.UNAUTHORIZED
@@ -56,11 +69,10 @@ class Sessions:
 
     async def handle(self, channel: Channel) -> None:
         """A session, from its begin to its end."""
-        login = await self._find(channel.client_certificate or b"")  # never empty: admission has seen one
-        if login is None:
+        session = await self._begin(channel)
+        if session is None:
             return
-        session = login.begin(channel.source)
-        self._channels[channel] = asyncio.current_task()
+        self._open[channel] = session, asyncio.current_task()
         name = session.user.name  # which the session may change
         self._grid.present[name] += 1
         self._rate.charge(session.subject, LOGIN)
@@ -70,20 +82,32 @@ class Sessions:
                 await Dialogue(self._grid, session, channel, self._rate).run()
         finally:
             self._rate.charge(session.subject, LOGOUT)
-            del self._channels[channel]
+            del self._open[channel]
             self._grid.present.subtract([name])
             if not self._grid.present[name]:
                 del self._grid.present[name]
 
     async def close(self) -> None:
         """End all; who does not answer is not waited for, one after the other."""
-        open_ones = dict(self._channels)
-        closing = [channel.close(1001, "the server stops") for channel in open_ones]
-        await asyncio.gather(*closing, return_exceptions=True)
-        working = [task for task in open_ones.values() if task is not None]
+        await self._end(list(self._open), 1001, "the server stops")
+
+    async def _end(self, channels: list[Channel], code: int, reason: str) -> None:
+        working = [task for channel in channels if (task := self._open[channel][1]) is not None]
+        await asyncio.gather(*(channel.close(code, reason) for channel in channels), return_exceptions=True)
         for task in working:  # in the middle of a command whose answer nobody awaits any more
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
+
+    async def watch_users(self) -> None:
+        """Take in users, and have them go, while nobody logs in; until cancelled."""
+        while True:
+            await asyncio.sleep(PERIOD_S)
+            try:
+                await self.register_users()
+            except HeadlessError as exc:
+                log.error("registration-failed reason=%r", str(exc))
+            except Exception:
+                log.exception("bug in the registration of users")
 
     async def register_users(self) -> None:
         """Take in what ``headless grid pki`` has left.
@@ -106,7 +130,30 @@ class Sessions:
         base = self._grid.settings.base
         await self._grid.catalogue.write(lambda connection: register(connection, registration, base))
         self._registrations.remove(name)
-        log.info("registered user=%s", registration.name)
+        self._generation += 1
+        log.info("%s user=%s", "removed" if registration.is_removed else "registered", registration.name)
+        await self._renew(registration.name)
+
+    async def _renew(self, name: str) -> None:
+        """Have the open sessions go on as what a user is now; those of one who is none any more end."""
+        user = await self._grid.catalogue.read(lambda connection: find_user_by_name(connection, name))
+        over = [channel for channel, (session, _) in self._open.items() if not renew(session, name, user)]
+        if over:
+            log.info("sessions-ended user=%s count=%d", name, len(over))
+            ending = asyncio.create_task(self._end(over, 1008, "the user was removed"))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+
+    def _uncount(self, _: "asyncio.Future[None]") -> None:
+        self._count -= 1
+
+    async def _begin(self, channel: Channel) -> Session | None:
+        """A session of who a connection's certificate is; ``None``: of nobody any more."""
+        generation, login = -1, None
+        while generation != self._generation:  # a user may be changed just now
+            generation = self._generation
+            login = await self._find(channel.client_certificate or b"")  # never empty: admission has seen one
+        return None if login is None else login.begin(channel.source)
 
     async def _find(self, certificate: bytes) -> Login | None:
         return await self._grid.catalogue.read(lambda connection: find_login(connection, certificate))

@@ -23,6 +23,7 @@ class GridSettings:
         storages: names and absolute folders of the grid's own storages; or URLs, of those that run elsewhere.
         storage_port: where the first of them listens, the others behind it; 0 for any.
         envelope_lifetime_s: seconds for which files may be read or written with leave once given.
+        scrub_days: after so many days each replica is read again, to see whether it still is what it was; 0 for never.
         max_files: that a user may have, unless ``fquota set`` says otherwise.
         max_bytes: of all files of a user, the same way.
         jobs: whose are run: ``off`` nobody's, ``role`` of users with the role "jobs" and of administrators, ``all``.
@@ -42,6 +43,7 @@ class GridSettings:
     storages: tuple[tuple[str, str], ...] = ()
     storage_port: int = 0
     envelope_lifetime_s: float = 43_200.0
+    scrub_days: int = 30
     max_files: int = 1_000_000
     max_bytes: int = 1 << 40
     jobs: str = "role"

@@ -14,13 +14,14 @@ from headless.grid.serve.bookings import list_replicas
 from headless.grid.serve.call import Call, Command, Rows
 from headless.grid.serve.entries import Entry
 from headless.grid.serve.lookup import look_up
+from headless.grid.serve.members import find_member
 from headless.grid.serve.paths import resolve
 from headless.grid.serve.permissions import check_access
 from headless.grid.serve.schema import entries, replicas
 from headless.grid.serve.stores import Store
 from headless.grid.serve.xrootd import Found
 
-__all__ = ["COMMANDS", "require_store"]
+__all__ = ["COMMANDS", "describe_stores", "require_store"]
 
 DOWN = "offline"
 
@@ -66,12 +67,29 @@ async def _whereis(call: Call) -> Rows:
     name = entry.path if entry else word
     heading = f"the file {name.rsplit('/', 1)[-1]} is in\n"
     rows: list[Row] = []
-    for store, pfn in await _place(call, found):
-        row = {"seNumber": str(store.number), "seName": store.name, "pfn": store.locate(pfn)}
-        line = f"\tSE => {store.name:<25} pfn => {row['pfn']}"
+    places = [(str(store.number), store.name, store.locate(pfn)) for store, pfn in await _place(call, found)]
+    if not places and entry is not None:
+        places = await _place_member(call, entry, resolve_archive="r" in arguments.flags)
+    for number, storage, pfn in places:
+        line = f"\tSE => {storage:<25} pfn => {pfn}"
         message = line if not rows else "\n" + line
-        rows.append(row | {"message": (heading + "\n" if not rows else "") + message})
+        message = (heading + "\n" if not rows else "") + message
+        rows.append({"seNumber": number, "seName": storage, "pfn": pfn, "message": message})
     return rows or [{"message": f"{name} has no replica"}]
+
+
+async def _place_member(call: Call, entry: Entry, *, resolve_archive: bool) -> list[tuple[str, str, str]]:
+    """Where a member of an archive is: in the archive; or, on request, where that is."""
+    member = await call.grid.catalogue.read(lambda connection: find_member(connection, entry.guid))
+    if member is None:
+        return []
+    if not resolve_archive:
+        return [("0", "no_se", member.pfn)]
+    found = await call.grid.catalogue.read(lambda connection: list_replicas(connection, member.archive))
+    return [
+        (str(store.number), store.name, f"{store.locate(pfn)}#{member.name}")
+        for store, pfn in await _place(call, found)
+    ]
 
 
 def _check_guid(text: str) -> None:
@@ -97,11 +115,18 @@ async def _list_ses(call: Call) -> Rows:
         for store in await call.grid.stores.list_all()
         if (given.get("-qos", "") in ("", *store.qos)) and (not wanted or store.name.upper() in wanted)
     ]
-    used = await call.grid.catalogue.read(_count_used)
-    rows = await asyncio.gather(*(_describe(call, store, *used.get(store.name, (0, 0))) for store in stores))
+    names = {store.name for store in stores}
+    rows = [row for row in await describe_stores(call) if row["seName"] in names]
     if rows:
         rows[0]["message"] = HEADING + "\n" + rows[0]["message"]
     return rows
+
+
+async def describe_stores(call: Call) -> list[dict[str, str]]:
+    """All storages with their room, as ``listSEs`` shows them."""
+    used = await call.grid.catalogue.read(_count_used)
+    stores = await call.grid.stores.list_all()
+    return await asyncio.gather(*(_describe(call, store, *used.get(store.name, (0, 0))) for store in stores))
 
 
 HEADING = f"{'SE name':<28} {'number':>6} {'used':>16} {'free':>16} {'total':>16} {'files':>10} QoS, endpoint"
@@ -263,7 +288,10 @@ async def _resync_ldap(call: Call) -> Rows:
 
 
 COMMANDS = {
-    "whereis": Command(_whereis, "whereis [-g] [-r] [-l] LFN: the replicas of a file\n  -g  of a GUID"),
+    "whereis": Command(
+        _whereis,
+        "whereis [-g] [-r] [-l] LFN: the replicas of a file\n  -g  of a GUID\n  -r  of the archive that it is in",
+    ),
     "listSEs": Command(_list_ses, "listSEs [-qos CLASS] [-s SE1,SE2]: the storages, and their room"),
     "listSEDistance": Command(
         _list_distance, "listSEDistance [-site SITE] [read|write]: the storages, near ones first"

@@ -1,20 +1,19 @@
 """Removes from the storages what nobody has any more: contents without a path, and uploads that were never entered."""
 
-import asyncio
 import logging
 from functools import partial
 
 from sqlalchemy import Connection, delete, or_, select
 
-from headless.errors import HeadlessError
 from headless.grid.messages import GridError
+from headless.grid.serve.abandoned import give_up
 from headless.grid.serve.entries import now_ms
 from headless.grid.serve.grid import Grid
-from headless.grid.serve.schema import bookings, orphans, replicas
+from headless.grid.serve.periodic import run_each
+from headless.grid.serve.schema import bookings, orphans
 
 __all__ = ["run_sweeper"]
 
-PERIOD_S = 60.0  # between two looks
 GRACE_S = 3600.0  # an upload that has begun may still be writing when its envelope ends
 BATCH = 500
 
@@ -23,20 +22,13 @@ log = logging.getLogger("headless.grid.sweeper")
 
 async def run_sweeper(grid: Grid) -> None:
     """Sweep until cancelled. What a storage does not remove now is tried again at the next look."""
-    period = min(PERIOD_S, grid.settings.envelope_lifetime_s)
-    while True:
-        await asyncio.sleep(period)
-        try:
-            await _sweep(grid)
-        except HeadlessError as exc:
-            log.error("sweep-failed reason=%r", str(exc))
-        except Exception:
-            log.exception("bug in the sweeper")
+    await run_each(grid, log, _sweep)
 
 
 async def _sweep(grid: Grid) -> None:
     grace_ms = int(min(GRACE_S, grid.settings.envelope_lifetime_s) * 1000)
-    await grid.catalogue.write(lambda connection: _give_up_bookings(connection, now_ms() - grace_ms))
+    old = bookings.c.expires_ms < now_ms() - grace_ms
+    await grid.catalogue.write(lambda connection: give_up(connection, old))
     stores = {store.name: store for store in await grid.stores.list_up(await grid.stores.list_all())}
     done = ("", "")
     while rows := await grid.catalogue.read(partial(_list_orphans, after=done, names=list(stores))):
@@ -50,18 +42,6 @@ async def _sweep(grid: Grid) -> None:
         await grid.catalogue.write(partial(_forget, removed=removed))
         log.info("swept files=%d of=%d", len(removed), len(rows))
         done = rows[-1]
-
-
-def _give_up_bookings(connection: Connection, before_ms: int) -> None:
-    """Uploads that were never entered become orphans; all old bookings go."""
-    old = bookings.c.expires_ms < before_ms
-    there = orphans.c.storage == bookings.c.storage, orphans.c.pfn == bookings.c.pfn
-    kept = replicas.c.storage == bookings.c.storage, replicas.c.pfn == bookings.c.pfn
-    lost = select(bookings.c.storage, bookings.c.pfn).where(
-        old, ~bookings.c.committed, ~select(orphans).where(*there).exists(), ~select(replicas).where(*kept).exists()
-    )
-    connection.execute(orphans.insert().from_select(["storage", "pfn"], lost.distinct()))
-    connection.execute(delete(bookings).where(old))
 
 
 def _list_orphans(connection: Connection, after: tuple[str, str], names: list[str]) -> list[tuple[str, str]]:

@@ -1,18 +1,36 @@
-"""Replicas to be made, as rows; within ``Catalogue.write``. A copier takes one after the other."""
+"""Replicas to be made, as rows; within ``Catalogue.write``. A copier takes one after the other.
 
+What is being written is booked, as a user's upload is: whenever the server dies, the sweeper finds it.
+"""
+
+import uuid
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 
 from headless.grid.errnos import EEXIST
 from headless.grid.messages import GridError
-from headless.grid.serve.bookings import list_replicas
+from headless.grid.serve.abandoned import give_up
+from headless.grid.serve.bookings import list_replicas, name_pfn
 from headless.grid.serve.entries import now_ms
-from headless.grid.serve.schema import entries, orphans, replicas, transfers
+from headless.grid.serve.schema import bookings, entries, orphans, replicas, transfers
 
-__all__ = ["DONE", "FAILED", "WAITING", "Transfer", "end_transfer", "list_transfers", "put_off", "queue", "take_next"]
+__all__ = [
+    "DONE",
+    "FAILED",
+    "WAITING",
+    "Transfer",
+    "begin_transfer",
+    "end_transfer",
+    "forget_begun",
+    "list_transfers",
+    "put_off",
+    "queue",
+    "take_next",
+]
 
 WAITING, DONE, FAILED = "WAITING", "DONE", "FAILED"
+PREFIX = "mirror-"  # of the bookings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +94,34 @@ def take_next(connection: Connection) -> tuple[Transfer, int, str] | None:
     return (transfer, content.size, content.md5) if content else (transfer, 0, "")
 
 
+def begin_transfer(connection: Connection, transfer: Transfer, size: int, md5: str, limit_ms: int) -> str:
+    """Book the new replica, before anything is written; the path that it gets."""
+    give_up(connection, _booked_for(transfer))
+    pfn = name_pfn(str(uuid.uuid4()))
+    values = {
+        "path": transfer.path,
+        "guid": transfer.guid,
+        "storage": transfer.storage,
+        "pfn": pfn,
+        "user": transfer.user,
+    }
+    what = {"size": size, "md5": md5, "expires_ms": now_ms() + limit_ms, "committed": False}
+    connection.execute(bookings.insert().values(id=f"{PREFIX}{transfer.id}", **values, **what))
+    return pfn
+
+
+def forget_begun(connection: Connection) -> None:
+    """What an earlier server has begun to write, and nobody writes any more, is the sweeper's."""
+    give_up(connection, bookings.c.id.startswith(PREFIX, autoescape=True))
+
+
+def _booked_for(transfer: Transfer) -> ColumnElement[bool]:
+    return bookings.c.id == f"{PREFIX}{transfer.id}"
+
+
 def end_transfer(connection: Connection, transfer: Transfer, pfn: str) -> None:
     """Enter the new replica. Had the file been removed meanwhile, the replica is removed too."""
+    connection.execute(bookings.delete().where(_booked_for(transfer)))
     has_path = connection.execute(select(entries.c.path).where(entries.c.guid == transfer.guid).limit(1)).first()
     if has_path is None or transfer.storage in list_replicas(connection, transfer.guid):
         connection.execute(orphans.insert().values(storage=transfer.storage, pfn=pfn))
@@ -87,7 +131,8 @@ def end_transfer(connection: Connection, transfer: Transfer, pfn: str) -> None:
 
 
 def put_off(connection: Connection, transfer: Transfer, reason: str, pause_ms: int | None) -> None:
-    """Note a failure; to be tried again after a pause, or never."""
+    """Note a failure; to be tried again after a pause, or never. What it has written is the sweeper's."""
+    give_up(connection, _booked_for(transfer))
     state = FAILED if pause_ms is None else WAITING
     later = now_ms() + (pause_ms or 0)
     _change(connection, transfer, state=state, reason=reason, tries=transfer.tries + 1, next_ms=later)

@@ -10,7 +10,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, func, select
 from headless.grid.errnos import EDQUOT
 from headless.grid.messages import GridError
 from headless.grid.serve.entries import now_ms
-from headless.grid.serve.schema import bookings, quotas, usage
+from headless.grid.serve.schema import bookings, entries, quotas, usage
 from headless.grid.serve.settings import GridSettings
 
 __all__ = ["Quota", "check_quota", "find_quota", "set_quota"]
@@ -42,9 +42,10 @@ _QUOTA = select(
         for column in (quotas.c.max_files, quotas.c.max_bytes)
     ),
 )
+_IS_THERE = select(entries.c.path).where(entries.c.guid == bookings.c.guid).exists()  # this is another replica of it
 _EACH_BOOKED = (
     select(func.max(bookings.c.size).label("size"))
-    .where(bookings.c.user == _of, ~bookings.c.committed, bookings.c.expires_ms > bindparam("now"))
+    .where(bookings.c.user == _of, ~bookings.c.committed, bookings.c.expires_ms > bindparam("now"), ~_IS_THERE)
     .group_by(bookings.c.guid)
     .subquery()
 )

@@ -1,6 +1,7 @@
 """What the grid itself asks its storages, with envelopes of its own: through XRootD's client library, in threads."""
 
 import asyncio
+import hashlib
 import importlib
 import os
 import sys
@@ -18,11 +19,12 @@ from headless.grid.serve.stores import Store
 if sys.platform == "win32":
     raise ImportError("a grid of one's own runs on POSIX systems only")
 
-__all__ = ["Found", "StorageClient"]
+__all__ = ["COPY_LIMIT_S", "Content", "Found", "StorageClient"]
 
 NOT_FOUND = 3011  # XProtocol: kXR_NotFound
 ERROR_RESPONSE = 400  # XrdClStatus: errErrorResponse: the storage has answered, and said no
 THREADS = 8
+CHUNK = 4 << 20  # bytes
 LIMIT_S = 20  # for which a storage may think
 COPY_LIMIT_S = 6 * 3600
 LIFETIME_S = 300.0  # of the grid's own envelopes
@@ -52,6 +54,14 @@ class Found:
     took_ms: int
 
 
+@dataclass(frozen=True)
+class Content:
+    """What a file at a storage holds: its size in bytes and its MD5 sum in hex."""
+
+    size: int
+    md5: str
+
+
 class StorageClient:
     """Asks storages."""
 
@@ -62,9 +72,11 @@ class StorageClient:
         self._envelopes = envelopes
         self._threads = ThreadPoolExecutor(THREADS, "storage")
         self._is_set_up = False
+        self._is_closed = False
 
     def close(self) -> None:
         """Wait for nothing."""
+        self._is_closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def find(self, store: Store, path: str) -> Found | None:
@@ -114,6 +126,17 @@ class StorageClient:
             GridError: as :meth:`find`.
         """
         return await self._run(lambda: self._read(store, path, limit))
+
+    async def hash(self, store: Store, path: str) -> Content | None:
+        """What a file holds, every byte read anew: a sum that a storage remembers is no look at its disk.
+
+        Returns:
+            ``None``: the storage has no such file.
+
+        Raises:
+            GridError: as :meth:`find`.
+        """
+        return await self._run(lambda: self._hash(store, path))
 
     async def read_space(self, store: Store) -> tuple[int, int]:
         """All bytes of a storage, and the free ones.
@@ -189,6 +212,22 @@ class StorageClient:
             _check(store, status)
             return bytes(data)
 
+    def _hash(self, store: Store, path: str) -> Content | None:
+        digest, size = hashlib.md5(usedforsecurity=False), 0
+        with _load().File() as file:
+            status, _ = file.open(store.locate(self._show(store, path, READ)), timeout=LIMIT_S)
+            if _is_missing(status):
+                return None
+            _check(store, status)
+            while not self._is_closed:
+                status, data = file.read(size, CHUNK, timeout=LIMIT_S)
+                _check(store, status)
+                if not data:
+                    return Content(size, digest.hexdigest())
+                digest.update(data)
+                size += len(data)
+        raise GridError(EIO, "the server stops")
+
     def _read_space(self, store: Store) -> tuple[int, int]:
         status, answer = _connect(store).query(
             _load("flags").QueryCode.SPACE, self._show(store, "/", SERVER), timeout=LIMIT_S
@@ -209,13 +248,33 @@ class StorageClient:
         )
         status = process.prepare()
         if status.ok:
-            status, _ = process.run()
+            status, _ = process.run(_Watch(lambda: self._is_closed))
         if not status.ok:
             raise GridError(EIO, _explain(status))
 
     def _show(self, store: Store, path: str, activities: tuple[str, ...]) -> str:
         envelope = self._envelopes.build(store.name, path, "grid", activities, LIFETIME_S)
         return f"{path}?xrd.wantprot=unix&authz={envelope}"
+
+
+class _Watch:
+    """Ends a copy when the server stops: its threads are waited for at the process's end."""
+
+    def __init__(self, is_over: Callable[[], bool]) -> None:
+        self._is_over = is_over
+
+    def begin(self, *_: object) -> None:
+        """A copy begins."""
+
+    def end(self, *_: object) -> None:
+        """A copy has ended."""
+
+    def update(self, *_: object) -> None:
+        """A copy goes on."""
+
+    def should_cancel(self, _: int) -> bool:
+        """Whether to go on at all."""
+        return self._is_over()
 
 
 def _set_up() -> None:

@@ -1,6 +1,7 @@
 """``toXml``: collections for an analysis. The server writes those of LFNs; those of local files are written here."""
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,9 @@ from headless.grid.errnos import EINVAL, EIO
 from headless.grid.messages import GridError, Reply
 from headless.grid.shell.options import Words, read_words
 from headless.grid.shell.shell import Shell
+
+if sys.platform == "win32":
+    raise ImportError("the grid's client is for POSIX systems only")
 
 __all__ = ["make_collection"]
 

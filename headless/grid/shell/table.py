@@ -10,10 +10,18 @@ from headless.grid.messages import GridError, Reply
 if TYPE_CHECKING:
     from headless.grid.shell.shell import Shell
 
-__all__ = ["COMMANDS", "HELP", "Handler", "find_handler"]
+__all__ = ["COMMANDS", "HELP", "SERVER", "Handler", "find_handler"]
 
 Handler = Callable[["Shell", str, list[str]], Reply]
 """Does a command: the shell, the command's name, its arguments."""
+
+SERVER = frozenset({
+    "chmod", "chown", "commandlist", "deleteMirror", "df", "du", "echo", "find", "grep", "groups", "guid2lfn",
+    "guidinfo", "kill", "lfn2guid", "listCEs", "listSEs", "masterjob", "md5sum", "mirror", "mkdir", "mv",
+    "packages", "pwd", "resubmit", "rm", "rmdir", "stat", "top", "touch", "type", "uptime", "user", "w", "whereis",
+    "whoami", "whois", "xrdstat",
+})  # fmt: skip
+"""Commands that all servers have: what is offered where none is asked."""
 
 HELP = frozenset({"-h", "-help", "--help", "--h"})
 

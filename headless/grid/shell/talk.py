@@ -5,7 +5,7 @@ import time
 from headless.grid.errnos import EINVAL
 from headless.grid.messages import GridError, Reply
 from headless.grid.shell.shell import Shell
-from headless.grid.shell.table import COMMANDS, find_handler
+from headless.grid.shell.table import COMMANDS, SERVER, find_handler
 
 __all__ = ["help", "leave", "measure", "ping", "set_prompt", "show_code", "show_version"]
 
@@ -67,7 +67,12 @@ def help(shell: Shell, name: str, args: list[str]) -> Reply:
     """All commands, or the help of one."""
     if args:
         return find_handler(args[0], ["-h"])(shell, args[0], ["-h"])
-    names = sorted(set(COMMANDS) | shell.session.commands, key=str.casefold)
+    try:
+        known = shell.session.commands
+    except GridError as exc:
+        shell.output.error(f"the server cannot be asked for its commands, some are shown: {exc}")
+        known = SERVER
+    names = sorted(set(COMMANDS) | known, key=str.casefold)
     return shell.answer(
         "help COMMAND tells more of one; !COMMAND runs one of this machine; COMMAND | COMMAND gives it the text:",
         *_columns(names),

@@ -2,33 +2,19 @@
 
 import zlib
 from collections.abc import Iterable
+from itertools import accumulate, pairwise
+
+from headless.inventory.collect.varint import read_varints, write_varints
 
 __all__ = ["pack", "unpack"]
 
 
 def pack(numbers: Iterable[int]) -> bytes:
     """Write numbers, none negative; repeated ones once."""
-    out = bytearray()
-    before = 0
-    for number in sorted(set(numbers)):
-        distance, before = number - before, number
-        while distance > 0x7F:
-            out.append(distance & 0x7F | 0x80)
-            distance >>= 7
-        out.append(distance)
-    return zlib.compress(bytes(out), 6)
+    ordered = sorted(set(numbers))
+    return zlib.compress(write_varints(after - before for before, after in pairwise([0, *ordered])), 6)
 
 
 def unpack(data: bytes) -> list[int]:
     """Read them, ascending."""
-    numbers = []
-    number = distance = shift = 0
-    for byte in zlib.decompress(data):
-        distance |= (byte & 0x7F) << shift
-        if byte & 0x80:
-            shift += 7
-        else:
-            number += distance
-            numbers.append(number)
-            distance = shift = 0
-    return numbers
+    return list(accumulate(read_varints(zlib.decompress(data))))

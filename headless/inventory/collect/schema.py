@@ -3,7 +3,7 @@
 What half a million hosts report daily differs little from what they have reported before, and from one another. So a
 list of packages is stored once (``sets``), whoever has it, as the compressed numbers of its packages; and a host is a
 row for each stretch of time (``spans``) in which it reported the same. A host's state at a time is the span that began
-last before it. All times are seconds since the epoch, UTC.
+last before it. All times are seconds since the epoch, UTC. Rows are never deleted but of ``spans``.
 """
 
 from sqlalchemy import (
@@ -17,18 +17,24 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
 )
-from sqlalchemy.dialects.mysql import VARCHAR
+from sqlalchemy.dialects.mysql import BINARY, VARCHAR
 from sqlalchemy.types import String, TypeEngine
 
 from headless.database.schema import KEY, Schema, build_version_column
 
-__all__ = ["SCHEMA", "domains", "facts", "hosts", "packages", "sets", "sites", "spans", "tags"]
+__all__ = ["FACTS", "SCHEMA", "domains", "facts", "hosts", "packages", "sets", "sites", "spans", "tags"]
 
 
 def _text(length: int) -> TypeEngine[str]:
     """Text compared byte by byte: package names are told apart by case."""
     return String(length).with_variant(VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), "mysql")
 
+
+def _hash(length: int) -> TypeEngine[bytes]:
+    return LargeBinary(length).with_variant(BINARY(length), "mysql")
+
+
+TIME = KEY  # more than 32 bits
 
 metadata = MetaData()
 
@@ -49,6 +55,7 @@ hosts = Table(
     Column("domain_id", Integer, ForeignKey(domains.c.id), nullable=False),
     Column("site_id", Integer, ForeignKey(sites.c.id), nullable=False),
     Column("machine", BigInteger, nullable=False),  # the first 63 bits of its machine's digits, 0 if not told
+    # As its newest report has them; a span's facts have them as they were.
     Column("tag_id", Integer, ForeignKey(tags.c.id), nullable=False),
     Column("interval", Integer, nullable=False),  # seconds, 0 if not told
     UniqueConstraint("name", "domain_id", "site_id", "machine"),
@@ -64,7 +71,7 @@ packages = Table(
     Column("arch", _text(32), nullable=False),
     Column("source", _text(255), nullable=False),
     Column("source_version", _text(255), nullable=False),
-    Column("hash", LargeBinary(16), nullable=False, unique=True),  # of its canonical line: MySQL's keys are short
+    Column("hash", _hash(16), nullable=False, unique=True),  # of its canonical line: MySQL's keys are short
     Index("packages_by_name", "name"),
 )
 
@@ -72,17 +79,17 @@ sets = Table(
     "sets",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("hash", LargeBinary(32), nullable=False, unique=True),  # package.digest of its canonical lines
+    Column("hash", _hash(32), nullable=False, unique=True),  # package.digest of its canonical lines
     Column("count", Integer, nullable=False),
     Column("members", LargeBinary(2**24 - 1), nullable=False),  # collect.members.pack of its packages' ids
 )
 
-# What a report says beside its packages: a JSON object of FACTS, keys sorted.
+# What a report says beside its packages: a JSON object of FACTS and "missing", keys sorted.
 facts = Table(
     "facts",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("hash", LargeBinary(32), nullable=False, unique=True),
+    Column("hash", _hash(32), nullable=False, unique=True),  # SHA-256 of its content
     Column("content", LargeBinary(2**16 - 1), nullable=False),
 )
 
@@ -90,12 +97,17 @@ spans = Table(
     "spans",
     metadata,
     Column("host_id", KEY, ForeignKey(hosts.c.id), primary_key=True, autoincrement=False),
-    Column("first", Integer, primary_key=True, autoincrement=False),
-    Column("last", Integer, nullable=False),
+    Column("first", TIME, primary_key=True, autoincrement=False),
+    Column("last", TIME, nullable=False),
     Column("set_id", Integer, ForeignKey(sets.c.id), nullable=False),
     Column("facts_id", Integer, ForeignKey(facts.c.id), nullable=False),
+    # When else it reported between first and last (collect.timeline): a report that comes late may divide a span.
+    Column("times", LargeBinary(2**24 - 1), nullable=False),
     sqlite_with_rowid=False,
 )
+
+FACTS = ("arch", "cpu", "interval", "kernel", "os_id", "os_version", "system", "tag")
+"""Of a report's fields, those that ``facts`` holds as they are; left out where empty or 0."""
 
 SCHEMA = Schema(
     name="inventory",
@@ -104,4 +116,5 @@ SCHEMA = Schema(
     version=version,
     main=hosts,
     migrations=(lambda _: None,),
+    backends=("postgresql", "mysql"),
 )

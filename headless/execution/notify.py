@@ -20,17 +20,22 @@ class Notifier:
     def __init__(self, address: str, ready_fd: int | None = None) -> None:
         """Args:
         address: ``NOTIFY_SOCKET``; empty if nobody listens. A leading ``@`` means the abstract namespace.
-        ready_fd: a pipe on which the launcher that started this server waits for one line.
+        ready_fd: a pipe on which whoever started this server waits for one line.
         """
         self._ready_fd = ready_fd
         self._address = "\0" + address[1:] if address.startswith("@") else address
 
-    def ready(self, status: str) -> None:
-        """The server takes sessions now; ``status`` is one line for ``systemctl status``."""
+    def ready(self, status: str, line: str = "ready") -> None:
+        """The server takes sessions now.
+
+        Args:
+            status: one line for ``systemctl status``.
+            line: for who waits at the pipe.
+        """
         self._send(f"READY=1\nSTATUS={status}")
         if self._ready_fd is not None:
             with contextlib.suppress(OSError):  # it has not waited: the server is of use to others
-                os.write(self._ready_fd, b"ready\n")
+                os.write(self._ready_fd, f"{line}\n".encode())
                 os.close(self._ready_fd)
             self._ready_fd = None
 

@@ -1,0 +1,88 @@
+"""Reads each replica once after its commit, and then again each so many days: what is told to be stored, is it?
+
+A commit is answered when the storage has a file of the right size that nobody can change any more; to read it all
+first would keep each client waiting for a second look at every byte. So a client's word for the content is believed
+for a minute. What differs is told in the log and by ``df``; where another replica is proven good, it is made anew.
+"""
+
+import logging
+from functools import partial
+
+from sqlalchemy import Connection, Row, select, tuple_
+
+from headless.grid.errnos import ENOLINK
+from headless.grid.messages import GridError
+from headless.grid.serve.bookings import find_by_guid
+from headless.grid.serve.entries import Entry, now_ms
+from headless.grid.serve.grid import Grid
+from headless.grid.serve.periodic import run_each
+from headless.grid.serve.schema import orphans, replicas
+from headless.grid.serve.stores import Store
+from headless.grid.serve.transfers import queue
+
+__all__ = ["run_verifier"]
+
+BATCH = 100
+DAY_MS = 86_400_000
+MISSING, CONTENT = "missing", "content"  # as the table has them
+KEY = (replicas.c.checked_ms, replicas.c.guid, replicas.c.storage)
+
+log = logging.getLogger("headless.grid.verifier")
+_Replica = Row[tuple[str, str, str, str, int]]
+
+
+async def run_verifier(grid: Grid) -> None:
+    """Verify until cancelled. What a storage does not tell now is asked again at the next look."""
+    await run_each(grid, log, _verify)
+
+
+async def _verify(grid: Grid) -> None:
+    days = grid.settings.scrub_days
+    before = now_ms() - days * DAY_MS if days else 1
+    stores = {store.name: store for store in await grid.stores.list_up(await grid.stores.list_all())}
+    done: tuple[int, str, str] = (-1, "", "")
+    while rows := await grid.catalogue.read(partial(_list_due, before=before, after=done, names=list(stores))):
+        for replica, entry in rows:
+            if entry is None or replica.storage not in stores:
+                continue
+            try:
+                await _look(grid, stores[replica.storage], replica, entry)
+            except GridError as exc:
+                if exc.exit_code == ENOLINK:
+                    del stores[replica.storage]  # it has gone away: the others need not wait for it
+                log.warning("unverified storage=%s pfn=%s reason=%r", replica.storage, replica.pfn, str(exc))
+        last = rows[-1][0]
+        done = (last.checked_ms, last.guid, last.storage)
+
+
+def _list_due(
+    connection: Connection, before: int, after: tuple[int, str, str], names: list[str]
+) -> list[tuple[_Replica, Entry | None]]:
+    """Replicas that were not looked at since, with a file that they belong to."""
+    due = replicas.c.checked_ms < before, replicas.c.storage.in_(names), tuple_(*KEY) > after
+    rows = connection.execute(select(replicas).where(*due).order_by(*KEY).limit(BATCH)).all()
+    return [(row, find_by_guid(connection, row.guid)) for row in rows]
+
+
+async def _look(grid: Grid, store: Store, replica: _Replica, entry: Entry) -> None:
+    found = await grid.storage_client.hash(store, replica.pfn)
+    fault = MISSING if found is None else ""
+    if found is not None and (found.size != entry.size or (entry.md5 and found.md5 != entry.md5)):
+        fault = CONTENT
+    if fault:
+        log.error("replica-broken storage=%s pfn=%s lfn=%r fault=%s", store.name, replica.pfn, entry.path, fault)
+    await grid.catalogue.write(partial(_note, replica=replica, entry=entry, fault=fault))
+
+
+def _note(connection: Connection, replica: _Replica, entry: Entry, fault: str) -> None:
+    same = replicas.c.guid == replica.guid, replicas.c.storage == replica.storage, replicas.c.pfn == replica.pfn
+    connection.execute(replicas.update().where(*same).values(checked_ms=now_ms(), fault=fault))
+    every = connection.execute(select(replicas).where(replicas.c.guid == replica.guid)).all()
+    if not any(row.checked_ms and not row.fault for row in every):
+        return
+    # One that is missing stays as it is: perhaps a disk is, and will be back.
+    for row in (row for row in every if row.fault == CONTENT):
+        connection.execute(replicas.delete().where(replicas.c.guid == row.guid, replicas.c.storage == row.storage))
+        connection.execute(orphans.insert().values(storage=row.storage, pfn=row.pfn))
+        queue(connection, entry.owner, entry.path, row.guid, row.storage)
+        log.warning("replica-replaced storage=%s pfn=%s lfn=%r", row.storage, row.pfn, entry.path)

@@ -1,0 +1,116 @@
+"""The inventory's store: reports taken in, as spans of equal states."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table
+
+from headless.database.database import Database
+from headless.inventory.collect.arrival import Arrival, Outcome, Verdict
+from headless.inventory.collect.histories import Histories
+from headless.inventory.collect.members import pack
+from headless.inventory.collect.numbering import Known, Numbering
+from headless.inventory.collect.schema import SCHEMA, domains, facts, hosts, packages, sets, sites, tags
+from headless.inventory.collect.timeline import State
+from headless.inventory.package import Package, canonical_lines, digest
+
+__all__ = ["Store"]
+
+HOST_KEY = ("name", "domain_id", "site_id", "machine")
+Learned = Mapping[Table, Mapping[Hashable, int]]
+
+
+class Store(Database):
+    """An open inventory. See :class:`headless.database.database.Database` for how it is opened, read and closed."""
+
+    schema = SCHEMA
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._known = Known()
+
+    async def store(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
+        """Store reports in one transaction; once this returns they are on disk.
+
+        Some hundred at a time cost little more than one.
+
+        Raises:
+            Unavailable: the database is away, or full. Nothing is stored, or all is and the answer was lost; storing
+                them again changes nothing.
+        """
+        verdicts, learned = await self.write(lambda connection: self.take(connection, arrivals))
+        self._known.add(learned)
+        return verdicts
+
+    def take(self, connection: Connection, arrivals: Sequence[Arrival]) -> tuple[list[Verdict], Learned]:
+        """Store reports within the caller's transaction.
+
+        Returns:
+            What became of each, and what :meth:`store` remembers once the transaction is committed.
+        """
+        numbering = Numbering(connection, self._known)
+        set_ids = _number_sets(numbering, arrivals)
+        facts_ids = _number_facts(numbering, arrivals)
+        tag_ids = numbering.number_names(tags, (arrival.report.tag for arrival in arrivals))
+        host_ids, new = _number_hosts(numbering, arrivals, tag_ids)
+        histories = Histories(connection, tag_ids)
+        histories.load(set(host_ids.values()))
+        verdicts = []
+        for arrival in arrivals:
+            host_id = host_ids[arrival.identity]
+            state = State(set_ids[arrival.digest], facts_ids[arrival.facts_hash])
+            outcome = histories.add(host_id, arrival, state)
+            verdicts.append(Verdict(Outcome.NEW if host_id in new else outcome, host_id))
+            new.discard(host_id)
+        histories.write()
+        return verdicts, numbering.learned
+
+
+def _number_sets(numbering: Numbering, arrivals: Sequence[Arrival]) -> dict[Hashable, int]:
+    contents = {arrival.digest: arrival.report.packages for arrival in arrivals}
+    found = numbering.find(sets, ["hash"], contents)
+    new = {key: _hash_packages(content) for key, content in contents.items() if key not in found}
+    ids = _number_packages(numbering, {name: package for content in new.values() for name, package in content.items()})
+    rows = {
+        key: {"hash": key, "count": len(content), "members": pack(ids[name] for name in content)}
+        for key, content in new.items()
+    }
+    return found | numbering.add(sets, rows)
+
+
+def _hash_packages(content: Sequence[Package]) -> dict[bytes, Package]:
+    return {digest(canonical_lines([package]))[:16]: package for package in content}
+
+
+def _number_packages(numbering: Numbering, content: Mapping[bytes, Package]) -> dict[Hashable, int]:
+    found = numbering.find(packages, ["hash"], content)
+    rows = {name: {"hash": name, **package._asdict()} for name, package in content.items() if name not in found}
+    return found | numbering.add(packages, rows)
+
+
+def _number_facts(numbering: Numbering, arrivals: Sequence[Arrival]) -> dict[Hashable, int]:
+    contents = {arrival.facts_hash: arrival.facts for arrival in arrivals}
+    found = numbering.find(facts, ["hash"], contents)
+    rows = {key: {"hash": key, "content": content} for key, content in contents.items() if key not in found}
+    return found | numbering.add(facts, rows)
+
+
+def _number_hosts(
+    numbering: Numbering, arrivals: Sequence[Arrival], tag_ids: Mapping[Hashable, int]
+) -> tuple[dict[Hashable, int], set[int]]:
+    """The numbers of hosts by their identities, and which are new."""
+    site_ids = numbering.number_names(sites, (arrival.identity[0] for arrival in arrivals))
+    domain_ids = numbering.number_names(domains, (arrival.identity[2] for arrival in arrivals))
+    keys, rows = {}, {}
+    for arrival in arrivals:
+        site, name, domain, machine = arrival.identity
+        keys[arrival.identity] = key = (name, domain_ids[domain], site_ids[site], machine)
+        rows[key] = {
+            **dict(zip(HOST_KEY, key, strict=True)),
+            "tag_id": tag_ids[arrival.report.tag],
+            "interval": arrival.report.interval,
+        }
+    found = numbering.find(hosts, HOST_KEY, rows)
+    added = numbering.add(hosts, {key: row for key, row in rows.items() if key not in found})
+    ids = found | added
+    return {identity: ids[key] for identity, key in keys.items()}, set(added.values())

@@ -1,0 +1,71 @@
+"""Who is let into a grid while others come at the same time."""
+
+import asyncio
+from collections import Counter
+from http import HTTPStatus
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from headless.grid.serve.call import Session, User
+from headless.grid.serve.grid import Grid
+from headless.grid.serve.login import renew
+from headless.grid.serve.sessions import PATH, Sessions
+from headless.grid.serve.settings import GridSettings
+
+
+class SlowCatalogue:
+    """Knows everybody, after a while."""
+
+    async def read(self, _: object) -> object:
+        """Whoever is asked for."""
+        await asyncio.sleep(0)
+        return object()
+
+
+def test_handshakes_that_come_together_count_together(tmp_path: Path) -> None:
+    settings = GridSettings(state=str(tmp_path), max_sessions=2)
+    grid = SimpleNamespace(settings=settings, catalogue=SlowCatalogue(), present=Counter())
+
+    async def come() -> None:
+        sessions = Sessions(cast(Grid, grid))
+        lost: list[asyncio.Future[None]] = [asyncio.get_running_loop().create_future() for _ in range(4)]
+        admitted = await asyncio.gather(*(sessions.admit(PATH, b"x", future) for future in lost))
+        assert admitted == [None, None, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE]
+        lost[0].set_result(None)
+        await asyncio.sleep(0)
+        lost += [asyncio.get_running_loop().create_future() for _ in range(2)]
+        admitted = await asyncio.gather(*(sessions.admit(PATH, b"x", future) for future in lost[4:]))
+        assert admitted == [None, HTTPStatus.SERVICE_UNAVAILABLE]
+
+    asyncio.run(come())
+
+
+def _make(name: str, *roles: str) -> User:
+    return User(name, (name, *roles), f"/home/{name}", "admin" in roles)
+
+
+BOSS, ANNA = _make("boss", "admin"), _make("anna", "shift")
+
+
+@pytest.mark.parametrize(("worker", "login", "name", "user", "expected"), [
+    (ANNA, None, "other", None, ("anna", None)),
+    (ANNA, None, "anna", None, None),
+    (ANNA, None, "anna", _make("anna", "jobs"), ("anna", None)),
+    (ANNA, BOSS, "anna", _make("anna"), ("anna", "boss")),
+    (ANNA, BOSS, "anna", None, ("boss", None)),
+    (ANNA, BOSS, "boss", BOSS, ("anna", "boss")),
+    (ANNA, BOSS, "boss", _make("boss"), ("boss", None)),
+    (ANNA, BOSS, "boss", None, None),
+])  # fmt: skip
+def test_a_session_follows_its_user(
+    worker: User, login: User | None, name: str, user: User | None, expected: Any
+) -> None:
+    session = Session(worker, "anna", "/", "", 0.0, "", login=login)
+    if not renew(session, name, user):
+        assert expected is None
+        return
+    assert (session.user.name, session.login.name if session.login else None) == expected
+    assert session.role in session.user.roles
