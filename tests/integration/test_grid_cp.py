@@ -175,6 +175,14 @@ def test_a_report_is_taken_up(user: GridUser, home: str, tmp_path: Path) -> None
     }  # fmt: skip
 
 
+def test_what_is_no_report_is_not_taken_for_one(user: GridUser, home: str, tmp_path: Path) -> None:
+    (tmp_path / "f").write_text('["of something else"]\n' * 100)
+    said = _copy(user, "--resume", f"{tmp_path}/f", f"file:{tmp_path}/f", f"{home}f", code=22)
+    assert "is no report: give a file that cp --report has written" in said
+    (tmp_path / "empty").touch()  # of a run that was killed before its first file
+    _copy(user, "--resume", f"{tmp_path}/empty", f"file:{tmp_path}/f", f"{home}f")
+
+
 def test_what_is_no_file_is_told_and_loops_end(user: GridUser, home: str, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()

@@ -11,7 +11,7 @@ __all__ = ["Filters", "Found", "compile_glob", "compile_pattern", "translate_nam
 VERBS = ("begin", "contain", "ends", "ext")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Found:
     """A file below a folder that is being copied.
 
