@@ -67,5 +67,7 @@ def parse_system(text: str) -> tuple[str, str]:
     for name, os_id in NAMES:
         if text.startswith(name):
             match = VERSION.search(text, len(name))
-            return os_id, ".".join(part for part in match.groups() if part) if match else ""
+            version = ".".join(part for part in match.groups() if part) if match else ""
+            # Ubuntu's text counts its updates too, which its VERSION_ID does not.
+            return os_id, ".".join(version.split(".")[:2]) if os_id == "ubuntu" else version
     return "", ""
