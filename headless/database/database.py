@@ -1,8 +1,8 @@
 """A database behind one writer, whose commits many callers share.
 
-SQLite (WAL, every commit synced) in the state folder, or PostgreSQL by URL. All writes go through one thread: what
-comes while it commits is in the next transaction, so a hundred starts in the same instant cost two syncs, not a
-hundred, and what a transaction decides (overlap, above all) nobody else decides at the same time.
+SQLite (WAL, every commit synced) in the state folder, or PostgreSQL or MariaDB by URL. All writes go through one
+thread: what comes while it commits is in the next transaction, so a hundred starts in the same instant cost two syncs,
+not a hundred, and what a transaction decides (overlap, above all) nobody else decides at the same time.
 """
 
 import asyncio
@@ -17,41 +17,22 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, Self, TypeVar
 
-import sqlalchemy
-from sqlalchemy import Connection, Engine, event
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-    DataError,
-    DBAPIError,
-    IntegrityError,
-    NoSuchModuleError,
-    ProgrammingError,
-    SQLAlchemyError,
-)
+from sqlalchemy import Connection
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 
+from headless.database.backends import build_engine, check_url, try_lock
 from headless.database.schema import Schema
 from headless.errors import ParameterError, Unavailable
 
 if sys.platform == "win32":
     raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
 
-__all__ = ["Database", "check_url"]
+__all__ = ["Database"]
 
-LOCK_LIMIT_S = 5.0  # for which another program may hold the database
 BATCH = 500  # callers that share one commit
 READERS = 2  # threads; in WAL mode they neither wait for the writer nor keep it waiting
 NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "9p", "afs", "ceph", "lustre", "fuse.sshfs", "glusterfs")
-
-# A host that vanishes must not hold the writer for as long as TCP would (libpq, connection parameters).
-POSTGRES_LIMITS = {
-    "connect_timeout": 5,
-    "tcp_user_timeout": 30_000,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "options": "-c statement_timeout=30s -c lock_timeout=10s",
-}
 
 log = logging.getLogger("headless.database")
 Result = TypeVar("Result")
@@ -69,19 +50,20 @@ class Database:
         path: what to call it in messages.
         """
         self._path = path
-        self._engine = _build_engine(url)
+        self._engine = build_engine(url)
         self._loop = asyncio.get_running_loop()
         self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(READERS, f"{self.schema.name}-read")
         self._writer = threading.Thread(target=self._run_writer, name=f"{self.schema.name}-write", daemon=True)
-        self._connection: Connection | None = None  # the writer's; on PostgreSQL it holds the lock
+        self._connection: Connection | None = None  # the writer's; but on SQLite it holds the lock
 
     @classmethod
     def open(cls, url: str, state: str) -> Self:
         """Open it; a new one is made, an older one brought up to date.
 
         Args:
-            url: ``postgresql://...``; empty for the file in the state folder.
+            url: ``postgresql://...``, ``mysql://...`` where the schema is made for it; empty for the file in the state
+                folder.
             state: the server's state folder, absolute.
 
         Raises:
@@ -89,7 +71,8 @@ class Database:
                 read or written; the message says which.
         """
         path = os.path.join(state, cls.schema.file)
-        parsed = check_url(url, cls.schema.name) if url else URL.create("sqlite", database=path)
+        known = cls.schema.backends
+        parsed = check_url(url, cls.schema.name, known) if url else URL.create("sqlite", database=path)
         shown = parsed.render_as_string(hide_password=True) if url else path
         if not url:
             _check_file_system(state, cls.schema.name)
@@ -154,11 +137,9 @@ class Database:
         """
         if self._connection is None:
             self._connection = self._engine.connect()
-            if self._engine.dialect.name == "postgresql":
-                with self._connection.begin():
-                    ask = sqlalchemy.text(f"select pg_try_advisory_lock({self.schema.advisory_lock})")
-                    if not self._connection.execute(ask).scalar_one():
-                        raise ParameterError("it is in use by another server")
+            with self._connection.begin():
+                if not try_lock(self._connection, self.schema.advisory_lock):
+                    raise ParameterError("it is in use by another server")
         return self._connection
 
     def _release(self) -> None:
@@ -209,46 +190,6 @@ class Database:
                 Unavailable(f"the server cannot write its {self.schema.name}: {type(exc).__name__}") for _ in functions
             ]
         return results
-
-
-def check_url(url: str, setting: str) -> URL:
-    """Read a setting that names a database.
-
-    Raises:
-        ParameterError: it is no URL of a database that can be used here.
-    """
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, NoSuchModuleError, ValueError) as exc:
-        raise ParameterError(f"setting '{setting}' is a URL like postgresql://user@host/database") from exc
-    if parsed.get_backend_name() != "postgresql":
-        raise ParameterError(f"setting '{setting}': {parsed.get_backend_name()!r} is not known: use postgresql://...")
-    try:
-        import psycopg  # noqa: F401  # the driver, by its own name in the message
-    except ImportError as exc:
-        raise ParameterError(f"setting '{setting}': install the driver: pip install 'headless[postgresql]'") from exc
-    return parsed.set(drivername="postgresql+psycopg")
-
-
-def _build_engine(url: URL) -> Engine:
-    if url.get_backend_name() == "postgresql":
-        return sqlalchemy.create_engine(url, pool_pre_ping=True, connect_args=POSTGRES_LIMITS)
-    engine = sqlalchemy.create_engine(url, connect_args={"timeout": LOCK_LIMIT_S, "check_same_thread": False})
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
-    connection.isolation_level = None  # the driver's own idea of transactions knows no savepoints
-    for pragma in ("journal_mode = WAL", "synchronous = FULL"):
-        connection.execute(f"pragma {pragma}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A writer says so at once: one that finds out later that it is none cannot wait for its turn. Readers see the
-    # state as of their first query either way.
-    connection.exec_driver_sql("begin" if connection.get_execution_options().get("reads") else "begin immediate")
 
 
 def _run_savepoint(connection: Connection, function: Callable[[Connection], Any]) -> Any:

@@ -25,11 +25,12 @@ class Schema:
     Attributes:
         name: of what they hold, as messages and the setting have it: "journal".
         file: the SQLite file's name in a state folder.
-        advisory_lock: the number that the one writer holds on PostgreSQL.
+        advisory_lock: the number that the one writer holds on PostgreSQL and MariaDB.
         version: the table that says of which version a database is.
         main: a table that no database without a version may have.
         migrations: ``migrations[n]`` makes version n + 1 of version n; a new database is made whole by
             ``version.metadata``, as the last.
+        backends: the databases it is made for, beside SQLite: "postgresql", "mysql".
     """
 
     name: str
@@ -38,6 +39,7 @@ class Schema:
     version: Table
     main: Table
     migrations: Sequence[Callable[[Connection], None]]
+    backends: Sequence[str] = ("postgresql",)
 
     def upgrade(self, connection: Connection) -> int:
         """Bring a database to this version, within the caller's transaction; return the version it was of, 0 if new.
@@ -50,10 +52,12 @@ class Schema:
         if self.version.name not in tables:
             if self.main.name in tables:
                 raise ParameterError("it is another program's database: give headless one of its own")
+            self.version.create(connection)
+        found: int | None = connection.execute(select(self.version.c.version)).scalar()
+        if found is None:  # new, or its making was cut short: MariaDB commits every table by itself
             self.version.metadata.create_all(connection)
             connection.execute(self.version.insert().values(version=last))
             return 0
-        found: int = connection.execute(select(self.version.c.version)).scalar_one()
         if found > last:
             raise ParameterError(f"it is of version {found}, and this headless knows {last} at most: upgrade headless")
         for migrate in self.migrations[found:]:

@@ -368,7 +368,7 @@ def test_while_the_journal_is_away_nothing_is_told_twice(
         import sqlite3
 
         await end(journal, make_hooks(on_failure=shell(f"echo x >> {tmp_path}/told; sleep 0.5")))
-        monkeypatch.setattr("headless.database.database.LOCK_LIMIT_S", 0.1)
+        monkeypatch.setattr("headless.database.backends.LOCK_LIMIT_S", 0.1)
         async with running(journal):
             await until(lambda: (tmp_path / "told").exists(), "the hook")
             other = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)

@@ -126,7 +126,7 @@ def test_wait_goes_behind_all_that_live_and_replace_cancels_them(tmp_path: Path,
 def test_a_transaction_that_cannot_be_written_is_unavailable_and_the_next_may_succeed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headless.database.database.LOCK_LIMIT_S", 0.2)
+    monkeypatch.setattr("headless.database.backends.LOCK_LIMIT_S", 0.2)
 
     async def write(journal: Journal) -> None:
         other = sqlite3.connect(tmp_path / JOURNAL.file, isolation_level=None)

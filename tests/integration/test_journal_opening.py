@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, inspect, select
 
-from headless.database.database import check_url
+from headless.database.backends import check_url
 from headless.errors import ParameterError
 from headless.job import JobState
 from headless.server import ledger
@@ -57,7 +57,7 @@ def test_a_journal_from_the_future(tmp_path: Path, journal_url: str) -> None:
 
 
 def test_a_locked_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headless.database.database.LOCK_LIMIT_S", 0.2)
+    monkeypatch.setattr("headless.database.backends.LOCK_LIMIT_S", 0.2)
     other = sqlite3.connect(tmp_path / JOURNAL.file, isolation_level=None)
     other.execute("begin exclusive")
     refuse(tmp_path, "locked: another program has it open")

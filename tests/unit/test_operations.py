@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from headless.database.database import check_url
+from headless.database.backends import check_url
 from headless.server.audit import AuditAction
 from headless.server.hooks.actions import ActionKind
 from headless.server.limits import LIMITS

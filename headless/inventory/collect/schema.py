@@ -17,7 +17,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
 )
-from sqlalchemy.dialects.mysql import VARCHAR
+from sqlalchemy.dialects.mysql import BINARY, VARCHAR
 from sqlalchemy.types import String, TypeEngine
 
 from headless.database.schema import KEY, Schema, build_version_column
@@ -29,6 +29,12 @@ def _text(length: int) -> TypeEngine[str]:
     """Text compared byte by byte: package names are told apart by case."""
     return String(length).with_variant(VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), "mysql")
 
+
+def _hash(length: int) -> TypeEngine[bytes]:
+    return LargeBinary(length).with_variant(BINARY(length), "mysql")
+
+
+TIME = KEY  # more than 32 bits
 
 metadata = MetaData()
 
@@ -65,7 +71,7 @@ packages = Table(
     Column("arch", _text(32), nullable=False),
     Column("source", _text(255), nullable=False),
     Column("source_version", _text(255), nullable=False),
-    Column("hash", LargeBinary(16), nullable=False, unique=True),  # of its canonical line: MySQL's keys are short
+    Column("hash", _hash(16), nullable=False, unique=True),  # of its canonical line: MySQL's keys are short
     Index("packages_by_name", "name"),
 )
 
@@ -73,7 +79,7 @@ sets = Table(
     "sets",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("hash", LargeBinary(32), nullable=False, unique=True),  # package.digest of its canonical lines
+    Column("hash", _hash(32), nullable=False, unique=True),  # package.digest of its canonical lines
     Column("count", Integer, nullable=False),
     Column("members", LargeBinary(2**24 - 1), nullable=False),  # collect.members.pack of its packages' ids
 )
@@ -83,7 +89,7 @@ facts = Table(
     "facts",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("hash", LargeBinary(32), nullable=False, unique=True),  # SHA-256 of its content
+    Column("hash", _hash(32), nullable=False, unique=True),  # SHA-256 of its content
     Column("content", LargeBinary(2**16 - 1), nullable=False),
 )
 
@@ -91,8 +97,8 @@ spans = Table(
     "spans",
     metadata,
     Column("host_id", KEY, ForeignKey(hosts.c.id), primary_key=True, autoincrement=False),
-    Column("first", Integer, primary_key=True, autoincrement=False),
-    Column("last", Integer, nullable=False),
+    Column("first", TIME, primary_key=True, autoincrement=False),
+    Column("last", TIME, nullable=False),
     Column("set_id", Integer, ForeignKey(sets.c.id), nullable=False),
     Column("facts_id", Integer, ForeignKey(facts.c.id), nullable=False),
     # When else it reported between first and last (collect.timeline): a report that comes late may divide a span.
@@ -110,4 +116,5 @@ SCHEMA = Schema(
     version=version,
     main=hosts,
     migrations=(lambda _: None,),
+    backends=("postgresql", "mysql"),
 )

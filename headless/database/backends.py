@@ -1,0 +1,120 @@
+"""The databases that can be used: how each is connected to, and how one writer keeps others out."""
+
+import sqlite3
+from collections.abc import Collection
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from headless.errors import ParameterError
+
+__all__ = ["build_engine", "check_url", "try_lock"]
+
+LOCK_LIMIT_S = 5.0  # for which another program may hold the database
+
+# A host that vanishes must not hold the writer for as long as TCP would (libpq, connection parameters).
+POSTGRES_LIMITS = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 30_000,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "options": "-c statement_timeout=30s -c lock_timeout=10s",
+}
+MYSQL_LIMITS = {"connect_timeout": 5, "read_timeout": 40, "write_timeout": 40, "charset": "utf8mb4"}
+# Too long a text is an error, as elsewhere, and not cut; a quote is a quote.
+MYSQL_SESSION = "set session sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 10"
+STATEMENT_LIMIT_S = 30
+
+DRIVERS = {
+    "postgresql": ("postgresql", "psycopg", "postgresql://user@host/database"),
+    "mysql": ("mysql", "pymysql", "mysql://user@host/database"),
+    "mariadb": ("mysql", "pymysql", "mysql://user@host/database"),
+}
+EXTRAS = {"psycopg": "headless[postgresql]", "pymysql": "headless[inventory]"}
+
+
+def check_url(url: str, setting: str, known: Collection[str] = ("postgresql",)) -> URL:
+    """Read a setting that names a database.
+
+    Args:
+        url: the setting's value.
+        setting: its name.
+        known: the databases that its schema is made for: "postgresql", "mysql".
+
+    Raises:
+        ParameterError: it is no URL of a database that can be used here.
+    """
+    examples = " or ".join(DRIVERS[name][2] for name in known)
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, NoSuchModuleError, ValueError) as exc:
+        raise ParameterError(f"setting '{setting}' is a URL like {examples}") from exc
+    given = parsed.drivername.partition("+")[0]
+    name, driver, _ = DRIVERS.get(given, ("", "", ""))
+    if name not in known:
+        schemes = " or ".join(f"{scheme}://..." for scheme in known)
+        raise ParameterError(f"setting '{setting}': {given!r} is not known: use {schemes}")
+    try:
+        __import__(driver)
+    except ImportError as exc:
+        raise ParameterError(f"setting '{setting}': install the driver: pip install '{EXTRAS[driver]}'") from exc
+    return parsed.set(drivername=f"{name}+{driver}")
+
+
+def build_engine(url: URL) -> Engine:
+    """Prepare connections to a database; none is made yet."""
+    name = url.get_backend_name()
+    if name == "postgresql":
+        return sqlalchemy.create_engine(url, pool_pre_ping=True, connect_args=POSTGRES_LIMITS)
+    if name == "mysql":
+        # Repeatable reads, the default, would show the writer what it was told before it waited for its turn.
+        engine = sqlalchemy.create_engine(
+            url, pool_pre_ping=True, isolation_level="READ COMMITTED", connect_args=MYSQL_LIMITS
+        )
+        event.listen(engine, "connect", _prepare_mysql)
+        return engine
+    engine = sqlalchemy.create_engine(url, connect_args={"timeout": LOCK_LIMIT_S, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def try_lock(connection: Connection, number: int) -> bool:
+    """Take the one writer's lock, which the connection then holds until it ends; whether it was to be had.
+
+    On SQLite every transaction that writes takes the file's own lock instead.
+    """
+    name = connection.engine.dialect.name
+    if name == "postgresql":
+        ask = sqlalchemy.text("select pg_try_advisory_lock(:number)")
+    elif name == "mysql":
+        # Its locks are the server's, by a name of 64 characters at most; ours is one database's.
+        ask = sqlalchemy.text("select get_lock(concat('headless.', :number, '.', md5(database())), 0)")
+    else:
+        return True
+    return bool(connection.execute(ask, {"number": number}).scalar_one())
+
+
+def _prepare_mysql(connection: Any, _: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(MYSQL_SESSION)
+        if "MariaDB" in connection.get_server_info():
+            cursor.execute(f"set session max_statement_time = {STATEMENT_LIMIT_S}")
+        else:
+            cursor.execute(f"set session max_execution_time = {STATEMENT_LIMIT_S * 1000}")
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
+    connection.isolation_level = None  # the driver's own idea of transactions knows no savepoints
+    for pragma in ("journal_mode = WAL", "synchronous = FULL"):
+        connection.execute(f"pragma {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer says so at once: one that finds out later that it is none cannot wait for its turn. Readers see the
+    # state as of their first query either way.
+    connection.exec_driver_sql("begin" if connection.get_execution_options().get("reads") else "begin immediate")

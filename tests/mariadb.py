@@ -1,0 +1,91 @@
+"""A real MariaDB of the tests' own: its data in a temporary folder, on a unix socket, ended with the tests."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support import TIME_SCALE
+
+USER = "mysql"
+FIND = f"{os.defpath}:/usr/sbin:/usr/local/sbin"
+
+
+class MariaDB:
+    """A running server."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._socket = folder / "s"
+        self._server: subprocess.Popen[bytes] | None = None
+        # As root it must run as its own user.
+        self._options = ["--no-defaults", f"--datadir={folder}/data", f"--tmpdir={folder}"]
+        self._options += [f"--user={USER}"] if os.geteuid() == 0 else []
+        self._run("mariadb-install-db", *self._options, "--auth-root-authentication-method=normal", "--skip-test-db")
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with open(self._folder / "log", "ab") as log:
+            self._server = subprocess.Popen(
+                [_find("mariadbd"), *self._options, "--skip-networking", f"--socket={self._socket}"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env={"PATH": FIND},
+            )  # fmt: skip
+        until = time.monotonic() + 60 * TIME_SCALE
+        while not self._answers():
+            assert self._server.poll() is None and time.monotonic() < until, (self._folder / "log").read_text()
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it at once, as a failing database server would."""
+        assert self._server is not None
+        self._server.kill()
+        self._server.wait()
+
+    def create_database(self, name: str) -> str:
+        """Make an empty database; return its URL."""
+        self._run("mariadb", "--no-defaults", "-uroot", f"--socket={self._socket}", "-e", f"create database {name}")
+        return f"mysql://root@localhost/{name}?unix_socket={self._socket}"
+
+    def _answers(self) -> bool:
+        return self._try("mariadb-admin", "--no-defaults", "-uroot", f"--socket={self._socket}", "ping") == 0
+
+    def _run(self, name: str, *arguments: str) -> None:
+        assert self._try(name, *arguments) == 0, (name, arguments)
+
+    def _try(self, name: str, *arguments: str) -> int:
+        return subprocess.run(
+            [_find(name), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            cwd="/", env={"PATH": FIND}, timeout=60 * TIME_SCALE, check=False,
+        ).returncode  # fmt: skip
+
+
+def _find(name: str) -> str:
+    return shutil.which(name, path=FIND) or name
+
+
+@contextmanager
+def run_mariadb() -> Iterator[MariaDB]:
+    """A server for as long as the block runs; where MariaDB is missing the test is skipped, and fails in CI."""
+    if shutil.which("mariadbd", path=FIND) is None:
+        message = "the real MariaDB is not installed"
+        if os.environ.get("CI", "").lower() in ("true", "1"):
+            pytest.fail(message)
+        pytest.skip(message)
+    folder = Path(tempfile.mkdtemp(prefix="hlmy-"))
+    if os.geteuid() == 0:
+        shutil.chown(folder, USER, USER)
+    try:
+        server = MariaDB(folder)
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
