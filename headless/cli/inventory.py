@@ -9,6 +9,10 @@ __all__ = ["inventory"]
 # The module that holds each command, as an object of the command's name with _ for -; imported when used.
 OWN: dict[str, str] = {
     "report": "headless.cli.inventory_report",
+    "reprocess": "headless.cli.inventory_admin",
+    "review": "headless.cli.inventory_admin",
+    "take": "headless.cli.inventory_admin",
+    "token": "headless.cli.inventory_admin",
 }
 
 
