@@ -6,6 +6,8 @@
 PYTHON ?= python3
 SOURCES := setup.cfg pyproject.toml README.md $(shell find headless jobs -name '*.py')
 DEV := .venv-dev/bin
+# Tests wait more than they compute: one more than CI's two processors.
+WORKERS ?= 3
 
 .PHONY: demo grid-demo test check unit soak peers bench docs clean
 
@@ -16,8 +18,8 @@ grid-demo: .venv/grid peers
 	@$(PYTHON) contrib/demo/grid.py .venv/bin/headless
 
 test: .venv-dev/installed peers check
-	$(DEV)/python -m pytest --quiet tests/protocol --cov=headless.protocol --cov-branch --cov-fail-under=100 --cov-report=
-	$(DEV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(DEV)/python -m pytest --quiet tests/protocol -n 2 --cov=headless.protocol --cov-branch --cov-fail-under=100 --cov-report=
+	$(DEV)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/protocol
 
 check: .venv-dev/installed
 	$(DEV)/ruff format --check .

@@ -6,8 +6,14 @@ import click
 
 __all__ = ["inventory"]
 
+EPILOG = """\
+\b
+Exit status: 0 done; 1 no connection; 2 a bad parameter or file; 4 a host falls short of its reference; 5 refused.
+"""
+
 # The module that holds each command, as an object of the command's name with _ for -; imported when used.
 OWN: dict[str, str] = {
+    "check": "headless.cli.inventory_check",
     "report": "headless.cli.inventory_report",
     "reprocess": "headless.cli.inventory_admin",
     "review": "headless.cli.inventory_admin",
@@ -32,6 +38,7 @@ class _Inventory(click.Group):
 @click.group(
     name="inventory",
     cls=_Inventory,
+    epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 def inventory() -> None:

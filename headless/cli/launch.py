@@ -61,6 +61,7 @@ Commands (headless COMMAND --help):
   audit       the server's audit log: show it, check that it is intact
   schedule    print a line for cron, units for systemd, a task for Windows
   grid        files and jobs of the ALICE grid; a small grid of one's own
+  inventory   what is installed on which host: reported, collected, compared
   completion  print a completion script for a shell
 """
 

@@ -7,6 +7,7 @@ is empty all of a sudden, nor what is there again when its turn comes.
 import os
 import posixpath
 import re
+import struct
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -34,6 +35,12 @@ if sys.platform == "win32":
 __all__ = ["Mirror", "mirror"]
 
 ALL = Filters(hidden=True)
+
+_Side = dict[str, bytes]
+"""Size and md5 of each file of a side, by its path below the folder; a million of them must not need gigabytes."""
+
+_PACKED = struct.Struct("<q16s")
+_NO_MD5 = bytes(16)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,15 +113,15 @@ class _Run:
         self._asked = asked
         self._say = say
         self._complain = complain
-        self._local: dict[str, Found] = {}
-        self._remote: dict[str, Found] = {}
+        self._local: _Side = {}
+        self._remote: _Side = {}
 
     @property
-    def _source(self) -> dict[str, Found]:
+    def _source(self) -> _Side:
         return self._local if self._asked.is_upload else self._remote
 
     @property
-    def _target(self) -> dict[str, Found]:
+    def _target(self) -> _Side:
         return self._remote if self._asked.is_upload else self._local
 
     def list_sides(self) -> None:
@@ -134,12 +141,12 @@ class _Run:
             raise GridError(ENOTDIR if kind else ENOENT, f"{asked.lfn} is no folder of the grid")
         self._remote = self._list(walk_grid(self._copier.pool, asked.lfn, ALL)) if kind else {}
 
-    def _list(self, walked: Iterator[Found | Lost]) -> dict[str, Found]:
-        found: dict[str, Found] = {}
+    def _list(self, walked: Iterator[Found | Lost]) -> _Side:
+        found: _Side = {}
         for item in walked:
             if isinstance(item, Found):
                 if not self._is_excluded(item.relative):
-                    found[item.relative] = item
+                    found[item.relative] = _PACKED.pack(item.size, bytes.fromhex(item.md5))
             elif item.is_skipped:
                 self.counts["skipped"] += 1
             else:
@@ -156,7 +163,7 @@ class _Run:
         if self._asked.is_dry:
             self._tell_copies()
             return
-        items: Iterator[Transfer | TransferResult] = map(self._make, self._source.values())
+        items: Iterator[Transfer | TransferResult] = map(self._make, self._source)
         with ExitStack() as stack:
             report = None
             if self._asked.report:
@@ -170,12 +177,17 @@ class _Run:
                 self._count(result)
                 progress(done, len(self._source))
 
-    def _make(self, found: Found) -> Transfer:
-        asked, relative = self._asked, found.relative
-        path, lfn = os.path.join(asked.folder, relative), posixpath.join(asked.lfn, relative)
+    def _make(self, relative: str) -> Transfer:
+        asked, path, lfn = self._asked, self._name_local(relative), self._name_remote(relative)
         if asked.is_upload:
             return Transfer(lfn, path, True, specs=asked.specs, is_new=relative not in self._remote)
-        return Transfer(lfn, path, False, source=Known(found.size, found.md5), root=asked.folder)
+        return Transfer(lfn, path, False, source=_unpack(self._remote[relative]), root=asked.folder)
+
+    def _name_local(self, relative: str) -> str:
+        return os.path.join(self._asked.folder, relative)
+
+    def _name_remote(self, relative: str) -> str:
+        return posixpath.join(self._asked.lfn, relative)
 
     def _look(self, lfn: str) -> Known | None:
         return look(self._copier.pool, lfn)
@@ -191,22 +203,23 @@ class _Run:
             self._complain(f"{name}: {result.error}")
 
     def _tell_copies(self) -> None:
-        for relative, found in self._source.items():
-            other = self._target.get(relative)
-            if other is not None and other.size == found.size and self._has_same_content(relative):
+        name = self._name_local if self._asked.is_upload else self._name_remote
+        for relative, packed in self._source.items():
+            size, other = _unpack(packed).size, self._target.get(relative)
+            if other is not None and _unpack(other).size == size and self._has_same_content(relative):
                 self.counts["same"] += 1
                 continue
             self.counts["copied"] += 1
-            self.counts["bytes"] += found.size
-            self._say(f"would be copied: {found.path}")
+            self.counts["bytes"] += size
+            self._say(f"would be copied: {name(relative)}")
 
     def _has_same_content(self, relative: str) -> bool:
-        with open(self._local[relative].path, "rb") as file:
-            return hash_file(file.fileno()) == self._remote[relative].md5
+        with open(self._name_local(relative), "rb") as file:
+            return hash_file(file.fileno()) == _unpack(self._remote[relative]).md5
 
     def delete(self) -> None:
         """Remove from the target what the source has not."""
-        surplus = [found for relative, found in self._target.items() if relative not in self._source]
+        surplus = [relative for relative in self._target if relative not in self._source]
         if not surplus:
             return
         if self.counts["failed"]:
@@ -216,32 +229,38 @@ class _Run:
             self.counts["failed"] += 1
             self._complain(f"nothing is deleted: the source is empty, and the target has {len(surplus)} files")
             return
-        for found in surplus:
+        name = self._name_remote if self._asked.is_upload else self._name_local
+        for relative in surplus:
             try:
-                self._delete_one(found)
+                self._delete_one(relative, name(relative))
             except (GridError, OSError) as exc:
                 self.counts["failed"] += 1
-                self._complain(f"{found.path}: {exc}")
+                self._complain(f"{name(relative)}: {exc}")
 
-    def _delete_one(self, found: Found) -> None:
-        if self._is_there_again(found.relative):
+    def _delete_one(self, relative: str, path: str) -> None:
+        if self._is_there_again(relative):
             return
         if not self._asked.is_dry:
             if self._asked.is_upload:
-                self._remove_remote(found.path)
+                self._remove_remote(path)
             else:
-                os.unlink(found.path)
+                os.unlink(path)
         self.counts["deleted"] += 1
-        self._say(f"{'would be deleted' if self._asked.is_dry else 'deleted'}: {found.path}")
+        self._say(f"{'would be deleted' if self._asked.is_dry else 'deleted'}: {path}")
 
     def _is_there_again(self, relative: str) -> bool:
         if self._asked.is_upload:
-            path = os.path.join(self._asked.folder, relative)
+            path = self._name_local(relative)
             return os.path.lexists(path) and not os.path.isdir(path)
-        return look_at_grid(self._copier.pool, posixpath.join(self._asked.lfn, relative))[0] == "f"
+        return look_at_grid(self._copier.pool, self._name_remote(relative))[0] == "f"
 
     def _remove_remote(self, lfn: str) -> None:
         if WILD.search(lfn):
             raise GridError(EINVAL, "not deleted: the server takes its name for a pattern, and would remove others too")
         pool: SessionPool = self._copier.pool
         pool.ask("rm", "-nomsg", lfn)
+
+
+def _unpack(packed: bytes) -> Known:
+    size, md5 = _PACKED.unpack(packed)
+    return Known(size, "" if md5 == _NO_MD5 else md5.hex())

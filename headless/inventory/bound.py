@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from headless.errors import ParameterError
-from headless.inventory.versions import compare_to_bound
+from headless.inventory.versions import compare, compare_to_bound
 
 __all__ = ["OPERATORS", "Bound", "parse_bounds"]
 
@@ -15,8 +15,9 @@ OPERATORS = {
     "!=": (-1, 1),
     ">=": (0, 1),
     ">": (1,),
+    "===": (0,),
 }
-"""How the version may stand to the bound's."""
+"""How the version may stand to the bound's; ``===`` is the whole version, nothing left out."""
 SAME = {"==": "=", "<<": "<", ">>": ">"}
 """Other spellings: Python's, and Debian's."""
 BOUND = re.compile(r"\s*([<>=!]+)\s*([^\s<>=!,]+)\s*")
@@ -31,7 +32,8 @@ class Bound:
 
     def holds(self, kind: str, version: str) -> bool:
         """Whether a version of that kind is as it must be."""
-        return compare_to_bound(kind, version, self.version) in OPERATORS[self.operator]
+        rule = compare if self.operator == "===" else compare_to_bound
+        return rule(kind, version, self.version) in OPERATORS[self.operator]
 
     def __str__(self) -> str:
         return f"{self.operator} {self.version}"

@@ -39,8 +39,8 @@ class Requirement:
 def parse_requirement(text: str) -> Requirement:
     """Read ``NAME``, ``NAME<VERSION``, ``NAME >= VERSION, < VERSION``, each also with ``src:`` before it.
 
-    A name may hold ``*`` and ``?``. The operators are ``< <= = != >= >``, and ``== << >>`` mean what they mean to Python
-    and to Debian.
+    A name may hold ``*`` and ``?``. The operators are ``< <= = != >= >``; ``==``, ``<<`` and ``>>`` mean what they mean
+    to Python and to Debian, and ``===`` is the whole version, nothing left out.
 
     Raises:
         ParameterError: it is something else; one line.
@@ -48,6 +48,6 @@ def parse_requirement(text: str) -> Requirement:
     match = REQUIREMENT.fullmatch(text.rstrip())
     if not match:
         raise ParameterError(
-            f"{text[:80]!r}: NAME is expected, or NAME with one of < <= = != >= > and a version, such as 'openssl<3.0.14'"
+            f"{text[:80]!r}: NAME is expected, or NAME, an operator and a version, such as 'openssl<3.0.14'"
         )
     return Requirement(parse_selector(match[1]), parse_bounds(match[2]) if match[2] else ())

@@ -1,6 +1,7 @@
 """Which packages a name means: itself, all that match ``*`` and ``?``, or all that are built of a source package."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import cached_property
@@ -8,7 +9,7 @@ from functools import cached_property
 from headless.errors import ParameterError
 from headless.inventory.package import Package
 
-__all__ = ["Selector", "parse_selector", "source_of"]
+__all__ = ["Selector", "normalize", "parse_selector", "source_of", "tells_sources"]
 
 SOURCE = "src:"
 NOT_IN_NAMES = re.compile(r"[\s<>=!,~]")
@@ -71,6 +72,11 @@ def parse_selector(text: str) -> Selector:
 def source_of(package: Package) -> tuple[str, str]:
     """The source package's name and version."""
     return package.source or package.name, package.source_version or package.version
+
+
+def tells_sources(packages: Iterable[Package]) -> bool:
+    """Whether a list tells source packages at all: the text format does not, and of a whole system some differ."""
+    return any(package.source for package in packages)
 
 
 def normalize(name: str) -> str:

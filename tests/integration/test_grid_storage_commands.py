@@ -147,6 +147,21 @@ def test_near_storages_come_first(talk: Talk) -> None:
     assert [row["distance"] for row in talk.ask("listSEDistance", "write")] == ["0.0", "0.0"]
 
 
+def test_collections_are_stored_as_files(talk: Talk, users: dict[str, GridUser], local: Local) -> None:
+    put(talk, "set/one.root", local, FIRST)
+    put(talk, "set/two.root", local, FIRST)
+    talk.ask("find", "-x", "found.xml", "set", "*.root")
+    talk.ask("toXml", "-x", "chosen.xml", "set/two.root")
+    for name, count in (("found.xml", 2), ("chosen.xml", 1)):
+        assert len(talk.ask("whereis", name)) == 2
+        done = users["tester"].alien("cat", name)
+        assert (done.returncode, done.stdout.count(b"<event name=")) == (0, count), done
+        assert b'turl="alien:///grid/user/t/tester/set/two.root"' in done.stdout
+    assert talk.run("find", "-x", "found.xml", "set", "*").code == 17
+    assert talk.run("toXml", "-a", "-x", "found.xml", "set/two.root").code == 95
+    assert talk.run("find", "-x", "/theirs.xml", "set", "*").code == 13
+
+
 def test_what_is_for_administrators(talk: Talk, users: dict[str, GridUser], local: Local) -> None:
     put(talk, "checked", local, FIRST)
     assert talk.run("randomPFNs").code == 1

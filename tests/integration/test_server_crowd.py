@@ -15,8 +15,6 @@ import pytest
 from raw_session import plain_tls, raw_session
 from support import Server, World, wait_for
 
-pytestmark = pytest.mark.alone
-
 CROWD = 1000
 HANDSHAKE = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -19,7 +19,7 @@ from headless.engines.local import LocalEngine
 from headless.job import Ending
 from support import TIME_SCALE, wait_for
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.alone  # thirty trees that start and end all the time, each of which must be gone soon
 
 GRACE_S = 1.0
 

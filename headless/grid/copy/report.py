@@ -1,19 +1,23 @@
 """A report of a copy: a JSON line for each file, on disk as the files end; and taking one up again."""
 
+import hashlib
 import json
 import os
+import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import IO
 
 from headless.grid.copy.values import Known, Transfer, TransferResult
+from headless.grid.errnos import EINVAL
 from headless.grid.messages import GridError
 
 __all__ = ["Report", "Resume"]
 
 Look = Callable[[str], Known | None]
 SYNC_S = 0.5  # what a power cut may take from the report is looked at again, and found to be there
+FIRST = '{"lfn": '
 DONE = ("copied", "same", "skipped")
 
 
@@ -78,25 +82,32 @@ class Report:
                     self._file.write("\n")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Done:
     size: int
     md5: str
     mtime_ns: int
 
 
+# A report may have a million rows: of each the memory holds a digest of its names, and what is to be compared.
+_PACKED = struct.Struct("<q16sq")
+
+
 class Resume:
     """What an earlier run has done."""
 
     def __init__(self, path: str) -> None:
-        """Read a report; lines that are none are passed over.
+        """Read a report; lines that are none, as a killed run leaves half a line, are passed over.
 
         Raises:
-            GridError: it cannot be read.
+            GridError: it cannot be read; EINVAL: it is no report.
         """
-        self._done: dict[tuple[str, str], _Done] = {}
+        self._done: dict[bytes, bytes] = {}
         try:
             with open(path, encoding="utf-8", errors="replace") as file:
+                if file.read(len(FIRST)) not in (FIRST, ""):
+                    raise GridError(EINVAL, f"{path} is no report: give a file that cp --report has written")
+                file.seek(0)
                 for line in file:
                     self._read(line)
         except OSError as exc:
@@ -110,7 +121,7 @@ class Resume:
             look: tells what is at an LFN: a :class:`Known`, or ``None``.
         """
         for item in items:
-            done = self._done.get((item.lfn, item.path)) if isinstance(item, Transfer) else None
+            done = self._find(item) if isinstance(item, Transfer) else None
             if isinstance(item, TransferResult) or done is None or not _is_there(item, done, look):
                 yield item
             else:
@@ -118,18 +129,30 @@ class Resume:
                     item.lfn, item.path, "skipped", size=done.size, md5=done.md5, is_upload=item.is_upload
                 )
 
+    def _find(self, item: Transfer) -> _Done | None:
+        packed = self._done.get(_digest(item.lfn, item.path))
+        if packed is None:
+            return None
+        size, md5, mtime_ns = _PACKED.unpack(packed)
+        return _Done(size, md5.hex(), mtime_ns)
+
     def _read(self, line: str) -> None:
         try:
             row = json.loads(line)
-            key = (row["lfn"], row["path"])
-            done = _Done(row["size"], row["md5"], row["mtime_ns"])
+            key = _digest(row["lfn"], row["path"])
             is_done = row["status"] in DONE and row["md5"]
-        except (ValueError, KeyError, TypeError, RecursionError):
+            done = _PACKED.pack(row["size"], bytes.fromhex(row["md5"]), row["mtime_ns"])
+        except (ValueError, KeyError, TypeError, RecursionError, struct.error):
             return
         if is_done:
             self._done[key] = done
         else:
             self._done.pop(key, None)
+
+
+def _digest(lfn: str, path: str) -> bytes:
+    """Of both names; a row that is taken for another one's does not matter, for the files are looked at again."""
+    return hashlib.blake2b(f"{lfn}\0{path}".encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def _is_there(item: Transfer, done: _Done, look: Look) -> bool:

@@ -8,7 +8,7 @@ __all__ = ["CopyOptions", "Known", "Status", "Transfer", "TransferResult"]
 Status = Literal["copied", "same", "failed", "skipped"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Known:
     """What is known of a file.
 
@@ -21,7 +21,7 @@ class Known:
     md5: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Transfer:
     """One file to copy.
 
@@ -81,7 +81,7 @@ class CopyOptions:
     posc: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TransferResult:
     """What became of one file.
 

@@ -19,7 +19,7 @@ from headless.grid.serve.permissions import check_access
 from headless.grid.serve.placing import Wish, choose_sources, choose_targets, parse_wish
 from headless.grid.serve.stores import Store
 
-__all__ = ["COMMANDS", "read_whole"]
+__all__ = ["COMMANDS", "book_replicas", "read_whole"]
 
 HEX = frozenset("0123456789abcdef")
 USAGE = """access [OPTIONS] read|write LFN [WISHES]: leave to read or write a file, one row a replica
@@ -110,6 +110,22 @@ def _tell_missing(stores: list[Store], sources: list[Store]) -> str:
 
 
 async def _write(call: Call, path: str, wish: Wish, is_strict: bool, size: int, md5: str, job_id: int | None) -> Rows:
+    rows = await book_replicas(call, path, wish, is_strict, size, md5, job_id)
+    build, lifetime = call.grid.envelopes.build, call.grid.settings.envelope_lifetime_s
+    return [
+        _show(store, made.pfn, build(store.name, made.pfn, made.user, WRITE, lifetime, made.id), made, len(rows))
+        for store, made in rows
+    ]
+
+
+async def book_replicas(
+    call: Call, path: str, wish: Wish, is_strict: bool, size: int, md5: str, job_id: int | None
+) -> list[tuple[Store, Booking]]:
+    """Book the replicas of one file where they are wished for; at least one.
+
+    Raises:
+        GridError: EBADFD: no storage takes it; EACCES, EEXIST, EDQUOT, ENOTDIR.
+    """
     grid, session = call.grid, call.session
     up = await grid.stores.list_up(await grid.stores.list_all())
     lifetime = grid.settings.envelope_lifetime_s
@@ -144,12 +160,7 @@ async def _write(call: Call, path: str, wish: Wish, is_strict: bool, size: int, 
         book(connection, grid.settings, made, is_new=existing is None)
         return list(zip(targets, made, strict=True))
 
-    rows = await grid.catalogue.write(decide)
-    build = grid.envelopes.build
-    return [
-        _show(store, made.pfn, build(store.name, made.pfn, made.user, WRITE, lifetime, made.id), made, len(rows))
-        for store, made in rows
-    ]
+    return await grid.catalogue.write(decide)
 
 
 def _show(store: Store, pfn: str, envelope: str, what: Entry | Booking, count: int, member: str = "") -> Row:

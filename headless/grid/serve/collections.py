@@ -9,6 +9,7 @@ from headless.grid.serve.call import Call, Command, Page, Rows
 from headless.grid.serve.changes import expand_words
 from headless.grid.serve.lookup import look_up
 from headless.grid.serve.permissions import check_access
+from headless.grid.serve.small_files import store_pages
 from headless.grid.serve.xml import XML_END, XML_START, format_event
 
 __all__ = ["COMMANDS"]
@@ -16,9 +17,10 @@ __all__ = ["COMMANDS"]
 
 async def _to_xml(call: Call) -> Rows:
     arguments = parse_arguments(call.options, "ai", "x")
-    if "x" in arguments.values:
-        raise GridError(EOPNOTSUPP, "toXml -x: the server stores no file itself: print it, and store it with cp")
-    return _show(call, await expand_words(call, arguments.require_words()), "i" in arguments.flags)
+    if "a" in arguments.flags:
+        raise GridError(EOPNOTSUPP, "toXml -a: what is stored is never changed: make a new collection of all files")
+    shown = _show(call, await expand_words(call, arguments.require_words()), "i" in arguments.flags)
+    return await store_pages(call, arguments.values["x"], shown) if "x" in arguments.values else shown
 
 
 async def _show(call: Call, paths: list[str], ignores_missing: bool) -> AsyncIterator[Page]:
@@ -43,5 +45,9 @@ async def _show_file(call: Call, path: str, number: int) -> str:
 
 
 COMMANDS = {
-    "toXml": Command(_to_xml, "toXml [-i] PATH...: files as an XML collection\n  -i  leave out what is not there")
+    "toXml": Command(
+        _to_xml,
+        "toXml [-i] [-x LFN] PATH...: files as an XML collection\n  -i  leave out what is not there"
+        "\n  -x  store it there",
+    )
 }

@@ -19,6 +19,7 @@ from headless.grid.serve.lookup import require_folder
 from headless.grid.serve.paths import resolve
 from headless.grid.serve.patterns import build_match, build_regex
 from headless.grid.serve.schema import entries
+from headless.grid.serve.small_files import store_pages
 from headless.grid.serve.walk import behind, walk
 from headless.grid.serve.xml import XML_END, XML_START, format_event
 
@@ -61,15 +62,14 @@ async def _find(call: Call) -> Rows:
     if "c" in arguments.flags:
         return _count(_limit(call, search, arguments))
     if "x" in arguments.values:
-        return _show_xml(_limit(call, search, arguments))
+        shown, name = _show_xml(_limit(call, search, arguments)), arguments.values["x"]
+        return shown if name == "-" else await store_pages(call, name, shown)
     return _show(_limit(call, search, arguments), arguments.flags)
 
 
 def _refuse(arguments: Arguments) -> None:
     if "S" in arguments.values:
         raise GridError(EOPNOTSUPP, "find -S: this grid knows no distances between sites")
-    if arguments.values.get("x", "-") != "-":
-        raise GridError(EOPNOTSUPP, "find -x: only '-', which prints the collection: store it with cp")
 
 
 def _build_search(call: Call, arguments: Arguments, folder: str, pattern: str) -> _Search:
@@ -233,7 +233,8 @@ COMMANDS = {
         "  -r  PATTERN is a regular expression (RE2), for the path from FOLDER on\n  -e PATTERN  leave these out\n"
         "  -w  long format; -wh sizes for people\n  -f  all that is known, for programs\n"
         "  -j ID  only what this job has made\n  -y  only the highest of a file's versions: NAME_v3_s0.root\n"
-        "  -l N  at most so many\n  -o N  leave out the first ones\n  -x -  as an XML collection\n"
+        "  -l N  at most so many\n  -o N  leave out the first ones\n"
+        "  -x LFN  make an XML collection of what is found; -x - shows it\n"
         "  -s  need not be sorted",
     )
 }

@@ -14,13 +14,17 @@ __all__ = ["copy"]
 
 
 def copy(shell: "Shell", name: str, args: list[str]) -> Reply:
-    """``cp``; as JSON, a row for each file."""
+    """``cp``; as JSON, a row for each file, as it ends where rows are lines."""
     from headless.grid.copy.command import copy_files
 
     rows: list[Row | str] = []
 
     def keep(result: "TransferResult") -> None:
-        rows.append({name: _text(value) for name, value in asdict(result).items()})
+        row = {name: _text(value) for name, value in asdict(result).items()}
+        if shell.output.format == "jsonl":
+            shell.output.show_row(row)
+        else:
+            rows.append(row)
 
     is_text = shell.output.format == "text"
     code, error = copy_files(

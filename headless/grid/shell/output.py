@@ -5,7 +5,7 @@ import sys
 from typing import IO
 
 from headless.grid.errnos import EIO
-from headless.grid.messages import GridError, Reply
+from headless.grid.messages import GridError, Reply, Row
 
 __all__ = ["Output", "OutputLost"]
 
@@ -40,11 +40,15 @@ class Output:
             self.write(json.dumps(_as_document(reply), ensure_ascii=False, indent=2) + "\n")
         elif self.format == "jsonl":
             for row in reply.rows:
-                self.write(json.dumps(dict(row), ensure_ascii=False) + "\n")
+                self.show_row(row)
         elif text := reply.text:
             self.write(text + "\n")
         if reply.code:
             self.error(place + (reply.error or f"error {reply.code}"))
+
+    def show_row(self, row: Row) -> None:
+        """Print a row as a line of JSON; of a command with very many, as they come."""
+        self.write(json.dumps(dict(row), ensure_ascii=False) + "\n")
 
     def write(self, text: str) -> None:
         """Print a text as it is."""
