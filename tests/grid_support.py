@@ -26,6 +26,7 @@ class GridServer:
         self.state = folder / "grid"
         self.options = options
         self.variables: dict[str, str] = {}
+        self.program = [HEADLESS]
         self.log_file = folder / "grid.log"
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
@@ -74,7 +75,7 @@ class GridServer:
         read, write = os.pipe()
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [HEADLESS, "grid", "serve", "--state", str(self.state), "--listen", f"127.0.0.1:{self.port}",
+                [*self.program, "grid", "serve", "--state", str(self.state), "--listen", f"127.0.0.1:{self.port}",
                  "--ready-fd", str(write), *self.options],
                 cwd="/", env={**_environment(self.folder), **self.variables}, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log, pass_fds=(write,),

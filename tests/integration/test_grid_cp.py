@@ -198,6 +198,19 @@ def test_what_is_no_file_is_told_and_loops_end(user: GridUser, home: str, tmp_pa
     assert "no file but a device" in _copy(user, f"file:{folder}/pipe", f"{home}p", code=22)
 
 
+def test_what_matches_nothing_is_told_and_so_is_an_empty_folder(user: GridUser, home: str, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    done = user.run("cp", f"file:{folder}/", f"{home}k")
+    assert (done.returncode, b"there is no file in this folder" in done.stderr) == (0, True)
+    (folder / "a.txt").write_text("x")
+    (folder / "dangling.root").symlink_to("nowhere")
+    assert "none of" in _copy(user, "-glob", "*.log", f"file:{folder}/", f"{home}k", code=42)
+    _copy(user, "-glob", "*.txt", f"file:{folder}/", f"{home}k")  # whatever else there is
+    assert "No such file" in _copy(user, "-glob", "*.root", f"file:{folder}/", f"{home}k", code=2)
+    assert "none of" in _copy(user, "-select", "log$", f"{home}k/", f"file:{tmp_path}/out", code=42)
+
+
 def test_nothing_is_written_through_links_that_lead_out(user: GridUser, home: str, tmp_path: Path) -> None:
     for name in ("sub/f", "g"):
         path = tmp_path / "in" / name

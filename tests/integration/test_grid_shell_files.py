@@ -1,13 +1,14 @@
 """Commands of the grid's shell that fetch and store files, with a real xrootd; and its reports, beside alien.py's."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from grid_support import GridServer, GridUser
-from support import wait_for
+from support import TIME_SCALE, World, wait_for
 
 pytestmark = pytest.mark.peer("xrootd")
 
@@ -76,6 +77,27 @@ def test_an_edit_that_cannot_be_stored_loses_neither_the_old_nor_the_new(user: G
     assert user.run("cat", "text").stdout == b"one\ntwo\nno end"
     kept = done.stderr.decode().strip().rpartition("is kept in ")[2]
     assert Path(kept).read_text() == "kept\n"
+
+
+def test_a_signal_ends_it_with_nothing_left_but_what_was_edited(user: GridUser, tmp_path: Path) -> None:
+    before = set(os.listdir(user.home / "tmp"))
+    waits = f"touch {tmp_path}/up; exec sleep 60"
+    for words, environment in (
+        (("run", f"sh -c '{waits}'", "text"), {}),
+        (("edit", "text"), editor(user, f'echo mine > "$1"; {waits}')),
+    ):
+        world = World(user.home, {**user.variables, **environment})
+        process = world.start("grid", *words)
+        wait_for((tmp_path / "up").exists, "the program on the file")
+        (tmp_path / "up").unlink()
+        process.terminate()
+        _, said = process.communicate(timeout=20 * TIME_SCALE)
+        assert process.returncode == -signal.SIGTERM
+        left = set(os.listdir(user.home / "tmp")) - before
+        assert len(left) == words[0].count("edit"), left
+    kept = said.decode().strip().rpartition("is kept in ")[2]
+    assert Path(kept).read_text() == "mine\n"
+    assert user.run("cat", "text").stdout == b"one\ntwo\nno end"
 
 
 @pytest.mark.parametrize("line", ["quota", "getSE", "whereis text", "pfn text", "ps", "stat text", "SEqos ::"])

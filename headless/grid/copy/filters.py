@@ -68,16 +68,24 @@ class Filters:
 
     def take(self, found: Found) -> bool:
         """Whether a file is copied."""
-        names = found.relative.split("/")
-        if not self.hidden and any(name.startswith(".") for name in names):
+        if not self.takes_name(found.path, found.relative):
             return False
-        if self.select is not None and not self.select.search(found.path):
+        return self._takes_owner(found) and self._takes_numbers(found, found.relative.count("/") + 1)
+
+    def takes_name(self, path: str, relative: str) -> bool:
+        """Whether a file is copied, as far as its name says."""
+        if not self.hidden and any(name.startswith(".") for name in relative.split("/")):
             return False
-        if any(text in found.path for text in self.exclude_text):
+        if self.select is not None and not self.select.search(path):
             return False
-        if any(pattern.search(found.path) for pattern in (*self.exclude_glob, *self.exclude_pattern)):
+        if any(text in path for text in self.exclude_text):
             return False
-        return self._takes_owner(found) and self._takes_numbers(found, len(names))
+        return not any(pattern.search(path) for pattern in (*self.exclude_glob, *self.exclude_pattern))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether all files are taken, but for hidden ones."""
+        return self == Filters(hidden=self.hidden)
 
     def _takes_owner(self, found: Found) -> bool:
         wanted = ((self.user, found.user), (self.group, found.group), (self.job_id, found.job_id))

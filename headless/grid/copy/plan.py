@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from headless.grid.copy.filters import Filters
 from headless.grid.copy.folders import TargetFolders
 from headless.grid.copy.lost import Lost
 from headless.grid.copy.naming import name_below, name_file
@@ -15,6 +16,7 @@ from headless.grid.copy.values import Known, Status, Transfer, TransferResult
 from headless.grid.copy.walk_grid import look_at_grid, match_grid, walk_grid
 from headless.grid.copy.walk_local import match_local, walk_local
 from headless.grid.copy.words import CopyWords
+from headless.grid.errnos import ENOMSG
 from headless.grid.messages import GridError
 
 __all__ = ["Plan"]
@@ -127,17 +129,23 @@ class Plan:
         words, filters = self._words, self._words.filters
         base = name_below(source.path, not source.is_folder, words.parents, words.prefix)
         walked = walk_local(source.path) if source.is_local else walk_grid(self._pool, source.path, filters)
-        count = 0
+        count, is_empty = 0, True
         for found in walked:
             if isinstance(found, Lost):
-                yield self._lose(found, source, target)
+                if not found.relative or filters.takes_name(found.path, found.relative):
+                    is_empty = is_empty and found.is_skipped
+                    yield self._lose(found, source, target)
             elif filters.take(found):
                 count += 1
                 if filters.limit is not None and count > filters.offset + filters.limit:
                     return
                 if count > filters.offset:
+                    is_empty = False
                     known = None if source.is_local else Known(found.size, found.md5)
                     yield self._make(source, found.path, target, posixpath.join(base, found.relative), known)
+
+        if is_empty:
+            yield self._lose(_tell_nothing(source, filters), source, target)
 
     def _make(self, source: Place, path: str, target: Place, below: str, known: Known | None) -> Item:
         """The transfer of one file."""
@@ -170,6 +178,13 @@ class Plan:
                     continue
                 self._targets.add(target)
             yield item
+
+
+def _tell_nothing(source: Place, filters: Filters) -> Lost:
+    """A script must know of a pattern that finds nothing; an empty folder is no mistake."""
+    if filters.is_open:
+        return Lost(source.path, 0, "there is no file in this folder", is_skipped=True)
+    return Lost(source.path, ENOMSG, "none of its files was asked for")
 
 
 def _root(target: Place, below: str) -> str:

@@ -44,10 +44,12 @@ def _look(folder: str, path: str) -> Found | Lost:
     try:
         status = os.stat(path)
     except OSError as exc:
-        return Lost(path, exc.errno or errno.EIO, exc.strerror or "cannot be read")
+        return Lost(
+            path, exc.errno or errno.EIO, exc.strerror or "cannot be read", relative=os.path.relpath(path, folder)
+        )
     if not stat.S_ISREG(status.st_mode):
         what = "a link to a folder" if stat.S_ISDIR(status.st_mode) else "a device, pipe or socket"
-        return Lost(path, 0, f"passed over: it is {what}", is_skipped=True)
+        return Lost(path, 0, f"passed over: it is {what}", is_skipped=True, relative=os.path.relpath(path, folder))
     user, group = _name_owner(status.st_uid, status.st_gid)
     return Found(path, os.path.relpath(path, folder), status.st_size, status.st_mtime, user, group)
 

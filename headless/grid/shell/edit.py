@@ -39,7 +39,12 @@ def edit(shell: Shell, name: str, args: list[str]) -> Reply:
     _check_terminal(name, editor)
     with fetched(shell, target) as path:
         before = _digest(path)
-        reply = run_here(shell, [*editor, path])
+        try:
+            reply = run_here(shell, [*editor, path])
+        except BaseException:  # a signal, above all
+            if _digest(path) != before:
+                shell.output.error(f"{name} was broken off: what was edited is kept in {_save(shell, path)}")
+            raise
         if reply.code or _digest(path) == before:
             return reply
         try:

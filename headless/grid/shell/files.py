@@ -23,9 +23,13 @@ def fetched(shell: Shell, lfn: str) -> Iterator[str]:
         GridError: it cannot be had.
     """
     from headless.grid.copy.copier import fetch
+    from headless.grid.copy.signals import ended_by_signals
 
     place = shell.resolve(lfn)
-    with tempfile.TemporaryDirectory(prefix="headless-grid-", dir=shell.settings.temporary) as folder:
+    with (
+        ended_by_signals(),
+        tempfile.TemporaryDirectory(prefix="headless-grid-", dir=shell.settings.temporary) as folder,
+    ):
         path = os.path.join(folder, os.path.basename(place) or "file")
         fetch(shell.session, place, path)
         yield path
