@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from conftest import IN_CI
 from headless.inventory.versions import compare
+from support import TIME_SCALE
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "versions.json"
 SEED = 20260131
@@ -74,7 +76,7 @@ def test_as_dpkg_compares() -> None:
         'while read -r a b; do for op in lt eq gt; do dpkg --compare-versions "$a" $op "$b" && echo $op; done; done'
     )
     text = "".join(f"{a} {b}\n" for a, b in pairs)
-    done = subprocess.run(["sh", "-c", script], input=text, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(["sh", "-c", script], input=text, capture_output=True, text=True, timeout=60 * TIME_SCALE)
     assert done.stderr == ""
     signs = {"lt": -1, "eq": 0, "gt": 1}
     assert _disagreements("dpkg", pairs, [signs[word] for word in done.stdout.split()]) == []
@@ -88,10 +90,11 @@ def test_as_apt_compares() -> None:
         input="".join(f"{a} {b}\n" for a, b in pairs),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=60 * TIME_SCALE,
     )
-    if "ModuleNotFoundError" in done.stderr:
+    if "ModuleNotFoundError" in done.stderr and not IN_CI:
         pytest.skip("the real apt_pkg is not installed")
+    assert done.stderr == ""
     answers = [_sign(int(line)) for line in done.stdout.split()]
     assert _disagreements("dpkg", pairs, answers) == []
 
@@ -103,7 +106,7 @@ def test_as_rpm_compares() -> None:
     for start in range(0, len(pairs), 500):
         calls = "".join(f'print(rpm.vercmp("{a}","{b}").." ");' for a, b in pairs[start : start + 500])
         done = subprocess.run(
-            ["rpm", "--eval", f"%{{lua: {calls}}}"], capture_output=True, text=True, timeout=60, check=True
+            ["rpm", "--eval", f"%{{lua: {calls}}}"], capture_output=True, text=True, timeout=60 * TIME_SCALE, check=True
         )
         answers += map(int, done.stdout.split())
     assert _disagreements("rpm", pairs, answers) == []
