@@ -16,6 +16,10 @@ OWN: dict[str, str] = {
     "check": "headless.cli.inventory_check",
     "relay": "headless.cli.inventory_relay",
     "report": "headless.cli.inventory_report",
+    "reprocess": "headless.cli.inventory_admin",
+    "review": "headless.cli.inventory_admin",
+    "take": "headless.cli.inventory_admin",
+    "token": "headless.cli.inventory_admin",
 }
 
 

@@ -1,0 +1,217 @@
+"""The collector's administration, on its own machine: take, review, reprocess, token. Beside it, or while it runs."""
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from headless.cli.serve import default_state
+from headless.config import read_environment
+from headless.errors import JobFailed, ParameterError, Skipped, TimedOut
+
+if TYPE_CHECKING:
+    from headless.inventory.collect.kept import Item
+    from headless.inventory.collect.settings import CollectorSettings
+
+if sys.platform == "win32":
+    raise ImportError("the collector runs on POSIX systems only")
+
+__all__ = ["reprocess", "review", "take", "token"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+WAIT_S = 60.0
+TIME = "%Y-%m-%d %H:%M:%S"
+
+
+def collector_options(command: Command) -> Command:
+    """Where the collector is."""
+    state = click.option("--state", default="", metavar="FOLDER", help="the collector's state folder")
+    return click.option("--config", default="", metavar="FILE", help="the collector's settings, TOML")(state(command))
+
+
+def read_settings(config: str, state: str) -> "CollectorSettings":
+    """The collector's settings; without a file, those of a collector in the usual place."""
+    from headless.inventory.collect.settings import read_collector
+
+    if not config and not state:
+        state = f"{default_state(read_environment().state_folder)}/inventory"
+    return read_collector(config, state)
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False), metavar="FILE...")
+@click.option("--wait", default=WAIT_S, metavar="SECONDS", help=f"for a collector that runs  [{WAIT_S:g}]")
+@collector_options
+def take(files: Sequence[str], wait: float, config: str, state: str) -> None:
+    """Take reports out of files: what came by mail, on a disk, by any relay.
+
+    What is in them is opened and checked as if it had come over the network. Exit status 4: one was refused or held.
+    """
+    settings = read_settings(config, state)
+    bodies = [_read_file(path) for path in files]
+    items = asyncio.run(_take(settings, bodies, wait))
+    for path, item in zip(files, items, strict=True):
+        click.echo(f"{path}: replay" if item is None else f"{path}: {item.fate} {item.reason}".rstrip())
+    bad = sum(item is not None and item.fate != "stored" for item in items)
+    if bad:
+        raise JobFailed(f"{bad} of {len(files)} not stored")
+
+
+@click.group()
+def review() -> None:
+    """Decide on the reports that are held: lists that have shrunk too much."""
+
+
+@review.command(name="list")
+@collector_options
+def review_list(config: str, state: str) -> None:
+    """List the reports that are held."""
+    from headless.inventory.collect.kept import Fate
+
+    with _open_kept(read_settings(config, state)) as kept:
+        for item in kept.list_by_fate(Fate.HELD):
+            received = time.strftime(TIME, time.gmtime(item.received))
+            click.echo(f"{item.id}\t{received}\t{item.host or '-'}\t{item.reason}")
+
+
+def _decide(name: str, fate: str, text: str) -> click.Command:
+    @click.command(name=name, help=text)
+    @click.argument("numbers", nargs=-1, required=True, type=int, metavar="ID...")
+    @collector_options
+    def decide(numbers: Sequence[int], config: str, state: str) -> None:
+        from headless.inventory.collect.kept import Fate
+
+        settings = read_settings(config, state)
+        with _open_kept(settings) as kept:
+            unknown = [number for number in numbers if not kept.decide(number, Fate(fate), f"{fate} by a reviewer")]
+        asyncio.run(_work_off(settings))
+        if unknown:
+            raise ParameterError(f"not held: {', '.join(map(str, unknown))}: see headless inventory review list")
+
+    return decide
+
+
+review.add_command(_decide("accept", "accepted", "Store reports that are held."))
+review.add_command(_decide("refuse", "refused", "Refuse reports that are held; they are kept like others, not stored."))
+
+
+@click.command()
+@click.option("--since", default="", metavar="DATE", help="what came since that day, YYYY-MM-DD; left out: all")
+@collector_options
+def reprocess(since: str, config: str, state: str) -> None:
+    """Open, check and store once more what is kept: after a key was added, or headless has learned to read more."""
+    settings = read_settings(config, state)
+    with _open_kept(settings) as kept:
+        count = kept.process_again(_parse_day(since))
+    is_done = asyncio.run(_work_off(settings))
+    click.echo(f"{count} processed again" if is_done else f"{count} are processed again by the collector that runs")
+
+
+@click.group()
+def token() -> None:
+    """Who may ask the collector what: API tokens, and client certificates."""
+
+
+@token.command(name="add")
+@click.argument("name")
+@click.option("--role", default="reader", metavar="ROLE", help="reader, reviewer, sender or admin  [reader]")
+@click.option("--site", "sites", multiple=True, metavar="NAME", help="of this site; again for more; '*': all")
+@click.option("--subject", default="", metavar="DN", help="for the holder of this client certificate: no token is made")
+@collector_options
+def token_add(name: str, role: str, sites: tuple[str, ...], subject: str, config: str, state: str) -> None:
+    """Make a token, and print it: this once."""
+    from headless.inventory.collect.access import Access
+    from headless.inventory.collect.collector import make_state
+
+    settings = read_settings(config, state)
+    make_state(settings)
+    made = Access(settings.access).add(name, role, sites, subject)
+    if made:
+        click.echo(made)
+
+
+@token.command(name="list")
+@collector_options
+def token_list(config: str, state: str) -> None:
+    """List what is granted; tokens themselves are not known any more."""
+    from headless.inventory.collect.access import Access
+
+    for grant in Access(read_settings(config, state).access).list_grants():
+        shown = grant.key if grant.is_subject else "token"
+        made = time.strftime(TIME, time.gmtime(grant.made))
+        click.echo(f"{grant.name}\t{grant.role}\t{','.join(grant.sites) or '-'}\t{made}\t{shown}")
+
+
+@token.command(name="remove")
+@click.argument("name")
+@collector_options
+def token_remove(name: str, config: str, state: str) -> None:
+    """Take back what is granted; it counts at once."""
+    from headless.inventory.collect.access import Access
+
+    Access(read_settings(config, state).access).remove(name)
+
+
+async def _take(settings: "CollectorSettings", bodies: Sequence[bytes], wait_s: float) -> "list[Item | None]":
+    from headless.inventory.collect.collector import make_state
+    from headless.inventory.collect.feeds import LOCAL
+    from headless.inventory.collect.spool import Arrived, Letter, Spool
+
+    make_state(settings)
+    how = Arrived(received=int(time.time()), feed=LOCAL, address=LOCAL)
+    spool = Spool(settings.spool, settings.max_spool)
+    try:
+        for body in bodies:
+            await spool.put(body, how)
+    finally:
+        await spool.close()
+    until = time.monotonic() + wait_s
+    while not await _work_off(settings) and spool.list_files():
+        if time.monotonic() > until:
+            raise TimedOut(f"the collector has not taken them within {wait_s:g} s; it will: they are in its spool")
+        await asyncio.sleep(0.2)
+    with _open_kept(settings) as kept:
+        return [kept.find(Letter(how, body)) for body in bodies]
+
+
+async def _work_off(settings: "CollectorSettings") -> bool:
+    """Process what waits, if no collector runs that does."""
+    from headless.inventory.collect.collector import open_collector
+
+    logging.getLogger("headless.inventory").addHandler(logging.NullHandler())  # the command tells it itself
+    try:
+        async with open_collector(settings) as collector:
+            await collector.worker.work_off()
+    except Skipped:
+        return False
+    return True
+
+
+def _open_kept(settings: "CollectorSettings") -> Any:
+    from headless.inventory.collect.collector import make_state
+    from headless.inventory.collect.kept import Kept
+
+    make_state(settings)
+    return closing(Kept(settings.kept))
+
+
+def _read_file(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as exc:
+        raise ParameterError(f"{path} cannot be read: {exc.strerror}") from exc
+
+
+def _parse_day(text: str) -> int:
+    if not text:
+        return 0
+    try:
+        return int(time.mktime(time.strptime(text, "%Y-%m-%d")))
+    except ValueError as exc:
+        raise ParameterError(f"--since {text!r}: give a day like 2026-01-31") from exc

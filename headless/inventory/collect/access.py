@@ -1,0 +1,202 @@
+"""Who may see what: API tokens and client certificates, with their roles by site. Nobody, unless it is said.
+
+A file of the collector's own, which the commands change while it runs; a token itself is never written, only its
+SHA-256, for it has 256 random bits.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from headless.errors import ParameterError
+
+if sys.platform == "win32":
+    raise ImportError("the collector runs on POSIX systems only")
+
+__all__ = ["ALL_SITES", "NOTHING", "ROLES", "Access", "Grant", "Scope"]
+
+ALL_SITES = "*"
+ROLES = ("reader", "reviewer", "sender", "admin")
+"""What each may: see; see, and decide on what is held; send, where a feed names the token; all."""
+PREFIX = "hli_"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What somebody may do.
+
+    Attributes:
+        name: of the grant.
+        reads: the sites that may be seen; ``None`` for all.
+        reviews: the sites on whose held reports may be decided; ``None`` for all.
+        may_send: whether the token may be used for sending, to feeds that name it.
+    """
+
+    name: str
+    reads: frozenset[str] | None
+    reviews: frozenset[str] | None
+    may_send: bool
+
+    def may_read(self, site: str) -> bool:
+        """Whether a site may be seen."""
+        return self.reads is None or site in self.reads
+
+    def may_review(self, site: str) -> bool:
+        """Whether a site's held reports may be decided on."""
+        return self.reviews is None or site in self.reviews
+
+
+NOTHING = Scope("", frozenset(), frozenset(), False)
+"""What anybody may who is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What was granted to a token, or to a client certificate.
+
+    Attributes:
+        name: told apart by it.
+        key: the token's SHA-256, or the certificate's subject as RFC 4514 writes it.
+        is_subject: which of the two.
+        role: one of ``ROLES``.
+        sites: of which; ``*`` for all.
+        made: when, seconds since the epoch.
+    """
+
+    name: str
+    key: str
+    is_subject: bool
+    role: str
+    sites: tuple[str, ...]
+    made: int
+
+    @property
+    def scope(self) -> Scope:
+        """What it comes to."""
+        sites = None if ALL_SITES in self.sites or self.role == "admin" else frozenset(self.sites)
+        empty: frozenset[str] = frozenset()
+        return Scope(
+            self.name,
+            empty if self.role == "sender" else sites,
+            sites if self.role in ("reviewer", "admin") else empty,
+            self.role in ("sender", "admin"),
+        )
+
+
+class Access:
+    """The file; read again when it has changed."""
+
+    def __init__(self, path: str) -> None:
+        """Args:
+        path: of the file; it need not be there.
+        """
+        self._path = path
+        self._seen: tuple[int, ...] = ()
+        self._grants: Mapping[str, Grant] = {}
+
+    def find_token(self, token: str) -> Scope:
+        """What the holder of a token may."""
+        return self._find(_hash_token(token), is_subject=False)
+
+    def find_subject(self, subject: str) -> Scope:
+        """What the holder of a client certificate may, whose chain was verified."""
+        return self._find(subject, is_subject=True)
+
+    def list_grants(self) -> list[Grant]:
+        """All that was granted, by name.
+
+        Raises:
+            ParameterError: the file cannot be read.
+        """
+        self._refresh()
+        return sorted(self._grants.values(), key=lambda grant: grant.name)
+
+    def add(self, name: str, role: str, sites: tuple[str, ...], subject: str = "") -> str:
+        """Grant a role; return the new token, which is told this once, or nothing for a certificate.
+
+        Raises:
+            ParameterError: the name or the subject is taken, the role is not known, or the file cannot be written.
+        """
+        if role not in ROLES or not name or not (sites or role in ("admin", "sender")):
+            raise ParameterError(f"a grant has a name, a role of {', '.join(ROLES)}, and sites (--site, '*' for all)")
+        token = "" if subject else PREFIX + secrets.token_urlsafe(32)
+        grant = Grant(name, subject or _hash_token(token), bool(subject), role, sites, int(time.time()))
+        with self._change() as grants:
+            if name in grants or any(other.key == grant.key for other in grants.values()):
+                raise ParameterError(f"{name!r} is granted something already: remove it first, or choose another name")
+            grants[name] = grant
+        return token
+
+    def remove(self, name: str) -> None:
+        """Take a grant back; it counts at once.
+
+        Raises:
+            ParameterError: there is no such, or the file cannot be written.
+        """
+        with self._change() as grants:
+            if grants.pop(name, None) is None:
+                raise ParameterError(f"nothing is granted to {name!r}")
+
+    def _find(self, key: str, *, is_subject: bool) -> Scope:
+        self._refresh()
+        for grant in self._grants.values():
+            if grant.is_subject == is_subject and secrets.compare_digest(grant.key.encode(), key.encode()):
+                return grant.scope
+        return NOTHING
+
+    def _refresh(self) -> None:
+        try:
+            status = os.stat(self._path)
+        except FileNotFoundError:
+            self._seen, self._grants = (), {}
+            return
+        seen = (status.st_mtime_ns, status.st_ino, status.st_size)
+        if seen != self._seen:
+            self._grants, self._seen = self._read(), seen
+
+    def _read(self) -> dict[str, Grant]:
+        try:
+            with open(self._path, encoding="utf-8") as file:
+                entries: list[dict[str, Any]] = json.load(file)
+            grants = [Grant(**{**entry, "sites": tuple(entry["sites"])}) for entry in entries]
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, KeyError) as exc:
+            raise ParameterError(f"{self._path} cannot be read: {exc}: mend it, or move it away") from exc
+        return {grant.name: grant for grant in grants}
+
+    @contextmanager
+    def _change(self) -> Iterator[dict[str, Grant]]:
+        try:
+            with open(self._path + ".lock", "w", encoding="utf-8") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                grants = self._read()
+                yield grants
+                self._write(grants)
+        except OSError as exc:
+            raise ParameterError(f"{self._path} cannot be written: {exc.strerror}") from exc
+
+    def _write(self, grants: Mapping[str, Grant]) -> None:
+        new = self._path + ".new"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(new)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            names = Grant.__slots__
+            json.dump([{name: getattr(grant, name) for name in names} for grant in grants.values()], file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, self._path)
+
+
+def _hash_token(token: str) -> str:
+    return sha256(token.encode("utf-8", "surrogateescape")).hexdigest()

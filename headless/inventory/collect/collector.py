@@ -1,0 +1,90 @@
+"""A collector's parts, opened and closed together."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from headless.errors import ParameterError, Skipped
+from headless.inventory.collect.kept import Kept
+from headless.inventory.collect.settings import CollectorSettings
+from headless.inventory.collect.spool import Spool
+from headless.inventory.collect.store import Store
+from headless.inventory.collect.worker import Worker
+
+if sys.platform == "win32":
+    raise ImportError("the collector runs on POSIX systems only")
+
+__all__ = ["Collector", "make_state", "open_collector", "work_in_background"]
+
+
+@dataclass(frozen=True)
+class Collector:
+    """A collector that this process runs."""
+
+    settings: CollectorSettings
+    store: Store
+    spool: Spool
+    worker: Worker
+
+
+def make_state(settings: CollectorSettings) -> None:
+    """Make the state folder if it is not there.
+
+    Raises:
+        ParameterError: it cannot be.
+    """
+    try:
+        os.makedirs(settings.state, mode=0o700, exist_ok=True)
+    except OSError as exc:
+        raise ParameterError(f"the state folder {settings.state} cannot be made: {exc.strerror}") from exc
+
+
+@asynccontextmanager
+async def open_collector(settings: CollectorSettings) -> AsyncIterator[Collector]:
+    """Open a collector; nobody else can while the block runs.
+
+    Raises:
+        Skipped: another process runs it.
+        ParameterError: the state folder, the database or a key is of no use.
+    """
+    make_state(settings)
+    async with AsyncExitStack() as stack:
+        _lock(settings.lock, stack)
+        kept = Kept(settings.kept)
+        stack.callback(kept.close)
+        spool = Spool(settings.spool, settings.max_spool)
+        stack.push_async_callback(spool.close)
+        store = Store.open(settings.database, settings.state)
+        stack.push_async_callback(store.close)
+        worker = Worker(settings, store, spool, kept)
+        stack.callback(worker.close)
+        yield Collector(settings, store, spool, worker)
+
+
+@asynccontextmanager
+async def work_in_background(collector: Collector) -> AsyncIterator[None]:
+    """Have the worker run beside the block; what it is at when the block ends, it does again the next time."""
+    task = asyncio.create_task(collector.worker.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def _lock(path: str, stack: AsyncExitStack) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise ParameterError(f"{path} cannot be written: {exc.strerror}") from exc
+    stack.callback(os.close, descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        raise Skipped("another process runs this collector") from exc

@@ -1,0 +1,197 @@
+"""What was processed: the bodies as they came, for as long as they are kept, and what became of each.
+
+A body is kept once, however often it came. An SQLite file of the collector's own beside the inventory, whichever
+database that is in, so that the commands can look at it and decide while the collector runs.
+"""
+
+import json
+import os
+import sqlite3
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from headless.errors import ParameterError, Unavailable
+from headless.inventory.collect.spool import Arrived, Letter
+
+if sys.platform == "win32":
+    raise ImportError("the collector runs on POSIX systems only")
+
+__all__ = ["Fate", "Item", "Kept", "Record"]
+
+LOCK_LIMIT_S = 10.0  # for which another process may write
+SLICE = 1000  # rows forgotten at a time
+
+SCHEMA = """
+create table if not exists bodies (digest blob primary key, body blob not null, is_deflated integer not null);
+create table if not exists letters (
+    id integer primary key,
+    digest blob not null,
+    received integer not null,
+    how text not null,
+    fate text not null,
+    reason text not null,
+    host text not null,
+    unique (digest, received)
+);
+create index if not exists letters_by_received on letters (received);
+create index if not exists letters_by_fate on letters (fate) where fate in ('held', 'accepted', 'again');
+"""
+
+
+class Fate(StrEnum):
+    """What became of a letter."""
+
+    STORED = "stored"
+    HELD = "held"
+    """It waits for somebody to accept or refuse it."""
+    REFUSED = "refused"
+    ACCEPTED = "accepted"
+    """Somebody has accepted it; it is stored next."""
+    AGAIN = "again"
+    """It is to be processed once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is to be kept of a letter. ``reason``: why it was held or refused, or what became of the report."""
+
+    letter: Letter
+    fate: Fate
+    reason: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What is kept of a letter, without its body."""
+
+    id: int
+    received: int
+    fate: Fate
+    reason: str
+    host: str
+    feed: str
+    address: str
+
+
+class Kept:
+    """The kept letters. For one thread at a time."""
+
+    def __init__(self, path: str) -> None:
+        """Args:
+        path: the file; made if it is not there.
+
+        Raises:
+            ParameterError: it is of no use.
+        """
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._connection = sqlite3.connect(
+                path, timeout=LOCK_LIMIT_S, isolation_level=None, check_same_thread=False
+            )
+            for pragma in ("journal_mode = WAL", "synchronous = FULL"):
+                self._connection.execute(f"pragma {pragma}")
+            self._connection.executescript(SCHEMA)
+        except (OSError, sqlite3.Error) as exc:
+            raise ParameterError(f"the kept envelopes {path} are of no use: {exc}") from exc
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def keep(self, records: Iterable[Record]) -> None:
+        """Keep letters, in place of what was kept of them before.
+
+        Raises:
+            Unavailable: the disk is full, or another process does not let go.
+        """
+        with self._write() as connection:
+            for record in records:
+                letter = record.letter
+                deflated = zlib.compress(letter.body, 6)
+                is_smaller = len(deflated) < len(letter.body)  # not what is sealed
+                body = (letter.digest, deflated if is_smaller else letter.body, is_smaller)
+                connection.execute("insert or ignore into bodies values (?, ?, ?)", body)
+                connection.execute(
+                    "insert into letters (digest, received, how, fate, reason, host) values (?, ?, ?, ?, ?, ?)"
+                    " on conflict do update set fate = excluded.fate, reason = excluded.reason, host = excluded.host",
+                    (
+                        letter.digest,
+                        letter.how.received,
+                        json.dumps(asdict(letter.how)),
+                        record.fate,
+                        record.reason,
+                        record.host,
+                    ),
+                )
+
+    def has_other(self, letter: Letter) -> bool:
+        """Whether the same body has come at another time."""
+        ask = "select 1 from letters where digest = ? and received <> ? limit 1"
+        return self._connection.execute(ask, (letter.digest, letter.how.received)).fetchone() is not None
+
+    def find(self, letter: Letter) -> Item | None:
+        """What became of a letter; ``None``: it is not kept."""
+        where = "digest = ? and received = ?"
+        return next(self._list(where, (letter.digest, letter.how.received)), None)
+
+    def list_by_fate(self, *fates: Fate, limit: int = 1000) -> list[Item]:
+        """The letters of these fates, the oldest first."""
+        marks = ", ".join("?" for _ in fates)
+        return list(self._list(f"fate in ({marks}) order by id limit ?", (*fates, limit)))
+
+    def get(self, number: int) -> Item | None:
+        """A letter by its id."""
+        return next(self._list("id = ?", (number,)), None)
+
+    def read(self, item: Item) -> Letter:
+        """Read a letter as it came."""
+        ask = "select how, body, is_deflated from letters join bodies using (digest) where id = ?"
+        how, body, is_deflated = self._connection.execute(ask, (item.id,)).fetchone()
+        return Letter(Arrived(**json.loads(how)), zlib.decompress(body) if is_deflated else body, replaces=True)
+
+    def decide(self, number: int, fate: Fate, reason: str) -> bool:
+        """Decide on a letter that is held; ``False``: there is no such."""
+        with self._write() as connection:
+            change = "update letters set fate = ?, reason = ? where id = ? and fate = 'held'"
+            return connection.execute(change, (fate, reason, number)).rowcount == 1
+
+    def process_again(self, since: int) -> int:
+        """Have all that was stored or refused since then processed once more; return how many."""
+        with self._write() as connection:
+            change = "update letters set fate = 'again' where received >= ? and fate in ('stored', 'refused')"
+            return connection.execute(change, (since,)).rowcount
+
+    def forget(self, before: int) -> int:
+        """Remove what came before then, some of it; return how many letters."""
+        with self._write() as connection:
+            ask = "delete from letters where id in (select id from letters where received < ? limit ?) returning digest"
+            digests = connection.execute(ask, (before, SLICE)).fetchall()
+            unused = "delete from bodies where digest = ? and not exists (select 1 from letters where digest = ?)"
+            connection.executemany(unused, [(digest, digest) for (digest,) in digests])
+        return len(digests)
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self._connection.execute("begin immediate")
+            try:
+                yield self._connection
+                self._connection.execute("commit")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("rollback")
+                raise
+        except sqlite3.OperationalError as exc:
+            raise Unavailable(f"the kept envelopes cannot be written: {exc}") from exc
+
+    def _list(self, where: str, values: tuple[object, ...]) -> Iterator[Item]:
+        ask = f"select id, received, fate, reason, host, how from letters where {where}"  # noqa: S608  # our own words
+        with closing(self._connection.execute(ask, values)) as cursor:
+            for number, received, fate, reason, host, how in cursor:
+                told = json.loads(how)
+                yield Item(number, received, Fate(fate), reason, host, told["feed"], told["address"])

@@ -1,0 +1,59 @@
+"""From a body to what is within: unsealed, its signature verified."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cryptography import x509
+
+from headless.inventory.report import BadReport
+from headless.inventory.seal import BadSeal, Identity, is_sealed, is_signed, open_sealed, verify
+
+__all__ = ["Opened", "open_body"]
+
+LAYERS = 3  # signed, sealed, and signed again
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What was in a body.
+
+    Attributes:
+        content: the report as its host wrote it.
+        is_sealed: whether it was sealed for us.
+        signers: the subjects of those who have signed it.
+    """
+
+    content: bytes
+    is_sealed: bool
+    signers: tuple[str, ...]
+
+
+def open_body(
+    body: bytes, identities: Sequence[Identity], trusted: Sequence[x509.Certificate], received: int
+) -> Opened:
+    """Take off what a body is wrapped in.
+
+    Args:
+        body: as it came.
+        identities: our certificates and keys, the newest first.
+        trusted: the certificates that may sign.
+        received: when it came, seconds since the epoch: the signer's certificate must have held then.
+
+    Raises:
+        BadReport: it cannot be opened, or is signed by somebody else.
+    """
+    has_seal = False
+    signers: list[str] = []
+    for _ in range(LAYERS):
+        try:
+            if is_sealed(body):
+                body, has_seal = open_sealed(body, identities), True
+            elif is_signed(body):
+                body, certificate = verify(body, trusted, now=datetime.fromtimestamp(received, UTC))
+                signers.append(certificate.subject.rfc4514_string())
+            else:
+                break
+        except BadSeal as exc:
+            raise BadReport(str(exc)) from exc
+    return Opened(body, has_seal, tuple(signers))

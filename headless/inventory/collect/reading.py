@@ -1,0 +1,88 @@
+"""Reports read, and lists of packages that were read before not read again.
+
+Most hosts report what they or their like have reported before. In the text format the packages are lines of their own,
+so what was read out of the same bytes is remembered by their SHA-256, together with the headers that say how they are
+to be read and what they must come to. What is remembered is therefore what would be read.
+"""
+
+import threading
+from collections import OrderedDict
+from dataclasses import replace
+from hashlib import sha256
+
+from headless.inventory.collect.arrival import Arrival
+from headless.inventory.formats import parse_report
+from headless.inventory.package import Package, canonical_lines, digest
+from headless.inventory.report import Report
+
+__all__ = ["Reader"]
+
+LISTS = 2_000  # remembered: of 2,000 packages, 32 MB
+PACKAGES = 200_000  # remembered: some 60 MB
+START, DIVIDER, EMPTY = b"#\n", b"\n#\n", b"\n#\n#\n"
+OF_PACKAGES = (b"count", b"packager", b"sha256")
+"""The headers that say how the packages are read, and what they must come to."""
+
+_List = tuple[tuple[Package, ...], bytes]
+
+
+class Reader:
+    """Reads reports; for several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lists: OrderedDict[bytes, _List] = OrderedDict()
+        self._packages: dict[Package, Package] = {}
+
+    def read(self, content: bytes, received: int, *, replaces: bool = False) -> Arrival:
+        """Read a report.
+
+        Args:
+            content: opened.
+            received: when it came, seconds since the epoch.
+            replaces: see :class:`Arrival`.
+
+        Raises:
+            BadReport: it is none.
+        """
+        head, divider, rest = content.partition(DIVIDER)
+        if not content.startswith(START) or not divider:
+            report = parse_report(content)
+            return Arrival(report, received, digest(canonical_lines(report.packages)), replaces)
+        mine, others = _divide(head)
+        key = sha256(b"\n".join(mine) + DIVIDER + rest).digest()
+        known = self._find(key)
+        if known is None:
+            report = parse_report(content)
+            known = self._remember(key, report)
+            return Arrival(report, received, known[1], replaces)
+        # How the other headers are read is the parser's own business: it gets them with no packages.
+        report = replace(parse_report(b"\n".join(others) + EMPTY), packages=known[0])
+        return Arrival(report, received, known[1], replaces)
+
+    def _find(self, key: bytes) -> _List | None:
+        with self._lock:
+            known = self._lists.get(key)
+            if known is not None:
+                self._lists.move_to_end(key)
+            return known
+
+    def _remember(self, key: bytes, report: Report) -> _List:
+        found = digest(canonical_lines(report.packages))
+        with self._lock:
+            if len(self._packages) > PACKAGES:
+                self._packages.clear()
+            packages = tuple(self._packages.setdefault(package, package) for package in report.packages)
+            self._lists[key] = packages, found
+            if len(self._lists) > LISTS:
+                self._lists.popitem(last=False)
+        return packages, found
+
+
+def _divide(head: bytes) -> tuple[list[bytes], list[bytes]]:
+    """The lines of the headers that concern the packages, and the others."""
+    mine: list[bytes] = []
+    others: list[bytes] = []
+    for line in head.split(b"\n"):
+        (mine if line.partition(b":")[0].strip() in OF_PACKAGES else others).append(line)
+    return mine, others

@@ -1,0 +1,37 @@
+"""How long the newest list of each host is."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, and_, func, select, tuple_
+
+from headless.inventory.collect.arrival import Arrival, Identity
+from headless.inventory.collect.schema import domains, hosts, sets, sites, spans
+
+__all__ = ["read_sizes"]
+
+KEY = (sites.c.name, hosts.c.name, domains.c.name, hosts.c.machine)
+
+
+def read_sizes(connection: Connection, arrivals: Sequence[Arrival]) -> dict[Identity, tuple[int, int]]:
+    """Read the number of packages, and the time of the newest report, of those hosts that are known."""
+    wanted = {arrival.identity for arrival in arrivals}
+    if not wanted:
+        return {}
+    mine = (
+        select(hosts.c.id, *KEY)
+        .join(sites, sites.c.id == hosts.c.site_id)
+        .join(domains, domains.c.id == hosts.c.domain_id)
+        .where(tuple_(*KEY).in_(wanted))
+    )
+    identities: dict[int, Identity] = {
+        number: (site, name, domain, machine) for number, site, name, domain, machine in connection.execute(mine)
+    }
+    newest = (
+        select(spans.c.host_id, func.max(spans.c.first).label("first"))
+        .where(spans.c.host_id.in_(identities))
+        .group_by(spans.c.host_id)
+        .subquery()
+    )
+    same = and_(spans.c.host_id == newest.c.host_id, spans.c.first == newest.c.first)
+    ask = select(spans.c.host_id, sets.c.count, spans.c.last).join(newest, same).join(sets, sets.c.id == spans.c.set_id)
+    return {identities[number]: (count, last) for number, count, last in connection.execute(ask)}

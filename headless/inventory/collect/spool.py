@@ -1,0 +1,272 @@
+"""What has come and is not processed yet: on disk before it is answered, in files that many callers share.
+
+All that comes while a file is written and synced goes into the next one: so a hundred bodies cost three syncs, not
+three hundred. A file is whole or not there: it has its name only when it is synced.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import logging
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from headless.errors import ParameterError, Unavailable
+
+if sys.platform == "win32":
+    raise ImportError("the collector runs on POSIX systems only")
+
+__all__ = ["Arrived", "Letter", "Spool"]
+
+GROUP = 256  # bodies in one file at most
+GROUP_BYTES = 16 << 20  # above which a file takes no more
+NEW, DONE = ".new", ".batch"
+
+log = logging.getLogger("headless.inventory")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """How a body came.
+
+    Attributes:
+        received: when, seconds since the epoch.
+        feed: the name of the feed.
+        address: of the peer, or what else it came from: "file".
+        subject: of the peer's TLS certificate; empty if it showed none.
+        token: the name of the API token that it gave; empty if none.
+        headers: those of the request that matter.
+    """
+
+    received: int
+    feed: str = ""
+    address: str = ""
+    subject: str = ""
+    token: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A body, and how it came. ``replaces``: it was processed before, and is read anew."""
+
+    how: Arrived
+    body: bytes
+    replaces: bool = False
+
+    @property
+    def digest(self) -> bytes:
+        """What tells its body from others."""
+        return sha256(self.body).digest()
+
+
+_Put = tuple[Letter, "asyncio.Future[None]"]
+
+
+class Spool:
+    """A folder of bodies. Several processes may put into one; one takes out of it."""
+
+    def __init__(self, folder: str, limit: int) -> None:
+        """Args:
+        folder: absolute; made if it is not there.
+        limit: bytes; what would go above it is refused.
+
+        Raises:
+            ParameterError: the folder is of no use.
+        """
+        self._folder = folder
+        self._limit = limit
+        self._queue: queue.SimpleQueue[_Put | None] = queue.SimpleQueue()
+        self._numbers = itertools.count()
+        self._writer: threading.Thread | None = None
+        self._arrived = asyncio.Event()
+        self._lock = threading.Lock()  # of the size, which the writer's thread changes too
+        try:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            self._size = self._measure()
+        except OSError as exc:
+            raise ParameterError(f"the spool {folder} is of no use: {exc.strerror}") from exc
+
+    async def put(self, body: bytes, how: Arrived) -> None:
+        """Keep a body; once this returns it is on disk, and will be processed.
+
+        Raises:
+            Unavailable: the spool or the disk is full. Nothing is kept.
+        """
+        await self.put_letter(Letter(how, body))
+
+    async def put_letter(self, letter: Letter) -> None:
+        """Keep a letter, see :meth:`put`."""
+        if self._size + len(letter.body) > self._limit:
+            raise Unavailable("the spool is full")
+        if self._writer is None:
+            self._loop = asyncio.get_running_loop()
+            self._writer = threading.Thread(target=self._run_writer, name="spool-write", daemon=True)
+            self._writer.start()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.put((letter, done))
+        await done
+
+    async def close(self) -> None:
+        """End when all that was put is on disk."""
+        if self._writer is not None:
+            self._queue.put(None)
+            await asyncio.to_thread(self._writer.join)
+
+    async def wait(self, limit_s: float) -> None:
+        """Wait until something has been put in this process, or some time is over."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._arrived.wait(), limit_s)
+        self._arrived.clear()
+
+    def list_files(self) -> list[str]:
+        """The names of what is there, the oldest first."""
+        return sorted(name for name in os.listdir(self._folder) if name.endswith(DONE))
+
+    def begin(self, name: str) -> tuple[str, int]:
+        """Note in a file's name that it is about to be read; return its new name, and how often that was done before.
+
+        What ends the process that reads it is found out so.
+        """
+        stem, tries = name.removesuffix(DONE).rsplit(".", 1)
+        new = f"{stem}.{int(tries) + 1}{DONE}"
+        os.rename(self._path(name), self._path(new))
+        return new, int(tries)
+
+    def read(self, name: str) -> list[Letter]:
+        """Read a file.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: it is damaged.
+        """
+        with open(self._path(name), "rb") as file:
+            data = file.read()
+        letters, place = [], 0
+        while place < len(data):
+            end = data.index(b"\n", place)
+            head: dict[str, Any] = json.loads(data[place:end])
+            size = head.pop("size")
+            place = end + 1 + size
+            if place > len(data):
+                raise ValueError("it ends early")
+            letters.append(Letter(Arrived(**head["how"]), data[end + 1 : place], head["replaces"]))
+        return letters
+
+    def remove(self, name: str) -> None:
+        """Forget a file: what was in it is processed."""
+        path = self._path(name)
+        size = os.path.getsize(path)
+        os.unlink(path)
+        self._grow(-size)
+
+    def split(self, name: str) -> None:
+        """Make a file of each of its letters, and forget it."""
+        for letter in self.read(name):
+            self._write([letter])
+        self.remove(name)
+
+    def set_aside(self, name: str) -> None:
+        """Keep a damaged file under a name at which nobody looks."""
+        self._grow(-os.path.getsize(self._path(name)))
+        os.rename(self._path(name), self._path(name.removesuffix(DONE) + ".damaged"))
+
+    def sweep(self) -> None:
+        """Remove what was never whole: for the one who takes out, before it begins.
+
+        A file that another process is about to finish is young, and stays.
+        """
+        for entry in os.scandir(self._folder):
+            if entry.name.endswith(NEW) and entry.stat().st_mtime < time.time() - 3600:
+                os.unlink(entry.path)
+
+    def _grow(self, size: int) -> None:
+        with self._lock:
+            self._size = max(self._size + size, 0)  # another process may have put what is removed here
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._folder, name)
+
+    def _measure(self) -> int:
+        return sum(entry.stat().st_size for entry in os.scandir(self._folder) if entry.name.endswith(DONE))
+
+    def _run_writer(self) -> None:
+        ends = False
+        while not ends:
+            group, ends = self._gather()
+            if group:
+                error = self._try_write([letter for letter, _ in group])
+                self._loop.call_soon_threadsafe(self._resolve, [done for _, done in group], error)
+
+    def _gather(self) -> tuple[list[_Put], bool]:
+        """What waits, at least one; and whether nothing more will come."""
+        group: list[_Put] = []
+        size = 0
+        while (put := self._queue.get()) is not None:
+            group.append(put)
+            size += len(put[0].body)
+            if len(group) == GROUP or size >= GROUP_BYTES or self._queue.empty():
+                return group, False
+        return group, True
+
+    def _try_write(self, letters: Sequence[Letter]) -> Exception | None:
+        try:
+            self._write(letters)
+        except OSError as exc:
+            log.error("spool-write-failed reason=%r", exc.strerror)
+            return Unavailable(f"the spool cannot be written: {exc.strerror}")
+        return None
+
+    def _resolve(self, futures: "list[asyncio.Future[None]]", error: Exception | None) -> None:
+        self._arrived.set()
+        for future in futures:
+            if not future.cancelled():
+                future.set_exception(error) if error else future.set_result(None)
+
+    def _write(self, letters: Sequence[Letter]) -> None:
+        """Write a file, synced, under its name.
+
+        Raises:
+            OSError: it cannot be; nothing is left of it.
+        """
+        stem = self._path(f"{time.time_ns():020d}-{os.getpid()}-{next(self._numbers)}")
+        data = b"".join(_build_record(letter) for letter in letters)
+        try:
+            descriptor = os.open(stem + NEW, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with open(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(stem + NEW, f"{stem}.0{DONE}")
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(stem + NEW)
+            raise
+        try:
+            _sync_folder(self._folder)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(f"{stem}.0{DONE}")
+            raise
+        self._grow(len(data))
+
+
+def _build_record(letter: Letter) -> bytes:
+    head = {"size": len(letter.body), "how": asdict(letter.how), "replaces": letter.replaces}
+    return json.dumps(head).encode() + b"\n" + letter.body
+
+
+def _sync_folder(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,192 @@
+"""The worker: takes what has come out of the spool, opens, checks and stores it, and keeps it as it came.
+
+Every step can be done again: whatever ends the process, what was answered with OK is still in the spool, or is stored
+and kept. So what is in a file of the spool is stored first, then kept, and only then is the file removed.
+"""
+
+import asyncio
+import logging
+import os
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from headless.errors import Unavailable
+from headless.inventory.collect.arrival import Outcome
+from headless.inventory.collect.checks import explain_shrinkage
+from headless.inventory.collect.kept import Fate, Kept, Record
+from headless.inventory.collect.processing import Processor, Ready
+from headless.inventory.collect.settings import CollectorSettings
+from headless.inventory.collect.sizes import read_sizes
+from headless.inventory.collect.spool import Letter, Spool
+from headless.inventory.collect.store import Store
+
+__all__ = ["Worker"]
+
+TRIES = 3  # after which what a file holds is believed to end the process
+POLL_S = 1.0  # between looks at what other processes have put in, and decided
+PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0  # while the database is away
+BATCH = 200  # decided letters taken at a time
+DAY_S = 86400
+
+log = logging.getLogger("headless.inventory")
+Result = TypeVar("Result")
+
+
+class Worker:
+    """Takes out of the spool. One at a time: see :mod:`headless.inventory.collect.collector`."""
+
+    def __init__(self, settings: CollectorSettings, store: Store, spool: Spool, kept: Kept) -> None:
+        self._settings = settings
+        self._store = store
+        self._spool = spool
+        self._kept = kept
+        self._processor = Processor(settings)
+        # Opening lets go of the interpreter: beside it the other thread parses.
+        self._threads = ThreadPoolExecutor(min(os.cpu_count() or 1, 4), "inventory-open")
+        self._forgot = 0.0
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        self._spool.sweep()
+        while True:
+            try:
+                if not await self.work_off():
+                    await self._forget()
+                    await self._spool.wait(POLL_S)
+            except Exception:
+                log.exception("bug in the worker")  # it goes on: without it nothing is ever stored again
+                await asyncio.sleep(LONGEST_PAUSE_S)
+
+    async def work_off(self) -> int:
+        """Process all that is there; return how many letters that were."""
+        count = 0
+        for name in self._spool.list_files():
+            count += await self._take_file(name)
+        while decided := self._kept.list_by_fate(Fate.ACCEPTED, Fate.AGAIN, limit=BATCH):
+            letters = [(self._kept.read(item), item.fate is Fate.ACCEPTED) for item in decided]
+            for is_accepted in (False, True):
+                await self._process([letter for letter, accepted in letters if accepted is is_accepted], is_accepted)
+            count += len(decided)
+        return count
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._threads.shutdown()
+
+    async def _take_file(self, name: str) -> int:
+        name, tries = self._spool.begin(name)
+        try:
+            letters = self._spool.read(name)
+        except (OSError, ValueError) as exc:
+            log.error("spool-damaged file=%r reason=%r", name, str(exc))
+            self._spool.set_aside(name)
+            return 0
+        if tries < TRIES:
+            await self._process(letters)
+        elif len(letters) > 1:
+            self._spool.split(name)
+            return 0
+        else:
+            reason = f"the collector has ended {tries} times while it was at this"
+            await self._insist(lambda: self._keep([Record(letters[0], Fate.HELD, reason, "")]))
+        self._spool.remove(name)
+        return len(letters)
+
+    async def _process(self, letters: Sequence[Letter], is_accepted: bool = False) -> None:
+        """Store and keep letters; wait while the database is away.
+
+        Args:
+            letters: whole; none twice.
+            is_accepted: somebody has looked at them.
+        """
+        loop = asyncio.get_running_loop()
+        fresh = await asyncio.to_thread(self._find_fresh, letters)
+        opened = await asyncio.gather(
+            *(loop.run_in_executor(self._threads, self._processor.process, letter) for letter in fresh)
+        )
+        records = [item for item in opened if isinstance(item, Record)]
+        ready = [item for item in opened if isinstance(item, Ready)]
+        if not is_accepted:
+            ready, held = await self._insist(lambda: self._hold(ready))
+            records += held
+        records += await self._insist(lambda: self._store_all(ready))
+        await self._insist(lambda: self._keep(records))
+        for record in records:
+            if record.fate is not Fate.STORED:
+                log.warning(
+                    "%s feed=%s host=%r reason=%r", record.fate, record.letter.how.feed, record.host, record.reason
+                )
+
+    def _find_fresh(self, letters: Sequence[Letter]) -> list[Letter]:
+        """Leave out what is sealed and has come before: no two envelopes are made alike, so it is a replay."""
+        fresh: dict[bytes, Letter] = {}
+        plain: list[Letter] = []
+        for letter in letters:
+            if not self._processor.is_wrapped(letter.body):
+                plain.append(letter)
+            elif letter.replaces or not self._kept.has_other(letter):
+                fresh.setdefault(letter.digest, letter)
+        return [*fresh.values(), *plain]
+
+    async def _hold(self, ready: Sequence[Ready]) -> tuple[list[Ready], list[Record]]:
+        """Part those whose lists have shrunk too much from the others."""
+        sizes = await self._store.read(lambda connection: read_sizes(connection, [item.arrival for item in ready]))
+        passed, held = [], []
+        for item in sorted(ready, key=lambda item: item.arrival.time):
+            identity, count = item.arrival.identity, len(item.arrival.report.packages)
+            size, last = sizes.get(identity, (0, 0))
+            is_newer = item.arrival.time > last
+            reason = explain_shrinkage(count, size, self._settings.shrink) if is_newer else ""
+            if reason:
+                held.append(Record(item.letter, Fate.HELD, reason, item.arrival.report.host))
+                continue
+            passed.append(item)
+            if is_newer:
+                sizes[identity] = count, item.arrival.time
+        return passed, held
+
+    async def _store_all(self, ready: Sequence[Ready]) -> list[Record]:
+        if not ready:
+            return []
+        try:
+            verdicts = await self._store.store([item.arrival for item in ready])
+        except Unavailable:
+            raise
+        except Exception as exc:
+            if len(ready) > 1:  # one of them is the reason: the others are stored
+                return [record for item in ready for record in await self._store_all([item])]
+            log.exception("bug in the store")
+            reason = f"it cannot be stored: {type(exc).__name__}"
+            return [Record(ready[0].letter, Fate.REFUSED, reason, ready[0].arrival.report.host)]
+        for item, verdict in zip(ready, verdicts, strict=True):
+            if verdict.outcome is Outcome.CONFLICT:
+                log.warning("conflict host=%r time=%d", item.arrival.report.host, item.arrival.time)
+        return [
+            Record(item.letter, Fate.STORED, verdict.outcome, item.arrival.report.host)
+            for item, verdict in zip(ready, verdicts, strict=True)
+        ]
+
+    async def _keep(self, records: Sequence[Record]) -> None:
+        await asyncio.to_thread(self._kept.keep, records)
+
+    async def _forget(self) -> None:
+        if time.monotonic() < self._forgot + 3600 and self._forgot:
+            return
+        before = int(time.time()) - self._settings.retention_days * DAY_S
+        while await self._insist(lambda: asyncio.to_thread(self._kept.forget, before)):
+            pass
+        self._forgot = time.monotonic()
+
+    async def _insist(self, step: Callable[[], Awaitable[Result]]) -> Result:
+        """Do a step, again and again while what it needs is away."""
+        pause_s = PAUSE_S
+        while True:
+            try:
+                return await step()
+            except Unavailable as exc:
+                log.error("waiting reason=%r", str(exc))
+                await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311  # no secret
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
