@@ -15,6 +15,7 @@ Exit status: 0 done; 1 no connection; 2 a bad parameter or file; 4 a host falls 
 OWN: dict[str, str] = {
     "check": "headless.cli.inventory_check",
     "report": "headless.cli.inventory_report",
+    "serve": "headless.cli.inventory_serve",
     "reprocess": "headless.cli.inventory_admin",
     "review": "headless.cli.inventory_admin",
     "take": "headless.cli.inventory_admin",
