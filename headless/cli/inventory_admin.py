@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -16,6 +17,9 @@ from headless.errors import JobFailed, ParameterError, Skipped, TimedOut
 if TYPE_CHECKING:
     from headless.inventory.collect.kept import Item
     from headless.inventory.collect.settings import CollectorSettings
+
+if sys.platform == "win32":
+    raise ImportError("the collector runs on POSIX systems only")
 
 __all__ = ["reprocess", "review", "take", "token"]
 

@@ -6,6 +6,7 @@ from headless.inventory.collect.arrival import Arrival
 from headless.inventory.collect.feeds import Feed
 from headless.inventory.collect.opening import Opened
 from headless.inventory.collect.spool import Letter
+from headless.inventory.collect.timeline import HORIZON_S
 from headless.inventory.report import BadReport, Report
 
 __all__ = ["check_letter", "check_packages", "check_report", "check_sender", "explain_shrinkage"]
@@ -63,6 +64,8 @@ def check_report(arrival: Arrival, opened: Opened, feed: Feed) -> None:
         raise BadReport("no packages")
     if report.made > arrival.received + FUTURE_S:
         raise BadReport(f"made {report.made - arrival.received} s in the future: is the host's clock right?")
+    if arrival.time < arrival.received - HORIZON_S:
+        raise BadReport(f"too old: made {(arrival.received - arrival.time) // 86400} days before it came")
     _check_texts(report)
     if not MACHINE.fullmatch(report.machine):
         raise BadReport("'machine' must be 32 hexadecimal digits")

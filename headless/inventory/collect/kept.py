@@ -7,6 +7,7 @@ database that is in, so that the commands can look at it and decide while the co
 import json
 import os
 import sqlite3
+import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -15,6 +16,9 @@ from enum import StrEnum
 
 from headless.errors import ParameterError, Unavailable
 from headless.inventory.collect.spool import Arrived, Letter
+
+if sys.platform == "win32":
+    raise ImportError("the collector runs on POSIX systems only")
 
 __all__ = ["Fate", "Item", "Kept", "Record"]
 

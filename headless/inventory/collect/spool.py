@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import queue
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,9 @@ from hashlib import sha256
 from typing import Any
 
 from headless.errors import ParameterError, Unavailable
+
+if sys.platform == "win32":
+    raise ImportError("the collector runs on POSIX systems only")
 
 __all__ = ["Arrived", "Letter", "Spool"]
 

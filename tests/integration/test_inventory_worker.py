@@ -1,0 +1,258 @@
+"""What comes is opened, checked, stored and kept, and whatever is wrong with one letter keeps no other from it."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headless.errors import Skipped, Unavailable
+from headless.inventory.collect.collector import Collector, open_collector
+from headless.inventory.collect.kept import Fate, Item, Kept
+from headless.inventory.collect.spool import Arrived
+from headless.inventory.package import Package
+from headless.inventory.report import Report
+from headless.inventory.seal import seal, sign
+from headless.inventory.text import write_text
+from inventory_collecting import PEER, Desk, make_desk
+from inventory_identities import Holder, make_holder
+from inventory_support import DAY, make_report
+from postgres import run_postgres
+
+MANY = tuple(Package("rpm", f"lib{number}", "0:1-1", "x86_64") for number in range(100))
+
+
+@pytest.fixture(scope="module")
+def holders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Holder, Holder]:
+    """The collector, and a stranger."""
+    folder = tmp_path_factory.mktemp("keys")
+    return make_holder(folder, "collector"), make_holder(folder, "stranger")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, holders: tuple[Holder, Holder]) -> Desk:
+    return make_desk(tmp_path, holders[0])
+
+
+def tell(item: Item | None) -> str:
+    return "nothing" if item is None else f"{item.fate}: {item.reason}"
+
+
+def test_sealed_reports_are_stored_and_replays_change_nothing(desk: Desk) -> None:
+    now = int(time.time())
+    bodies = [desk.write("1", made=now - 5), desk.write("1", host="b"), desk.write("2", made=now - 3)]
+    assert [tell(item) for item in desk.take(*bodies, bodies[0], received=now)] == [
+        "stored: new",
+        "stored: new",
+        "stored: changed",
+        "stored: new",
+    ]
+    before = desk.read_histories()
+    assert [tell(item) for item in desk.take(*bodies, received=now + 60)] == ["nothing"] * 3
+    assert desk.read_histories() == before
+
+
+def test_a_plain_report_that_comes_again_says_the_same_again(desk: Desk) -> None:
+    body, now = write_text(make_report(), plain=True), int(time.time())
+    assert [tell(*desk.take(body, received=now - DAY)), tell(*desk.take(body, received=now))] == [
+        "stored: new",
+        "stored: same",
+    ]
+    [[(times, _)]] = desk.read_histories().values()
+    assert times == (now - DAY, now)
+
+
+def flip(body: bytes) -> bytes:
+    middle = len(body) // 2
+    return body[:middle] + bytes([body[middle] ^ 1]) + body[middle + 1 :]
+
+
+def plain(version: str = "1", **fields: Any) -> bytes:
+    return write_text(make_report(version, **fields))
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda desk, other: b"", "empty"),
+        (lambda desk, other: b" \n", "empty"),
+        (lambda desk, other: b"#" * 300_000, "300000 bytes"),
+        (lambda desk, other: seal(b"#" * 260_000, [desk.holder.certificate]), "260"),
+        (lambda desk, other: flip(desk.write()), "."),
+        (lambda desk, other: desk.write()[:-40], "."),
+        (lambda desk, other: seal(plain(), [other.certificate]), "."),
+        (lambda desk, other: sign(plain(), other.certificate, other.key), "signed by nobody"),
+        (lambda desk, other: plain()[:-2], "cut short"),
+        (lambda desk, other: write_text(Report(host="a", packages=())), "no packages"),
+        (lambda desk, other: plain(made=int(time.time()) + 2 * DAY), "in the future"),
+        (lambda desk, other: plain(made=int(time.time()) - 60 * DAY), "too old"),
+        (lambda desk, other: plain(machine="0x12"), "hexadecimal"),
+        (lambda desk, other: plain(host="a" * 300), "'host' is too long"),
+        (lambda desk, other: plain("1" * 300), "its version is too long"),
+        (lambda desk, other: plain().replace(b"app", b"a\0p"), "NUL"),
+        (lambda desk, other: b'{"format": "headless-inventory"}', "."),
+        (lambda desk, other: b"\x30\x82\x00", "."),
+    ],
+)
+def test_what_cannot_be_believed_is_refused_and_kept_with_its_reason(
+    desk: Desk, holders: tuple[Holder, Holder], make: Callable[[Desk, Holder], bytes], reason: str
+) -> None:
+    desk = make_desk(Path(desk.settings.state).parent, holders[0], max_report=250_000)
+    body = make(desk, holders[1])
+    bad, good = desk.take(body, desk.write(host="good"))
+    assert bad is not None and bad.fate == Fate.REFUSED and bad.reason
+    assert reason == "." or reason in bad.reason
+    assert tell(good) == "stored: new"
+    with closing(Kept(desk.settings.kept)) as kept:
+        assert kept.read(bad).body == body
+
+
+def test_names_are_stored_as_they_are(desk: Desk) -> None:
+    named = Report(host="a", site="S", packages=(Package("rpm", "<script>'\u00e9", "0:1-1"),))
+    utf8, latin = write_text(named), write_text(named, plain=True).decode().replace("host: a", "host: b")
+    assert [tell(item) for item in desk.take(utf8, latin.encode("latin-1"))] == ["stored: new"] * 2
+    contents = {content for [(_, content)] in desk.read_histories().values()}
+    assert len(contents) == 1
+
+
+def test_who_may_send_what_is_said_by_the_feed(desk: Desk, holders: tuple[Holder, Holder]) -> None:
+    def send(body: bytes, feed: str, address: str = PEER) -> str:
+        return tell(*desk.take(body, feed=feed, address=address))
+
+    holder = holders[0]
+    signed = seal(sign(plain(), holder.certificate, holder.key), [holder.certificate])
+    assert "may not send" in send(plain(), "main", "198.51.100.1")
+    assert "may not send" in send(plain(), "main", "")
+    assert "not in the settings" in send(plain(), "other")
+    assert "sealed reports only" in send(sign(plain(), holder.certificate, holder.key), "strict")
+    assert "signed reports only" in send(desk.write(), "strict")
+    assert "site 'ELSE'" in send(
+        seal(sign(plain(site="ELSE"), holder.certificate, holder.key), [holder.certificate]), "strict"
+    )
+    assert desk.read_histories() == {}
+    assert send(signed, "strict") == "stored: new"
+
+
+def test_a_list_that_shrinks_too_much_waits_for_somebody_to_look_at_it(desk: Desk) -> None:
+    now = int(time.time())
+
+    def write(count: int, made: int) -> bytes:
+        return write_text(Report(host="a", site="S", packages=MANY[:count], made=made))
+
+    assert tell(*desk.take(write(100, now - 30))) == "stored: new"
+    assert tell(*desk.take(write(60, now - 20))) == "stored: changed"
+    bodies = write(5, now - 10), write(6, now - 9)
+    assert [tell(item) for item in desk.take(*bodies)] == [
+        "held: 5 packages, and 60 before",
+        "held: 6 packages, and 60 before",
+    ]
+    first, second = desk.list_held()
+    with closing(Kept(desk.settings.kept)) as kept:
+        assert kept.decide(first.id, Fate.ACCEPTED, "") and kept.decide(second.id, Fate.REFUSED, "not true")
+        assert not kept.decide(second.id, Fate.ACCEPTED, "")
+    desk.take()
+    assert desk.list_held() == []
+    [history] = desk.read_histories().values()
+    assert [times for times, _ in history] == [(now - 30,), (now - 20,), (now - 10,)]
+
+
+def test_what_is_kept_is_processed_again_when_a_key_has_been_added(desk: Desk, holders: tuple[Holder, Holder]) -> None:
+    assert "refused" in tell(*desk.take(seal(plain(), [holders[1].certificate])))
+    other = Path(desk.settings.state).parent / "other.pem"
+    other.write_bytes(holders[1].certificate_file.read_bytes() + holders[1].key_file.read_bytes())
+    desk = make_desk(other.parent, holders[0], keys=(*desk.settings.keys, str(other)))
+    with closing(Kept(desk.settings.kept)) as kept:
+        assert kept.process_again(0) == 1
+    desk.take()
+    assert len(desk.read_histories()) == 1
+
+
+def test_what_ends_the_collector_again_and_again_is_set_aside(desk: Desk) -> None:
+    async def put_and_die(collector: Collector) -> None:
+        await asyncio.gather(*(collector.spool.put(desk.write(host=f"h{n}"), Arrived(5, "main", PEER)) for n in "ab"))
+
+    desk.run(put_and_die)
+    folder = desk.settings.spool
+
+    def die_thrice() -> None:
+        for name in os.listdir(folder):
+            os.rename(f"{folder}/{name}", f"{folder}/{name.replace('.0.', '.3.')}")
+
+    die_thrice()
+
+    async def split(collector: Collector) -> None:
+        for name in collector.spool.list_files():
+            collector.spool.split(name)
+
+    desk.run(split)
+    assert len(os.listdir(folder)) == 2
+    die_thrice()
+    desk.take(desk.write(host="c"))
+    assert len(desk.read_histories()) == 1
+    assert ["3 times" in item.reason for item in desk.list_held()] == [True, True]
+
+
+def test_a_damaged_file_is_set_aside(desk: Desk) -> None:
+    desk.take()
+    Path(desk.settings.spool, "00-1-1.0.batch").write_bytes(b'{"size": 5, "how": {}, "replaces": false}\nabc')
+    assert tell(*desk.take(desk.write())) == "stored: new"
+    assert os.listdir(desk.settings.spool) == ["00-1-1.1.damaged"]
+
+
+def test_a_full_spool_takes_nothing_more_and_loses_nothing(desk: Desk, holders: tuple[Holder, Holder]) -> None:
+    desk = make_desk(Path(desk.settings.state).parent, holders[0], max_spool=3000)
+
+    async def fill(collector: Collector) -> int:
+        body = desk.write()
+        for number in range(100):
+            try:
+                await collector.spool.put(body + b" " * number, Arrived(5, "main", PEER))
+            except Unavailable:
+                return number
+        return 0
+
+    assert 0 < desk.run(fill) < 4
+    assert desk.take()[:] == []
+
+
+def test_one_process_takes_out_of_the_spool(desk: Desk) -> None:
+    async def open_twice(collector: Collector) -> None:
+        with pytest.raises(Skipped):
+            async with open_collector(desk.settings):
+                pass
+
+    desk.run(open_twice)
+
+
+def test_what_is_over_its_time_is_forgotten(desk: Desk) -> None:
+    now = int(time.time())
+    desk.take(plain(), received=now - 20 * DAY)
+    desk.take(plain(), received=now)
+    with closing(Kept(desk.settings.kept)) as kept:
+        assert [kept.forget(now - DAY), kept.forget(now - DAY)] == [1, 0]
+        assert kept.process_again(0) == 1
+    desk.take()
+    assert len(desk.read_histories()) == 1
+
+
+def test_while_the_database_is_away_what_comes_waits(tmp_path: Path, holders: tuple[Holder, Holder]) -> None:
+    with run_postgres() as server:
+        desk = make_desk(tmp_path, holders[0], database=server.create_database("away"))
+
+        async def work(collector: Collector) -> None:
+            server.stop()
+            try:
+                await collector.spool.put(desk.write(), Arrived(int(time.time()), "main", PEER))
+                task = asyncio.create_task(collector.worker.work_off())
+                done, _ = await asyncio.wait([task], timeout=1.5)
+                assert not done
+            finally:
+                server.start()
+            assert await task == 1
+
+        desk.run(work)
+        assert len(desk.read_histories()) == 1
