@@ -191,7 +191,7 @@ def test_without_a_home_it_is_sent_all_the_same(place: World, collector: Scripte
     assert place.run(*words(place, collector.url), environment=environment).returncode == 0
     collector.answers = [Answer(503)]
     done = place.run(*words(place, collector.url), environment=environment)
-    assert done.returncode == 1 and b"kept" not in done.stderr
+    assert done.returncode == 1 and b"no spool to keep it in" in done.stderr
 
 
 def test_two_at_once_send_nothing_twice(place: World, collector: ScriptedCollector) -> None:
