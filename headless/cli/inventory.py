@@ -16,6 +16,7 @@ OWN: dict[str, str] = {
     "check": "headless.cli.inventory_check",
     "relay": "headless.cli.inventory_relay",
     "report": "headless.cli.inventory_report",
+    "serve": "headless.cli.inventory_serve",
     "reprocess": "headless.cli.inventory_admin",
     "review": "headless.cli.inventory_admin",
     "take": "headless.cli.inventory_admin",
