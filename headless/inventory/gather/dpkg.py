@@ -27,10 +27,13 @@ def read_dpkg(root: str = "", *, plain: bool = False) -> list[Row]:
     rows: list[Row] = []
     for text in _read_lists(place(root, FOLDER)):
         _check_end(text)
-        for paragraph in text.split("\n\n"):
-            row = _parse(paragraph, plain)
+        text, start = f"\n{text}\n\n", 0
+        # By places in the one text: cutting it into paragraphs would copy all of it, descriptions too.
+        while (end := text.find("\n\n", start + 1)) >= 0:
+            row = _parse(text, start, end, plain)
             if row is not None:
                 rows.append(row)
+            start = end + 1
     return rows
 
 
@@ -61,35 +64,34 @@ def _check_end(text: str) -> None:
             raise Unreadable("dpkg's list is cut short: its last package is not whole")
 
 
-def _parse(paragraph: str, plain: bool) -> Row | None:
-    """A package; ``None`` if it is not installed."""
-    text = "\n" + paragraph
-    status = _field(text, "\nStatus: ")
+def _parse(text: str, start: int, end: int, plain: bool) -> Row | None:
+    """A package, of the lines between the line ends at two places; ``None`` if it is not installed."""
+    status = _field(text, "\nStatus: ", start, end)
     if status:
         words = status.split(" ")
         if words[-1] not in (EXACT if plain else ON_DISK) or (plain and words[0] != "install"):
             return None
-    elif not paragraph.strip():
+    elif not text[start:end].strip():
         return None
     # Without a status: the list of an image, of which every package is installed.
-    name, version = _field(text, "\nPackage: "), _field(text, "\nVersion: ")
+    name, version = _field(text, "\nPackage: ", start, end), _field(text, "\nVersion: ", start, end)
     if not name or not version:
-        raise Unreadable(f"dpkg's list is damaged: a package without a name or a version: {paragraph[:60]!r}")
-    source, _, source_version = _field(text, "\nSource: ").partition(" (")
+        said = text[start:end].strip()[:60]
+        raise Unreadable(f"dpkg's list is damaged: a package without a name or a version: {said!r}")
+    source, _, source_version = _field(text, "\nSource: ", start, end).partition(" (")
     return (
         "dpkg",
         name,
         version,
-        _field(text, "\nArchitecture: "),
+        _field(text, "\nArchitecture: ", start, end),
         source if source != name else "",
         source_version.rstrip(")"),
     )
 
 
-def _field(text: str, name: str) -> str:
-    start = text.find(name)
-    if start < 0:
+def _field(text: str, name: str, start: int, end: int) -> str:
+    place = text.find(name, start, end)
+    if place < 0:
         return ""
-    start += len(name)
-    end = text.find("\n", start)
-    return text[start:end] if end >= 0 else text[start:]
+    place += len(name)
+    return text[place : text.find("\n", place)]
