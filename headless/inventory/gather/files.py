@@ -1,9 +1,8 @@
 """Reading small files below a root folder, whatever is in them."""
 
-import errno
 import os
 
-__all__ = ["decode", "first_line", "place", "read", "tidy"]
+__all__ = ["LIMIT", "decode", "first_line", "place", "read", "tidy"]
 
 LIMIT = 256 * 1024 * 1024  # bytes; no list of packages comes near, and a wrong file must not fill the memory
 
@@ -21,7 +20,7 @@ def read(path: str) -> bytes:
     """
     with open(path, "rb", buffering=0) as file:
         if os.fstat(file.fileno()).st_size > LIMIT:
-            raise OSError(errno.EFBIG, "too large to be what it should be", path)
+            raise OSError(None, "too large to be what it should be", path)
         return file.readall()
 
 
