@@ -92,7 +92,7 @@ def plain(version: str = "1", **fields: Any) -> bytes:
         (lambda desk, other: plain(made=int(time.time()) - 60 * DAY), "too old"),
         (lambda desk, other: plain(machine="0x12"), "hexadecimal"),
         (lambda desk, other: plain(host="a" * 300), "'host' is too long"),
-        (lambda desk, other: plain("1" * 300), "its version is too long"),
+        (lambda desk, other: plain("1" * 300), "version is too long"),
         (lambda desk, other: plain().replace(b"app", b"a\0p"), "NUL"),
         (lambda desk, other: b'{"format": "headless-inventory"}', "."),
         (lambda desk, other: b"\x30\x82\x00", "."),

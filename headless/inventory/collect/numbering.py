@@ -8,9 +8,11 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Table, func, insert, select, tuple_
 
-__all__ = ["Known", "Numbering", "slices"]
+__all__ = ["LIMIT", "Known", "Numbering", "slices"]
 
-LIMIT = 300_000  # numbers remembered of a table: some 50 MB; above it they are forgotten, and found anew
+LIMIT = 300_000
+"""What is remembered of a table, some 50 MB; above it all is forgotten, and found anew."""
+
 SLICE = 500  # keys in one statement: SQLite takes some 32,000 values, 5 for each
 
 
