@@ -18,7 +18,7 @@ def read_sizes(connection: Connection, arrivals: Sequence[Arrival]) -> dict[Iden
     if not wanted:
         return {}
     ask_domains = select(domains.c.name, domains.c.id).where(domains.c.name.in_({domain for _, _, domain, _ in wanted}))
-    numbers = {name: number for name, number in connection.execute(ask_domains)}
+    numbers = {row.name: row.id for row in connection.execute(ask_domains)}
     # Looked up by what has an index; the others of that name are passed over.
     starts = {(name, numbers[domain]) for _, name, domain, _ in wanted if domain in numbers}
     mine = (
