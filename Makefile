@@ -41,12 +41,13 @@ bench: .venv/grid peers
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check alienpy
 	.venv/bin/python -m bench
 	.venv/bin/python -m bench.grid
+	.venv/bin/python -m bench.inventory
 
 docs: .venv-dev/installed
 	$(DEV)/python -m headless.cli.manual docs
 
 .venv/installed: $(SOURCES)
-	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@test -x .venv/bin/python || $(PYTHON) -m venv --upgrade-deps .venv
 	@rm -rf build
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade . 2>&1 | grep -v '^WARNING: Location' >&2 || true
 	@test -x .venv/bin/headless

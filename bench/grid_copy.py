@@ -16,6 +16,7 @@ LINES, DELAY_MS = 100, 50  # files of one line; added to each server command
 SMALL, SMALL_SIZE = 2000, 100 * 1024
 BIG = 1 << 30
 MIB = 1 << 20
+ALIKE = ("--cksum", "crc32c:source")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Copies:
         small_down: back.
         big_up: 1 GiB, beside xrdcp without a checksum.
         big_down: back.
+        big_up_alike: the first, beside xrdcp with the same: no checksums of pages, and one of the whole at the end.
     """
 
     lines_up: tuple[float, float]
@@ -37,6 +39,7 @@ class Copies:
     small_down: tuple[float, float]
     big_up: tuple[float, float]
     big_down: tuple[float, float]
+    big_up_alike: tuple[float, float]
 
 
 def measure_copies(folder: Path, rounds: int) -> Copies:
@@ -68,16 +71,20 @@ def _measure_folders(server: GridServer, source: Path, rounds: int) -> tuple[tup
     return (median["up ours"], median["up theirs"]), (median["down ours"], median["down theirs"])
 
 
-def _measure_big(server: GridServer, files: Path, rounds: int) -> tuple[tuple[float, float], tuple[float, float]]:
+def _measure_big(server: GridServer, files: Path, rounds: int) -> tuple[tuple[float, float], ...]:
     source, back = files / "big", server.home / "big"
     with source.open("wb") as file:
         for _ in range(BIG // MIB):
             file.write(os.urandom(MIB))
-    taken: dict[str, list[float]] = {name: [] for name in ("up ours", "up theirs", "down ours", "down theirs")}
+    taken: dict[str, list[float]] = {
+        name: [] for name in ("up ours", "up theirs", "up alike", "down ours", "down theirs")
+    }
     for number in range(rounds):
         name = f"big{number}"
         plain = _xrdcp(str(source), _get_url(server, "write", "-s", str(BIG), f"{name}-plain"))
         taken["up theirs"].append(run_once(plain).wall_s)
+        checked = _xrdcp(str(source), _get_url(server, "write", "-s", str(BIG), f"{name}-alike"), *ALIKE)
+        taken["up alike"].append(run_once(checked).wall_s)
         taken["up ours"].append(run_once(server.ours("cp", f"file:{source}", f"alien:{name}@disk:1")).wall_s)
         taken["down theirs"].append(run_once(_xrdcp(_get_url(server, "read", name), str(back))).wall_s)
         back.unlink()
@@ -87,7 +94,8 @@ def _measure_big(server: GridServer, files: Path, rounds: int) -> tuple[tuple[fl
         back.unlink()
         run_once(server.ours("rm", name))
     median = {name: statistics.median(values) for name, values in taken.items()}
-    return (median["up ours"], median["up theirs"]), (median["down ours"], median["down theirs"])
+    up, down, alike = (median[name] for name in ("up ours", "down ours", "up alike"))
+    return (up, median["up theirs"]), (down, median["down theirs"]), (up, alike)
 
 
 def _get_url(server: GridServer, *words: str) -> str:
@@ -96,11 +104,13 @@ def _get_url(server: GridServer, *words: str) -> str:
     return f"{row['url']}?authz={row['envelope']}"
 
 
-def _xrdcp(source: str, target: str) -> Command:
+def _xrdcp(source: str, target: str, *options: str) -> Command:
     program = shutil.which("xrdcp")
     if program is None:
         raise RuntimeError("xrdcp is not installed: apt-get install xrootd-client")
-    return Command([program, "--silent", "--force", source, target], {"PATH": "/usr/bin:/bin", "HOME": "/"})
+    pages = {"XRD_CPUSEPGWRTRD": "0"} if options else {}
+    words = [program, "--silent", "--force", *options, source, target]
+    return Command(words, {"PATH": "/usr/bin:/bin", "HOME": "/", **pages})
 
 
 def _make_files(folder: Path, count: int, size: int) -> None:

@@ -14,7 +14,9 @@ Exit status: 0 done; 1 no connection; 2 a bad parameter or file; 4 a host falls 
 # The module that holds each command, as an object of the command's name with _ for -; imported when used.
 OWN: dict[str, str] = {
     "check": "headless.cli.inventory_check",
+    "relay": "headless.cli.inventory_relay",
     "report": "headless.cli.inventory_report",
+    "serve": "headless.cli.inventory_serve",
     "reprocess": "headless.cli.inventory_admin",
     "review": "headless.cli.inventory_admin",
     "take": "headless.cli.inventory_admin",

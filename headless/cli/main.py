@@ -32,21 +32,24 @@ COMMANDS = {
 NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, failure: BaseException | None = None) -> int:
     """Run a command line, and return its exit code; a signal ends the process as that signal does.
 
     Args:
         arguments: without the program's name; ``None`` for those of this process.
+        failure: what running it in another way has come to already: to be told, and nothing to be run.
     """
     _fill_standard_descriptors()
-    code = _run_guarded(tuple(sys.argv[1:] if arguments is None else arguments), Talk(0))
+    code = _run_guarded(tuple(sys.argv[1:] if arguments is None else arguments), Talk(0), failure)
     _drop_unwritten()
     return code
 
 
-def _run_guarded(argv: tuple[str, ...], talk: Talk) -> int:
+def _run_guarded(argv: tuple[str, ...], talk: Talk, failure: BaseException | None) -> int:
     """The error boundary."""
     try:
+        if failure is not None:
+            raise failure
         return _run(argv, talk)
     except click.exceptions.Exit as exc:
         return exc.exit_code

@@ -47,4 +47,5 @@ def finish(rows: Sequence[Row], hosts: int, fail_on: str) -> None:
     """
     if falls_short(rows, State(fail_on)):
         bad = len({(row.site, row.host) for row in rows if falls_short([row], State(fail_on))})
-        raise JobFailed(f"{bad} of {hosts} {'host falls' if hosts == 1 else 'hosts fall'} short")
+        noun, verb = "host" if hosts == 1 else "hosts", "falls" if bad == 1 else "fall"
+        raise JobFailed(f"{bad} of {hosts} {noun} {verb} short")

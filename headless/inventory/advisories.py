@@ -99,9 +99,12 @@ class Advisories:
     def _find_in(self, ecosystem: str, package: Package) -> Iterable[Vulnerability]:
         by_source = package.kind in BY_SOURCE
         name, version = source_of(package) if by_source else (package.name, package.version)
+        told = set()
         for entry in self._entries.get(ecosystem, {}).get(_find_name(ecosystem, name), ()):
             fixed = _find_fix(package.kind, version, entry)
-            if fixed is not None:
+            # Red Hat's advisories name a package once for each of its repositories.
+            if fixed is not None and entry.id not in told:
+                told.add(entry.id)
                 yield Vulnerability(entry.id, package, fixed, entry.link, entry.aliases, entry.severity)
 
 

@@ -3,7 +3,8 @@
 Headers, a name and a value on a line, between lines of ``#``; then the packages, a line each, name, version and
 architecture with tabs between, in the order of their bytes; and a last ``#``. What the format has no header for travels
 in headers of our own, which the existing collectors pass over: ``count``, ``interval``, ``machine``, ``made``,
-``missing``, ``sha256``. Packages of one package manager only can be told: others are told to be missing.
+``missing``, ``os_id``, ``os_version``, ``sha256``. Packages of one package manager only can be told: others are told to
+be missing.
 """
 
 import time
@@ -11,14 +12,11 @@ from calendar import timegm
 from collections.abc import Sequence
 from hashlib import sha256
 
+from headless.inventory.lines import HEADERS, OWN_HEADERS, PACKAGERS, TIME_FORMAT, build_text
 from headless.inventory.package import Package
 from headless.inventory.report import BadReport, Missing, Report
 
 __all__ = ["parse_text", "write_text"]
-
-PACKAGERS = ("rpm", "dpkg", "pkg")
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-HEADERS = ("arch", "cpu", "host", "kernel", "site", "system", "tag")
 
 
 def write_text(report: Report, *, plain: bool = False) -> bytes:
@@ -28,18 +26,9 @@ def write_text(report: Report, *, plain: bool = False) -> bytes:
         report: of whose packages those of the first kind in ``PACKAGERS`` that it has any of are written.
         plain: without headers of our own: byte for byte what pakiti-client 3 writes.
     """
-    packager = next((kind for kind in PACKAGERS if any(package.kind == kind for package in report.packages)), "")
-    lines = sorted(
-        f"{package.name}\t{package.version}\t{package.arch}\n".encode("utf-8", "surrogateescape")
-        for package in report.packages
-        if package.kind == packager
-    )
-    body = b"".join(lines)
-    headers = [(name, getattr(report, name)) for name in HEADERS] + [("packager", packager), ("version", "1")]
-    if not plain:
-        headers += _own_headers(report, packager, len(lines), body)
-    head = "".join(f"{name}: {value}\n" for name, value in sorted(headers) if value)
-    return b"#\n" + head.encode("utf-8", "surrogateescape") + b"#\n" + body + b"#\n"
+    facts = {name: str(getattr(report, name)) for name in (*HEADERS, *OWN_HEADERS)}
+    missing = [(entry.source, entry.reason) for entry in report.missing]
+    return build_text(facts, report.packages, missing, made=report.made, interval=report.interval, plain=plain)
 
 
 def parse_text(data: bytes) -> Report:
@@ -68,26 +57,11 @@ def parse_text(data: bytes) -> Report:
         raise BadReport("no header 'host'")
     return Report(
         packages=tuple(_parse_packages(packager, body, ends[1] + 2)),
-        machine=headers.get("machine", ""),
         made=_parse_time(headers.get("made", "")),
         interval=_parse_number("interval", headers.get("interval", "0")),
         missing=tuple(missing),
-        **{name: headers.get(name, "") for name in HEADERS},
+        **{name: headers.get(name, "") for name in (*HEADERS, *OWN_HEADERS)},
     )
-
-
-def _own_headers(report: Report, packager: str, count: int, body: bytes) -> list[tuple[str, str]]:
-    missing = [*report.missing]
-    for kind in sorted({package.kind for package in report.packages} - {packager}):
-        missing.append(Missing(kind, "this format cannot tell them: use the format json"))
-    return [
-        ("count", str(count)),
-        ("interval", str(report.interval or "")),
-        ("machine", report.machine),
-        ("made", time.strftime(TIME_FORMAT, time.gmtime(report.made)) if report.made else ""),
-        *(("missing", f"{entry.source}: {entry.reason}") for entry in missing),
-        ("sha256", sha256(body).hexdigest()),
-    ]
 
 
 def _parse_headers(lines: Sequence[bytes]) -> tuple[dict[str, str], list[Missing]]:

@@ -14,6 +14,10 @@ VULNERABLE = "vulnerable"
 """The state of a package of which an advisory is known."""
 
 
+LINE_LIMIT = 2000
+"""The longest line, in characters."""
+
+
 class Row(NamedTuple):
     """A shortfall, or a vulnerable package.
 
@@ -90,7 +94,7 @@ def falls_short(rows: Iterable[Row], since: State = State.DUE) -> bool:
 
 
 def format_row(row: Row) -> str:
-    """One line for people; what hosts and files have written in it is made printable."""
+    """One line for people; what hosts and files have written in it is made printable, and cut where it is long."""
     where = f"{row.site}/{row.host}" if row.site else row.host
     what = f"{row.kind} {row.name}".strip()
     line = f"{where}: {row.state}: {what}{' ' + row.version if row.version else _say_nothing(row)}"
@@ -103,7 +107,7 @@ def format_row(row: Row) -> str:
         line += f" ({notes})"
     if row.link:
         line += f" {row.link}"
-    return "".join(char if char.isprintable() else "?" for char in line)
+    return "".join(char if char.isprintable() else "?" for char in line[:LINE_LIMIT])
 
 
 def _say_nothing(row: Row) -> str:

@@ -154,9 +154,9 @@ WantedBy=timers.target
 
 
 def _state_lines(name: str) -> list[str]:
-    """Folders of its own for the embedded server: under ProtectSystem=strict no other can be written to."""
+    """Folders of its own for what is kept: under ProtectSystem=strict no other can be written to."""
     return [
-        "# The embedded server keeps its state here. The job runs in this unit, too: the sandbox holds for it.",
+        "# For what is kept: a spool, or the embedded server's state; its job runs in this unit's sandbox, too.",
         f"StateDirectory={name}",
         "StateDirectoryMode=0700",
         f"RuntimeDirectory={name}",

@@ -68,7 +68,7 @@ def refuse(world: World, *arguments: str, code: int = 2) -> str:
         (["-c", "pass", "--connect-for", "-1"], "--connect-for -1: give a number of seconds"),
         (["--py-cod", "pass"], "No such option '--py-cod'"),
         (["-c", "pass", "-t"], "Option '--timeout' requires an argument"),
-        (["launch"], "unknown command 'launch': known are audit, completion, grid, jobs"),
+        (["launch"], "unknown command 'launch': known are audit, completion, grid, inventory, jobs"),
         (["schedul"], "unknown command 'schedul': did you mean 'headless schedule'? A launch begins with an option"),
     ],
 )

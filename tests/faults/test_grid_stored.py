@@ -80,9 +80,10 @@ def test_where_leave_to_write_is_for_nothing_else_it_is_verified_with_leave_to_r
     )
     grid = ScriptedGrid(tmp_path, [storage.start()])
     grid.answers["deleteMirror"] = functools.partial(_withdraw, grid)
+    grid.answers["rm"] = lambda options: (1, "not allowed", []) if options[-1].endswith("too") else None
     (tmp_path / "f").write_bytes(b"x" * 50 + MARK)
     try:
-        for spoilt, code in ((b"", 0), (b"spoilt out", 74), (b"spoilt too", 74)):
+        for spoilt, code in ((b"", 0), (b"spoilt out", 74), (b"spoilt last", 74), (b"spoilt too", 74)):
             grid.answers["access"] = functools.partial(_give_leave, grid, storage, envelopes, spoilt)
             done = grid.world.run(
                 "grid", "cp", "-norecovery", f"file:{tmp_path}/f", f"{HOME}/f{spoilt[6:].decode()}@disk:1"
@@ -90,7 +91,7 @@ def test_where_leave_to_write_is_for_nothing_else_it_is_verified_with_leave_to_r
             assert done.returncode == code, done.stderr
             if spoilt:
                 assert b"what was stored has the md5" in done.stderr
-                assert (b": remove it" in done.stderr) == (spoilt != b"spoilt out")
+                assert (b": remove it" in done.stderr) == (spoilt == b"spoilt too")
         assert grid.names() == ["f", "f too"]
     finally:
         grid.close()
@@ -100,7 +101,7 @@ def test_where_leave_to_write_is_for_nothing_else_it_is_verified_with_leave_to_r
 
 def _withdraw(grid: ScriptedGrid, options: list[str]) -> Reply:
     lfn = options[0]
-    if lfn.endswith("too"):
+    if not lfn.endswith("out"):
         return 22, "the last replica stays", []
     del grid.files[lfn]
     return 0, "", []

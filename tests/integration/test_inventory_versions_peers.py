@@ -1,15 +1,20 @@
 """The orders of versions, held against dpkg, apt, rpm and univers."""
 
+import json
 import random
 import subprocess
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conftest import IN_CI
 from headless.inventory.versions import compare
+from support import TIME_SCALE
 
+VECTORS = Path(__file__).parents[1] / "vectors" / "versions.json"
 SEED = 20260131
 ALPHABETS = {"dpkg": "0129aAz.~+", "rpm": "0129aAz.~^+_"}
 BASES = {
@@ -19,6 +24,13 @@ BASES = {
 APT = "import sys,apt_pkg;apt_pkg.init();" + (
     "[print(apt_pkg.version_compare(*line.split())) for line in sys.stdin.read().splitlines()]"
 )
+
+
+def read_vectors(kind: str) -> Iterator[tuple[str, str]]:
+    """The pairs of the vectors. "(none)" is how rpm prints that there is no epoch, not how it reads it."""
+    for a, _, b in json.loads(VECTORS.read_text())[kind]:
+        if "(none)" not in a:
+            yield a, b
 
 
 def mutate(kind: str, count: int) -> Iterator[tuple[str, str]]:
@@ -59,12 +71,12 @@ def _sign(number: int) -> int:
 
 @pytest.mark.peer("dpkg")
 def test_as_dpkg_compares() -> None:
-    pairs = list(mutate("dpkg", 250))
+    pairs = [*mutate("dpkg", 250), *read_vectors("dpkg")]
     script = (
         'while read -r a b; do for op in lt eq gt; do dpkg --compare-versions "$a" $op "$b" && echo $op; done; done'
     )
     text = "".join(f"{a} {b}\n" for a, b in pairs)
-    done = subprocess.run(["sh", "-c", script], input=text, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(["sh", "-c", script], input=text, capture_output=True, text=True, timeout=60 * TIME_SCALE)
     assert done.stderr == ""
     signs = {"lt": -1, "eq": 0, "gt": 1}
     assert _disagreements("dpkg", pairs, [signs[word] for word in done.stdout.split()]) == []
@@ -72,28 +84,29 @@ def test_as_dpkg_compares() -> None:
 
 def test_as_apt_compares() -> None:
     """apt's own library has the same order as dpkg, and answers thousands in one process."""
-    pairs = list(mutate("dpkg", 5000))
+    pairs = [*mutate("dpkg", 5000), *read_vectors("dpkg")]
     done = subprocess.run(
         ["/usr/bin/python3", "-c", APT],
         input="".join(f"{a} {b}\n" for a, b in pairs),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=60 * TIME_SCALE,
     )
-    if "ModuleNotFoundError" in done.stderr:
+    if "ModuleNotFoundError" in done.stderr and not IN_CI:
         pytest.skip("the real apt_pkg is not installed")
+    assert done.stderr == ""
     answers = [_sign(int(line)) for line in done.stdout.split()]
     assert _disagreements("dpkg", pairs, answers) == []
 
 
 @pytest.mark.peer("rpm")
 def test_as_rpm_compares() -> None:
-    pairs = list(mutate("rpm", 5000))
+    pairs = [*mutate("rpm", 5000), *read_vectors("rpm")]
     answers: list[int] = []
     for start in range(0, len(pairs), 500):
         calls = "".join(f'print(rpm.vercmp("{a}","{b}").." ");' for a, b in pairs[start : start + 500])
         done = subprocess.run(
-            ["rpm", "--eval", f"%{{lua: {calls}}}"], capture_output=True, text=True, timeout=60, check=True
+            ["rpm", "--eval", f"%{{lua: {calls}}}"], capture_output=True, text=True, timeout=60 * TIME_SCALE, check=True
         )
         answers += map(int, done.stdout.split())
     assert _disagreements("rpm", pairs, answers) == []

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headless.errors import ParameterError
@@ -262,6 +262,7 @@ def test_from_when_on_a_shortfall_is_a_failure(state: State, since: State) -> No
     assert not falls_short([], since)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(PACKAGES), unique=True), st.lists(st.sampled_from(PACKAGES), unique=True))
 def test_faults_of_a_set_are_found_once_and_hold_for_every_host(packages: list[Package], others: list[Package]) -> None:
     text = '[[rule]]\npackage="openssl*"\nversion=">5"\n[[rule]]\npackage="kernel"\nversion=">6"\nrequired=true\n'

@@ -1,12 +1,14 @@
 """The orders of versions: known traps, total whatever the text, and bounds that leave a part out."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headless.errors import ParameterError
 from headless.inventory.package import KINDS
 from headless.inventory.versions import compare, compare_to_bound, sort_key
 
@@ -39,6 +41,7 @@ def test_known_traps(kind: str, a: str, sign: str, b: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None)
 @given(versions=st.tuples(VERSIONS, VERSIONS, VERSIONS))
 def test_the_order_is_total(kind: str, versions: tuple[str, str, str]) -> None:
     a, b, c = sorted(versions, key=sort_key(kind))
@@ -83,3 +86,10 @@ def test_hostile_versions_have_their_place(kind: str) -> None:
 )
 def test_what_a_bound_leaves_out_is_not_compared(kind: str, version: str, bound: str, sign: str) -> None:
     assert compare_to_bound(kind, version, bound) == SIGNS[sign]
+
+
+def test_without_packaging_pythons_versions_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "packaging.version", None)
+    with pytest.raises(ParameterError, match=r"pip install 'headless\[inventory\]'"):
+        compare("python", "1.0", "1.1")
+    assert compare("rpm", "1.0", "1.1") == -1

@@ -2,18 +2,14 @@
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-if sys.platform == "win32":
-    raise ImportError("copying to and from the grid is for POSIX systems only")
-
 __all__ = ["ended_by_signals"]
 
-NUMBERS = (signal.SIGTERM, signal.SIGHUP)
+NUMBERS = [number for number in signal.Signals if number.name in ("SIGTERM", "SIGHUP")]  # Windows has no SIGHUP
 
 
 class _Ended(BaseException):

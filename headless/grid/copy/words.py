@@ -25,7 +25,7 @@ A source folder is copied into the target folder under its name; with a slash at
   -T N                   files copied at a time (8)       -S N            more TCP streams a connection (0)
   -chunks N              pieces under way at a time (4)   -chunksz BYTES  of a piece (4194304)
   -timeout SECONDS       for one try at one file          -retry N        tries that XRootD makes more (2)
-  -ratethreshold BYTES   slowest rate, a second           -y N            sources of one download (1)
+  -ratethreshold BYTES   slowest rate, a second           -y N            sources, where a storage names some
   -P                     files that were not closed well do not stay (always)
   -parent N              keep the last N folders of the source's path
   -rmprefix N            keep the source's path but for its first N folders

@@ -1,6 +1,7 @@
 """Versions compared as each package manager compares them.
 
-Every order is total, whatever the text: what a package manager would refuse has its place too, and nothing is raised.
+Every order is total, whatever the text: what a package manager would refuse has its place too, and nothing is raised
+but a ``ParameterError`` where Python's are compared and ``packaging`` is not installed.
 """
 
 from collections.abc import Callable

@@ -1,0 +1,68 @@
+"""The quick way of ``headless inventory report``, for a plain command line on a machine where all is well.
+
+Whatever is out of the ordinary (an option of the network, a source that cannot be read, a certificate that is over, no
+openssl) is not dealt with here: nothing has been written by then, and the command begins anew, the usual way.
+"""
+
+import sys
+import time
+
+from headless.cli.inventory_options import read_quickly
+from headless.inventory.lines import build_text
+from headless.inventory.openssl import Sealer
+from headless.inventory.writing import replace_file, write_all
+
+if sys.platform == "win32":
+    raise ImportError("reports are made on POSIX systems only")
+
+from headless.inventory.gather.everything import gather
+from headless.inventory.gather.files import tidy
+
+__all__ = ["report_quickly"]
+
+
+def report_quickly(words: list[str]) -> bool:
+    """Make a report of the options after ``headless inventory report``; whether it was made.
+
+    Raises:
+        OSError: it could not be printed.
+    """
+    values = read_quickly(words)
+    if values is None or not tidy(str(values.get("site", ""))):
+        return False
+    certificates = values.get("encrypt") or []
+    sealer = Sealer.start(list(certificates)) if certificates else None
+    if certificates and sealer is None:
+        return False
+    try:
+        data = _make(values)
+    except BaseException:
+        if sealer is not None:
+            sealer.stop()
+        raise
+    if sealer is not None:
+        sealed = sealer.finish(data or b"")
+        data = sealed if data else None
+    return data is not None and _write(str(values.get("output", "-")), data)
+
+
+def _make(values: dict[str, str | list[str]]) -> bytes | None:
+    plain = "plain" in values
+    root = str(values.get("root", "")).rstrip("/")
+    gathered = gather(root, str(values.get("host", "")), list(values.get("python_path", ())), plain=plain)
+    if gathered.missing or not gathered.rows:
+        return None
+    facts = {**gathered.facts, "site": tidy(str(values["site"])), "tag": tidy(str(values.get("tag", "")))}
+    interval = int(str(values.get("interval", 0)))
+    return build_text(facts, gathered.rows, [], made=int(time.time()), interval=interval, plain=plain)
+
+
+def _write(output: str, data: bytes) -> bool:
+    if output == "-":
+        write_all(1, data)
+        return True
+    try:
+        replace_file(output, data)
+    except OSError:
+        return False  # to be tried once more, and told
+    return True

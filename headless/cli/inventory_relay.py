@@ -1,0 +1,38 @@
+"""``headless inventory relay``: send what others have put into a spool."""
+
+import sys
+from typing import Any
+
+import click
+
+from headless.cli.inventory_options import OPTIONS
+from headless.cli.inventory_report import add_options
+from headless.errors import ParameterError
+from headless.launcher.talk import Talk
+
+__all__ = ["relay"]
+
+TAKEN = ("to", "spool", "retry-for", "timeout", "token-file", "ca-file", "certificate", "key", "expect")
+EPILOG = "Exit status: 0 all is sent; 1 not all, what is not stays; 2 a wrong option; 5 the collector refuses us."
+
+
+@click.command(epilog=EPILOG)
+@add_options([option for option in OPTIONS if option.name in TAKEN])
+@click.pass_obj
+def relay(talk: Talk, /, **values: Any) -> None:
+    """Send what waits in a spool, the oldest first, to a collector that those who made it cannot reach.
+
+    Reports get there by 'headless inventory report --spool FOLDER', or as files copied to names that end in '.report'.
+    They are sent as they are: sealed ones are opened by the collector alone.
+    """
+    if sys.platform == "win32":
+        raise ParameterError("packages are reported on POSIX systems only")
+    from headless.cli.inventory_reporting import RETRY_FOR_S, read_collector
+    from headless.inventory.delivery import Delivery, deliver
+    from headless.inventory.outbox import open_outbox
+
+    options = {name: values[name.replace("-", "_")] for name in TAKEN}
+    if not options["to"] or not options["spool"]:
+        raise ParameterError("give both --spool FOLDER and --to URL")
+    retry_for_s = RETRY_FOR_S if options["retry-for"] is None else options["retry-for"]
+    deliver(Delivery(read_collector(options), open_outbox(options["spool"]), retry_for_s, talk.error), None)

@@ -1,0 +1,105 @@
+"""The options that say what hosts are judged by, and reading what they name."""
+
+import datetime
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from headless.errors import ParameterError
+from headless.inventory.advisory_files import read_advisories
+from headless.inventory.formats import parse_report
+from headless.inventory.listing import parse_listing
+from headless.inventory.reference import Reference, build_reference
+from headless.inventory.reference_file import read_reference
+from headless.inventory.report import BadReport, Report
+from headless.inventory.standard import Standard
+
+__all__ = ["read_report", "read_standard", "standard_options"]
+
+LIMIT = 64 * 2**20
+"""The largest report that is read, in bytes."""
+OPTIONS = (
+    click.option(
+        "--reference", "references", multiple=True, metavar="FILE", help="rules: a TOML file; may be repeated"
+    ),
+    click.option(
+        "--like", "models", multiple=True, metavar="REPORT", help="the packages of this report, or of 'show --json'"
+    ),
+    click.option(
+        "--advisories",
+        multiple=True,
+        metavar="PATH",
+        help="of OSV or the Debian tracker: JSON, a folder or ZIP archive",
+    ),
+    click.option("--on", "day", metavar="DAY", help="judge as on that day, such as 2026-01-31; left out: now"),
+)
+
+
+def standard_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that ``read_standard`` takes, by the same names."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def read_standard(
+    references: Sequence[str], models: Sequence[str], advisories: Sequence[str], day: str | None
+) -> Standard:
+    """Read what the options name.
+
+    Raises:
+        ParameterError: nothing is named, or something cannot be read.
+    """
+    if not (references or models or advisories):
+        raise ParameterError("what are they judged by? Give --reference, --like or --advisories")
+    return Standard(
+        (*map(read_reference, references), *map(_read_model, models)),
+        read_advisories(advisories) if advisories else None,
+        _parse_day(day) if day else time.time(),
+    )
+
+
+def read_report(path: str) -> Report:
+    """Read a report of any format; -: standard input.
+
+    Raises:
+        BadReport: it is none.
+        ParameterError: it cannot be read.
+    """
+    return parse_report(_read_file(path))
+
+
+def _read_model(path: str) -> Reference:
+    """Make a reference of a report, or of what ``headless inventory show --json`` has printed."""
+    try:
+        data = _read_file(path)
+        packages = parse_listing(data) if data.lstrip()[:1] == b"[" else parse_report(data).packages
+        return build_reference(path, packages)
+    except ValueError as exc:
+        raise ParameterError(f"{path}: {exc}") from None
+
+
+def _read_file(path: str) -> bytes:
+    try:
+        if path == "-":
+            data = sys.stdin.buffer.read(LIMIT + 1)
+        else:
+            with open(path, "rb") as file:
+                data = file.read(LIMIT + 1)
+    except OSError as exc:
+        raise ParameterError(f"{path}: {exc.strerror}") from None
+    if len(data) > LIMIT:
+        raise BadReport(f"larger than {LIMIT >> 20} MiB")
+    return data
+
+
+def _parse_day(text: str) -> float:
+    """The end of the day, UTC: that day's deadlines have passed."""
+    try:
+        day = datetime.datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=datetime.UTC)
+    except ValueError:
+        raise ParameterError(f"--on {text!r}: a day is expected, such as 2026-01-31") from None
+    return day.timestamp() + 86400

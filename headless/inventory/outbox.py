@@ -1,0 +1,182 @@
+"""The reporter's spool: reports that could not be sent yet, a file each, the oldest first.
+
+A file is there whole or not at all (written beside its place, synced, renamed), and goes when a collector has answered
+that it has the report. One process sends at a time, by a lock on the folder's own file, so nothing is sent twice;
+putting something in needs no lock.
+"""
+
+import contextlib
+import os
+import stat
+import sys
+import time
+from collections.abc import Iterator
+
+from headless.config import read_environment
+from headless.errors import ParameterError
+from headless.inventory.sums import hash_hex
+from headless.inventory.writing import write_all
+
+if sys.platform == "win32":
+    raise ImportError("reports are made on POSIX systems only")
+
+import fcntl
+
+__all__ = ["Outbox", "open_outbox"]
+
+SUFFIX = ".report"
+LOCK = ".lock"
+RETRY_AT = ".retry-at"
+FILE_LIMIT = 64 * 1024 * 1024  # bytes of one report: what is larger was put there by mistake
+LATEST_S = 86400  # a time to wait for that lies further ahead than a day is a clock's mistake
+
+
+class Outbox:
+    """A folder of reports to be sent."""
+
+    def __init__(self, folder: str, *, count_limit: int = 10_000, byte_limit: int = 256 * 1024 * 1024) -> None:
+        """Open the folder; make it if it is not there.
+
+        Args:
+            folder: of this user alone, unless its administrator has made it otherwise.
+            count_limit, byte_limit: what is kept at most: the oldest goes first.
+
+        Raises:
+            ParameterError: it cannot be made, or belongs to somebody else.
+        """
+        self.folder = folder
+        self._count_limit = count_limit
+        self._byte_limit = byte_limit
+        try:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            status = os.lstat(folder)
+        except OSError as exc:
+            raise ParameterError(f"the spool {folder} cannot be made: {exc.strerror}: see --spool") from exc
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (0, os.geteuid()):
+            raise ParameterError(f"the spool {folder} is not this user's: see --spool")
+
+    def put(self, data: bytes) -> list[str]:
+        """Keep a report; when this returns it is on the disk. Return the names of the oldest that had to go for it.
+
+        Raises:
+            OSError: it could not be written; then nothing of it is there.
+        """
+        name = f"{time.time_ns():020d}-{hash_hex(data)[:16]}{SUFFIX}"
+        path = os.path.join(self.folder, name)
+        temporary = f"{path}.{os.getpid()}.new"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            try:
+                write_all(descriptor, data)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.rename(temporary, path)
+        except OSError:
+            os.unlink(temporary)
+            raise
+        self._sync()
+        return self._drop_oldest(name)
+
+    def names(self) -> list[str]:
+        """What is there, the oldest first."""
+        return sorted(name for name in os.listdir(self.folder) if name.endswith(SUFFIX) and not name.startswith("."))
+
+    def read(self, name: str) -> bytes | None:
+        """Read a report; ``None`` if it has gone meanwhile, or is no plain file of a sensible size.
+
+        Links are not followed: whoever may put files here must not have others read for him.
+        """
+        try:
+            descriptor = os.open(os.path.join(self.folder, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return None
+        with open(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= FILE_LIMIT:
+                return None
+            return file.read()
+
+    def remove(self, name: str) -> None:
+        """It has been sent, or never will be."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.folder, name))
+
+    @contextlib.contextmanager
+    def turn(self, limit_s: float) -> Iterator[bool]:
+        """Wait for the turn to send; whether it has come within the time."""
+        descriptor = os.open(os.path.join(self.folder, LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            yield _lock(descriptor, limit_s)
+        finally:
+            os.close(descriptor)
+
+    @property
+    def wait_s(self) -> float:
+        """How long the collector still wants not to be asked, in seconds; 0 if it does not say."""
+        try:
+            with open(os.path.join(self.folder, RETRY_AT), encoding="ascii") as file:
+                left = float(file.read(32)) - time.time()
+        except (OSError, ValueError):
+            return 0.0
+        return left if 0 < left <= LATEST_S else 0.0
+
+    def ask_again_after(self, seconds: float | None) -> None:
+        """Keep what the collector has said of when to ask again; ``None``: nothing."""
+        path = os.path.join(self.folder, RETRY_AT)
+        with contextlib.suppress(OSError):  # it only spares a useless attempt
+            if seconds is None:
+                os.unlink(path)
+            else:
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+                with open(descriptor, "w", encoding="ascii") as file:
+                    file.write(f"{time.time() + seconds:.0f}\n")
+
+    def _drop_oldest(self, newest: str) -> list[str]:
+        names = self.names()
+        sizes = {name: self._size(name) for name in names}
+        dropped = []
+        for name in names:
+            if len(sizes) <= self._count_limit and sum(sizes.values()) <= self._byte_limit:
+                break
+            if name != newest:
+                self.remove(name)
+                del sizes[name]
+                dropped.append(name)
+        return dropped
+
+    def _size(self, name: str) -> int:
+        try:
+            return os.lstat(os.path.join(self.folder, name)).st_size
+        except OSError:
+            return 0
+
+    def _sync(self) -> None:
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def open_outbox(folder: str, url: str = "") -> Outbox:
+    """Open the folder that is named; if none is, that of this user for what goes to this URL.
+
+    Raises:
+        ParameterError: it cannot be made, or belongs to somebody else.
+    """
+    if folder:
+        return Outbox(os.path.abspath(folder))
+    return Outbox(os.path.join(read_environment().state_folder, "inventory", hash_hex(url.encode())[:16]))
+
+
+def _lock(descriptor: int, limit_s: float) -> bool:
+    deadline = time.monotonic() + limit_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.05)

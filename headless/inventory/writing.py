@@ -1,0 +1,42 @@
+"""Writing a report to a file, whole or not at all."""
+
+import os
+
+__all__ = ["replace_file", "write_all"]
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of some bytes.
+
+    Raises:
+        OSError: not all could be written.
+    """
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def replace_file(path: str, data: bytes) -> None:
+    """Put a file in place, in one step; what cannot be replaced, as a pipe or a device, is written to.
+
+    Raises:
+        OSError: it cannot be written; then what was there before is there still.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        descriptor = os.open(path, os.O_WRONLY)
+        try:
+            write_all(descriptor, data)
+        finally:
+            os.close(descriptor)
+        return
+    temporary = f"{path}.{os.getpid()}.new"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    try:
+        try:
+            write_all(descriptor, data)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+    except OSError:
+        os.unlink(temporary)
+        raise
