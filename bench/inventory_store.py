@@ -33,12 +33,13 @@ from headless.inventory.collect.store import Store
 from headless.inventory.seal import seal
 from headless.inventory.text import write_text
 
-__all__ = ["Storing", "build_store_rows", "build_store_targets", "measure_storing"]
+__all__ = ["HOSTS", "Storing", "build_store_rows", "build_store_targets", "measure_storing"]
 
 BATCH = 250
 SEALED, NAIVE = 5_000, 300  # reports
 SITES = 15  # of those
 HOSTS = 500_000
+"""Of the simulated fleet."""
 
 
 @dataclass(frozen=True)
