@@ -41,6 +41,7 @@ bench: .venv/grid peers
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check alienpy
 	.venv/bin/python -m bench
 	.venv/bin/python -m bench.grid
+	.venv/bin/python -m bench.inventory
 
 docs: .venv-dev/installed
 	$(DEV)/python -m headless.cli.manual docs

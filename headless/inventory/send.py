@@ -13,7 +13,7 @@ from headless.config import read_variables
 from headless.errors import ConnectionFailed, HeadlessError, ParameterError, Refused
 from headless.inventory.envelope import ENVELOPED, SIGNED, read_content_type
 
-__all__ = ["Collector", "NotTaken", "Wait", "send"]
+__all__ = ["Collector", "NotTaken", "Wait", "read_token", "send"]
 
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTPS_PROXY", "NO_PROXY")  # HTTP_PROXY is a header's, under CGI
 REDIRECTS = 5
@@ -82,6 +82,24 @@ def send(collector: Collector, data: bytes) -> None:
             raise ParameterError(f"{url} leads to another host, {target}: give that URL with --to if it is meant")
         url = target
     raise Wait(f"{collector.url}: led from one place to the next more than {REDIRECTS} times")
+
+
+def read_token(path: str) -> str:
+    """Read the token in a file; empty if none is named.
+
+    Raises:
+        ParameterError: the file cannot be read, or holds none.
+    """
+    if not path:
+        return ""
+    try:
+        with open(path, encoding="ascii") as file:
+            token = file.read(4096).strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ParameterError(f"the token's file {path} cannot be read: {exc}") from exc
+    if not token or not token.isprintable() or " " in token:
+        raise ParameterError(f"the token's file {path}: one line of letters, digits and signs is wanted, the token")
+    return token
 
 
 def _split(url: str) -> SplitResult:
