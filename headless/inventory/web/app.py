@@ -9,6 +9,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from headless.inventory.collect.access import Access
 from headless.inventory.collect.collector import Collector
 from headless.inventory.web.answers import build_answer
+from headless.inventory.web.api import build_api_routes
+from headless.inventory.web.desk import Desk
 from headless.inventory.web.feed import FeedEndpoint, Intake
 from headless.inventory.web.limits import Networks, Room
 from headless.inventory.web.settings import WebSettings
@@ -19,8 +21,9 @@ __all__ = ["build_app"]
 def build_app(collector: Collector, web: WebSettings) -> ASGIApp:
     """Put the application together."""
     access = Access(collector.settings.access)
+    desk = Desk(collector.store, access)
     app = Starlette(
-        routes=_build_feeds(collector, web, access),
+        routes=[*_build_feeds(collector, web, access), *build_api_routes(desk)],
         exception_handlers={404: _answer_not_found, 500: _answer_bug},
     )
     app.router.redirect_slashes = False  # the existing clients follow, and leave the report behind
@@ -45,13 +48,20 @@ def _build_feeds(collector: Collector, web: WebSettings, access: Access) -> list
 
 
 class _Strict:
-    """Refuses requests whose length has two meanings; takes a whole URL for a path, as a proxy's client sends it."""
+    """Refuses requests whose length has two meanings, or whose version is none that is spoken here.
+
+    Takes a whole URL for a path, as a proxy's client sends it.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        names = [name for name, _ in scope.get("headers", ())]
+        if scope["http_version"] not in ("1.0", "1.1"):
+            answer = build_answer(505, "HTTP/1.1 is spoken here", connection="close")
+            await answer(scope, receive, send)
+            return
+        names = [name for name, _ in scope["headers"]]
         if b"transfer-encoding" in names and b"content-length" in names:  # RFC 9112, 6.1
             answer = build_answer(400, "both a length and chunks", connection="close")
             await answer(scope, receive, send)
