@@ -9,6 +9,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from headless.inventory.collect.access import Access
 from headless.inventory.collect.collector import Collector
 from headless.inventory.web.answers import build_answer
+from headless.inventory.web.api import build_api_routes
+from headless.inventory.web.desk import Desk
 from headless.inventory.web.feed import FeedEndpoint, Intake
 from headless.inventory.web.limits import Networks, Room
 from headless.inventory.web.settings import WebSettings
@@ -19,8 +21,9 @@ __all__ = ["build_app"]
 def build_app(collector: Collector, web: WebSettings) -> ASGIApp:
     """Put the application together."""
     access = Access(collector.settings.access)
+    desk = Desk(collector.store, access)
     app = Starlette(
-        routes=_build_feeds(collector, web, access),
+        routes=[*_build_feeds(collector, web, access), *build_api_routes(desk)],
         exception_handlers={404: _answer_not_found, 500: _answer_bug},
     )
     app.router.redirect_slashes = False  # the existing clients follow, and leave the report behind
