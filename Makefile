@@ -38,7 +38,7 @@ peers:
 	@./tests/peers.sh
 
 bench: .venv/grid peers
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check alienpy
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check alienpy '.[inventory]'
 	.venv/bin/python -m bench
 	.venv/bin/python -m bench.grid
 	.venv/bin/python -m bench.inventory

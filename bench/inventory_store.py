@@ -33,11 +33,13 @@ from headless.inventory.collect.store import Store
 from headless.inventory.seal import seal
 from headless.inventory.text import write_text
 
-__all__ = ["Storing", "build_store_rows", "build_store_targets", "measure_storing"]
+__all__ = ["HOSTS", "Storing", "build_store_rows", "build_store_targets", "measure_storing"]
 
-BATCH = 100
-SEALED, NAIVE = 3_000, 300  # reports
+BATCH = 250
+SEALED, NAIVE = 5_000, 300  # reports
+SITES = 15  # of those
 HOSTS = 500_000
+"""Of the simulated fleet."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ class Storing:
 def measure_storing(folder: Path, hosts: int, sealed: int = SEALED) -> Storing:
     """Measure all."""
     fleet = Fleet(hosts)
-    sample = list(itertools.islice(fleet.list_day(0), sealed))
+    # Of few sites, so that as large a share of the lists is seen before as in a large fleet's stream.
+    sample = list(Fleet(sealed, SITES).list_day(0))
     accepted_rate, sealed_rate, replayed = asyncio.run(_measure_sealed(folder / "sealed", sample))
     layout_rate = asyncio.run(_measure_layout(folder / "layout", sample))
     naive_rate = _measure_naive(folder / "naive.db", sample[:NAIVE])
@@ -179,7 +182,7 @@ async def _store_fleet(folder: Path, fleet: Fleet) -> tuple[int, int, float, tup
     reports, began = 0, time.perf_counter()
     for day in range(fleet.days):
         arrivals = fleet.list_day(day)
-        while batch := list(itertools.islice(arrivals, 5 * BATCH)):
+        while batch := list(itertools.islice(arrivals, 2 * BATCH)):
             await store.store(batch)
             reports += len(batch)
     took_s = time.perf_counter() - began

@@ -96,12 +96,21 @@ class CollectorServer:
         """How many reports were processed."""
         return int(self._ask("select count(*) from letters")[0][0])
 
+    def list_hosts(self) -> list[str]:
+        """The names of all hosts of the inventory."""
+        ask = "select hosts.name || '.' || domains.name from hosts join domains on domains.id = domain_id"
+        return [str(row[0]) for row in self._ask(ask, file="inventory.db")]
+
+    def count_spans(self) -> int:
+        """How many stretches of time the inventory knows of."""
+        return int(self._ask("select count(*) from spans", file="inventory.db")[0][0])
+
     def count_waiting(self) -> int:
         """How many files are in the spool."""
-        return len(list((self.state / "spool").iterdir()))
+        return len(list((self.state / "spool").glob("*.batch")))
 
-    def _ask(self, query: str, *values: str) -> list[tuple[str, str, str]]:
-        with closing(sqlite3.connect(self.state / "envelopes.db", timeout=10)) as connection:
+    def _ask(self, query: str, *values: str, file: str = "envelopes.db") -> list[tuple[str, str, str]]:
+        with closing(sqlite3.connect(self.state / file, timeout=10)) as connection:
             return connection.execute(query, values).fetchall()
 
 

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 import headless
 from headless.config import read_variables
-from headless.errors import ConnectionFailed, HeadlessError, ParameterError, Refused
+from headless.errors import ParameterError, Refused
 from headless.inventory.envelope import ENVELOPED, SIGNED, read_content_type
 
 __all__ = ["Collector", "NotTaken", "Wait", "read_token", "send"]
@@ -45,12 +45,12 @@ class Collector:
     expect: str = ""
 
 
-class NotTaken(ParameterError):
-    """The collector will never take this report."""
+class NotTaken(Exception):
+    """The collector will never take this report; whoever sent it decides what that means."""
 
 
-class Wait(ConnectionFailed):
-    """The collector could not take it now.
+class Wait(Exception):
+    """The collector could not take it now; whoever sent it decides what that means.
 
     Attributes:
         after_s: seconds after which it wants to be asked again; ``None`` if it has not said.
@@ -214,7 +214,7 @@ def _judge(collector: Collector, url: str, status: int, headers: http.client.HTT
     raise _build_error(url, status, headers, said[:200])
 
 
-def _build_error(url: str, status: int, headers: http.client.HTTPMessage, said: str) -> HeadlessError:
+def _build_error(url: str, status: int, headers: http.client.HTTPMessage, said: str) -> Exception:
     line = f"{url}: {status}{': ' + said if said else ''}"
     if status in BAD_REPORT:
         return NotTaken(f"{line}: this report is not taken")

@@ -100,6 +100,7 @@ def test_wishes(talk: Talk, wish: str, names: list[str]) -> None:
         (("write", "a", "ALICE::NO::SE"), 77),
         (("-f", "write", "a", "disk:3"), 77),
         (("write", "/grid/user/a"), 13),
+        (("write", "/"), 21),
     ],
 )
 def test_what_access_refuses(talk: Talk, words: tuple[str, ...], code: int) -> None:
@@ -150,6 +151,18 @@ def test_what_was_not_booked_is_not_entered(talk: Talk, local: Local, change: di
     assert "Nothing was registered" in said.error
     assert reason in said.error
     assert talk.run("stat", "booked").code == 2
+
+
+def test_a_folder_in_a_files_place_is_not_entered(server: GridServer, talk: Talk, local: Local) -> None:
+    (row,) = book(talk, "folder", local)
+    path = row["url"].rpartition("//")[2]
+    assert run_xrdcp("-p", str(local.path), show(row | {"url": row["url"] + "/below"})).returncode == 0
+    stored = server.storages / row["se"].rpartition("::")[2] / "data" / path
+    assert stored.is_dir()
+    said = commit(talk, row, "folder", local)
+    assert (said.code, said.rows[0]["lfn"]) == (53, "0")
+    assert f"has no file /{path}" in said.error
+    assert stored.stat().st_mode & 0o777 == 0o755
 
 
 def test_an_envelope_that_is_tampered_with_enters_nothing(talk: Talk, local: Local) -> None:
@@ -300,11 +313,14 @@ def test_expired_envelopes_are_refused_and_abandoned_uploads_removed(tmp_path: P
             talk.ask("rm", "removed")
             (row,) = book(talk, "late", local)
             assert run_xrdcp(str(local.path), show(row)).returncode == 0
+            (more,) = book(talk, "folder", local)
+            for name in ("a", "b/c"):
+                assert run_xrdcp("-p", str(local.path), show(more | {"url": f"{more['url']}/{name}"})).returncode == 0
             data = server.storages / "SE1" / "data"
             kept = talk.ask("access", "read", "kept")[0]["guid"]
             # With such a lifetime the sweeper looks every 2 s, and gives uploads 2 s more.
             limit = time.monotonic() + 60
-            while {path.name for path in data.rglob("*") if path.is_file()} != {kept}:
+            while {path.name for path in data.glob("*/*/*")} != {kept}:
                 assert time.monotonic() < limit, list(data.rglob("*"))
                 time.sleep(0.1)
             said = commit(talk, row, "late", local)

@@ -69,3 +69,23 @@ def test_a_session_follows_its_user(
         return
     assert (session.user.name, session.login.name if session.login else None) == expected
     assert session.role in session.user.roles
+
+
+def test_the_end_of_a_users_sessions_passes_over_those_that_have_ended_meanwhile() -> None:
+    """Between the look at a user's sessions and their end another task may come in between."""
+    closed = []
+
+    class Line:
+        async def close(self, code: int, reason: str) -> None:
+            closed.append((self, code))
+
+    async def come() -> None:
+        sessions = Sessions(cast(Grid, SimpleNamespace(settings=GridSettings(state="/nosuch"))))
+        working = asyncio.create_task(asyncio.sleep(3600))
+        gone, there = cast(list[Any], [Line(), Line()])
+        sessions._open[there] = cast(Session, None), working
+        await sessions._end([gone, there], 1008, "the user was removed")
+        assert [line for line, _ in closed] == [gone, there]
+        assert working.cancelled()
+
+    asyncio.run(come())

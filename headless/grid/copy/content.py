@@ -97,7 +97,6 @@ class LocalContent:
     def close(self) -> None:
         """End what reads the file."""
         if self._hashing is not None:
-            self._hashing.allow(-1)
             self._hashing.stop()
 
 

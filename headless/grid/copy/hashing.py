@@ -105,13 +105,18 @@ class Hashing:
             OSError: the file cannot be read.
         """
         self.allow(size)
-        self.stop()
+        self._end()
         if self._error is not None:
             raise self._error
         return self.sums.read()["md5"]
 
     def stop(self) -> None:
-        """End the thread; afterwards the descriptor may be closed."""
+        """End the thread, whatever is left to be read; afterwards the descriptor may be closed."""
+        with self._changed:
+            self._allowed = 0
+        self._end()
+
+    def _end(self) -> None:
         with self._changed:
             self._is_over = True
             self._changed.notify()
@@ -130,4 +135,4 @@ class Hashing:
         with self._changed:
             while self._allowed <= self._offset and not self._is_over:
                 self._changed.wait()
-            return min(PIECE, self._allowed - self._offset)
+            return max(min(PIECE, self._allowed - self._offset), 0)

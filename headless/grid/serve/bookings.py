@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import BindParameter, Connection, bindparam, func, select
 
-from headless.grid.errnos import EBADR, EDQUOT, EEXIST, ENOTDIR
+from headless.grid.errnos import EBADR, EDQUOT, EEXIST, EISDIR, ENOTDIR
 from headless.grid.messages import GridError
 from headless.grid.serve.call import Session
 from headless.grid.serve.entries import Entry, find_chain, insert_file, now_ms, read_entry
@@ -101,8 +101,10 @@ def check_way(connection: Connection, session: Session, path: str) -> Entry | No
     """Whether a new entry could be made at a path whose folders may be missing; the entry that is there already.
 
     Raises:
-        GridError: ENOTDIR, EACCES.
+        GridError: ENOTDIR, EACCES; EISDIR: it is the root.
     """
+    if path == "/":
+        raise GridError(EISDIR, path)
     chain = find_chain(connection, path)
     there = [chain[above] for above in list_ancestors(path) if above in chain]
     for folder in there:

@@ -92,7 +92,8 @@ class Sessions:
         await self._end(list(self._open), 1001, "the server stops")
 
     async def _end(self, channels: list[Channel], code: int, reason: str) -> None:
-        working = [task for channel in channels if (task := self._open[channel][1]) is not None]
+        known = [self._open[channel] for channel in channels if channel in self._open]  # others have ended meanwhile
+        working = [task for _, task in known if task is not None]
         await asyncio.gather(*(channel.close(code, reason) for channel in channels), return_exceptions=True)
         for task in working:  # in the middle of a command whose answer nobody awaits any more
             task.cancel()

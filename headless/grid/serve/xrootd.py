@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import importlib
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -96,7 +97,7 @@ class StorageClient:
         return await self._run(lambda: _seal_here(store, path) if store.folder else self._seal(store, path))
 
     async def remove(self, store: Store, path: str) -> None:
-        """Remove a file; one that is not there is removed.
+        """Remove a file; one that is not there is removed. A folder goes with what an envelope's holder put in it.
 
         Raises:
             GridError: as :meth:`find`.
@@ -166,6 +167,8 @@ class StorageClient:
         if _is_missing(status):
             return None
         _check(store, status)
+        if answer.flags & _load("flags").StatInfoFlags.IS_DIR:
+            return None
         return Found(answer.size, int((time.monotonic() - began) * 1000))
 
     def _seal(self, store: Store, path: str) -> Found | None:
@@ -178,7 +181,16 @@ class StorageClient:
         return self._find(store, path)
 
     def _remove(self, store: Store, path: str) -> None:
-        status, _ = _connect(store).rm(self._show(store, path, SERVER), timeout=LIMIT_S)
+        system, shown = _connect(store), self._show(store, path, SERVER)
+        status, _ = system.rm(shown, timeout=LIMIT_S)
+        if status.ok or _is_missing(status):
+            return
+        read, listed = system.dirlist(shown, timeout=LIMIT_S)
+        if not read.ok:
+            _check(store, status)
+        for entry in listed:
+            self._remove(store, f"{path}/{entry.name}")
+        status, _ = system.rmdir(shown, timeout=LIMIT_S)
         if not _is_missing(status):
             _check(store, status)
 
@@ -299,6 +311,8 @@ def _seal_here(store: Store, path: str) -> Found | None:
     except OSError as exc:
         raise GridError(EREMOTEIO, f"{store.name}: {exc.strerror}") from exc
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # an envelope is good for what lies below its path too
+            return None
         os.fchmod(descriptor, 0o444)
         return Found(os.fstat(descriptor).st_size, 0)
     except OSError as exc:

@@ -48,13 +48,20 @@ def _build_feeds(collector: Collector, web: WebSettings, access: Access) -> list
 
 
 class _Strict:
-    """Refuses requests whose length has two meanings; takes a whole URL for a path, as a proxy's client sends it."""
+    """Refuses requests whose length has two meanings, or whose version is none that is spoken here.
+
+    Takes a whole URL for a path, as a proxy's client sends it.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        names = [name for name, _ in scope.get("headers", ())]
+        if scope["http_version"] not in ("1.0", "1.1"):
+            answer = build_answer(505, "HTTP/1.1 is spoken here", connection="close")
+            await answer(scope, receive, send)
+            return
+        names = [name for name, _ in scope["headers"]]
         if b"transfer-encoding" in names and b"content-length" in names:  # RFC 9112, 6.1
             answer = build_answer(400, "both a length and chunks", connection="close")
             await answer(scope, receive, send)
