@@ -8,11 +8,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headless.inventory.collect.access import Access
 from headless.inventory.collect.collector import Collector
+from headless.inventory.reference_file import read_reference
 from headless.inventory.web.answers import build_answer
 from headless.inventory.web.api import build_api_routes
 from headless.inventory.web.desk import Desk
 from headless.inventory.web.feed import FeedEndpoint, Intake
 from headless.inventory.web.limits import Networks, Room
+from headless.inventory.web.pages import build_page_routes
 from headless.inventory.web.settings import WebSettings
 
 __all__ = ["build_app"]
@@ -22,8 +24,9 @@ def build_app(collector: Collector, web: WebSettings) -> ASGIApp:
     """Put the application together."""
     access = Access(collector.settings.access)
     desk = Desk(collector.store, access)
+    references = [read_reference(path) for path in web.references]
     app = Starlette(
-        routes=[*_build_feeds(collector, web, access), *build_api_routes(desk)],
+        routes=[*_build_feeds(collector, web, access), *build_api_routes(desk), *build_page_routes(desk, references)],
         exception_handlers={404: _answer_not_found, 500: _answer_bug},
     )
     app.router.redirect_slashes = False  # the existing clients follow, and leave the report behind
