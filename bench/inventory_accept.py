@@ -15,9 +15,8 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
-from cryptography import x509
-
 from bench.inventory_fleet import Fleet
+from bench.inventory_store import make_identity
 from bench.report import Target
 from headless.inventory.seal import seal
 from headless.inventory.text import write_text
@@ -56,7 +55,7 @@ def measure_accepting(folder: Path) -> Accepting:
     """Measure with a collector of its own in a folder."""
     folder.mkdir(parents=True)
     resource.setrlimit(resource.RLIMIT_NOFILE, (2 * CROWD, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-    certificate, key = _make_key(folder)
+    certificate, key = make_identity(folder)
     bodies = [
         seal(write_text(replace(arrival.report, made=int(time.time()))), [certificate])
         for arrival in itertools.islice(Fleet(REPORTS + CROWD).list_day(0), REPORTS + CROWD)
@@ -159,12 +158,3 @@ def _count_lost(state: Path, taken: Sequence[bytes]) -> int:
     with closing(sqlite3.connect(state / "envelopes.db")) as connection:
         kept = {digest for (digest,) in connection.execute("select digest from letters where fate = 'stored'")}
     return sum(sha256(body).digest() not in kept for body in taken)
-
-
-def _make_key(folder: Path) -> tuple[x509.Certificate, str]:
-    """A certificate, and the file of it and its key."""
-    both, certificate = folder / "both.pem", folder / "certificate.pem"
-    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=collector", "-days", "2"]
-    subprocess.run([*words, "-keyout", str(both), "-out", str(certificate)], check=True, capture_output=True)
-    both.write_bytes(both.read_bytes() + certificate.read_bytes())
-    return x509.load_pem_x509_certificate(certificate.read_bytes()), str(both)
