@@ -10,6 +10,8 @@ done
 # PostgreSQL's own programs are on no PATH; its cluster of the system is none of ours.
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 /usr/bin/python3 -c "import apt_pkg" 2>/dev/null || missing="$missing python3-apt"
+# Without any font a browser shows nothing.
+[ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || missing="$missing fonts-dejavu-core"
 [ -n "$missing" ] || exit 0
 echo "installing the tests' peers:$missing"
 export DEBIAN_FRONTEND=noninteractive

@@ -60,13 +60,15 @@ def follow_versions(view: View, name: str, days: int) -> Course:
 
 def _read_stays(view: View, set_ids: set[int], step: int) -> list[tuple[int, int, int | None, int]]:
     """Set, the step in which hosts began to have it, the step in which they had another, how many hosts."""
-    order = {"partition_by": spans.c.host_id, "order_by": spans.c.first}
-    following = func.lead(spans.c.first, type_=spans.c.first.type).over(**order)
+    following = func.lead(spans.c.first, type_=spans.c.first.type).over(
+        partition_by=spans.c.host_id, order_by=spans.c.first
+    )
     every = select(spans.c.set_id, (spans.c.first // step).label("begun"), (following // step).label("ended"))
     every = every.where(spans.c.first <= view.at)
     if view.scope.reads is not None:
         every = every.join(hosts, hosts.c.id == spans.c.host_id).where(hosts.c.site_id.in_(list(view.sites)))
-    columns = tuple(every.subquery().c)
+    stays = every.subquery()
+    columns = (stays.c.set_id, stays.c.begun, stays.c.ended)
     rows = view.connection.execute(select(*columns, func.count()).group_by(*columns))
     return [
         (set_id, int(begun), None if ended is None else int(ended), count)

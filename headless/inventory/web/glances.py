@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from headless.inventory.ask.view import View
 from headless.inventory.collect.access import Scope
 from headless.inventory.reference import Reference
 from headless.inventory.web.desk import Desk
+
+if sys.platform == "win32":
+    raise ImportError("the collector runs on POSIX systems only")
 
 __all__ = ["Glances", "Overview"]
 
