@@ -5,6 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench.inventory_accept import build_accept_rows, build_accept_targets, measure_accepting
 from bench.inventory_report import build_report_rows, build_report_targets, measure_reporting
 from bench.inventory_store import HOSTS, build_store_rows, build_store_targets, measure_storing
 from bench.report import build_table, describe_machine, write_between_markers
@@ -22,14 +23,19 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hl-bench-") as name:
         reporting = measure_reporting(Path(name), arguments.rounds)
+        accepting = measure_accepting(Path(name) / "accept")
         storing = measure_storing(Path(name), arguments.hosts)
-    targets = build_report_targets(reporting) + build_store_targets(storing)
+    targets = [
+        *build_report_targets(reporting),
+        *build_accept_targets(accepting),
+        *build_store_targets(storing),
+    ]
     text = "\n\n".join(
         [
             describe_machine(arguments.rounds),
             build_table(("target", "measured", "must", "aim", ""), (target.row for target in targets)),
             build_table(("a report", "wall, ms", "CPU, ms"), build_report_rows(reporting)),
-            build_table(("the collector", ""), build_store_rows(storing)),
+            build_table(("the collector", ""), build_accept_rows(accepting) + build_store_rows(storing)),
         ]
     )
     print(text)

@@ -7,7 +7,7 @@ their own, and on any day 30 % of the sites update 5 to 30 packages.
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import sha256
 
 from headless.inventory.collect.arrival import Arrival
@@ -116,6 +116,7 @@ def _hash(host: int) -> bytes:
     return sha256(str(host).encode()).digest()
 
 
+@cache  # one object for all who have it, as the collector's own reader does
 def _name_package(number: int, level: int) -> Package:
     return Package(
         "rpm", f"package-{number:04}-libs", f"0:{number % 9}.{number % 31}.{level}-{level + 1}.el9", "x86_64"

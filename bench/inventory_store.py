@@ -33,7 +33,7 @@ from headless.inventory.collect.store import Store
 from headless.inventory.seal import seal
 from headless.inventory.text import write_text
 
-__all__ = ["HOSTS", "Storing", "build_store_rows", "build_store_targets", "measure_storing"]
+__all__ = ["HOSTS", "Storing", "build_store_rows", "build_store_targets", "make_identity", "measure_storing"]
 
 BATCH = 250
 SEALED, NAIVE = 5_000, 300  # reports
@@ -110,7 +110,7 @@ def build_store_rows(storing: Storing) -> list[tuple[str, str]]:
 async def _measure_sealed(folder: Path, sample: Sequence[Arrival]) -> tuple[float, float, int]:
     """Bodies accepted a second, reports processed a second, and how many spans a replay adds."""
     folder.mkdir(parents=True)
-    certificate, path = _make_identity(folder)
+    certificate, path = make_identity(folder)
     bodies = [seal(write_text(arrival.report), [certificate]) for arrival in sample]
     now = max(arrival.received for arrival in sample)
     settings = CollectorSettings(
@@ -196,7 +196,8 @@ async def _store_fleet(folder: Path, fleet: Fleet) -> tuple[int, int, float, tup
     return reports, sum(entry.stat().st_size for entry in os.scandir(folder)), took_s, (counts[0], counts[1])
 
 
-def _make_identity(folder: Path) -> tuple[x509.Certificate, str]:
+def make_identity(folder: Path) -> tuple[x509.Certificate, str]:
+    """A certificate, and the file of it and its key."""
     key = rsa.generate_private_key(65537, 2048)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "collector")])
     begin = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)

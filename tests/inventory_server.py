@@ -1,6 +1,7 @@
 """A collector of a test's own: a real ``headless inventory serve`` on a free port of loopback."""
 
 import os
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -82,6 +83,13 @@ class CollectorServer:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+
+    def hang_up(self, word: str) -> None:
+        """Send SIGHUP, and wait until one more line of the log has a word."""
+        assert self.process is not None
+        before = self.log.count(word)
+        self.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: self.log.count(word) > before, f"{word} in the log")
 
     def find_fates(self, host: str) -> list[tuple[str, str, str]]:
         """What became of a host's reports: fate, reason, and how it came (JSON)."""

@@ -11,6 +11,9 @@ EPILOG = """\
 Exit status: 0 done; 1 no connection; 2 a bad parameter or file; 4 a host falls short of its reference; 5 refused.
 """
 
+# Named here too, for a report need not wait for their declaration in headless.inventory.questions.
+ASKED = ("census", "conform", "diff", "drift", "history", "hosts", "packages", "show", "silent", "who-has")
+
 # The module that holds each command, as an object of the command's name with _ for -; imported when used.
 OWN: dict[str, str] = {
     "check": "headless.cli.inventory_check",
@@ -21,6 +24,7 @@ OWN: dict[str, str] = {
     "review": "headless.cli.inventory_admin",
     "take": "headless.cli.inventory_admin",
     "token": "headless.cli.inventory_admin",
+    **dict.fromkeys(ASKED, "headless.cli.inventory_ask"),
 }
 
 

@@ -72,7 +72,7 @@ def send(collector: Collector, data: bytes) -> None:
     """
     url = collector.url
     for _ in range(REDIRECTS):
-        status, headers, answer = _post(collector, _split(url), data)
+        status, headers, answer = _post(collector, split_url(url), data)
         if status not in (307, 308):
             return _judge(collector, url, status, headers, answer)
         target = urljoin(url, headers.get("Location") or "")
@@ -102,7 +102,12 @@ def read_token(path: str) -> str:
     return token
 
 
-def _split(url: str) -> SplitResult:
+def split_url(url: str) -> SplitResult:
+    """Take a collector's URL apart.
+
+    Raises:
+        ParameterError: it is none.
+    """
     try:
         parts = urlsplit(url)
         is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -114,7 +119,7 @@ def _split(url: str) -> SplitResult:
 
 
 def _post(collector: Collector, url: SplitResult, data: bytes) -> tuple[int, http.client.HTTPMessage, bytes]:
-    connection, target, headers = _prepare(collector, url)
+    connection, target, headers = prepare(collector, url)
     headers |= {
         "User-Agent": f"headless/{headless.__version__}",
         "Content-Type": _find_type(data),
@@ -133,7 +138,7 @@ def _post(collector: Collector, url: SplitResult, data: bytes) -> tuple[int, htt
         connection.close()
 
 
-def _prepare(collector: Collector, url: SplitResult) -> tuple[http.client.HTTPConnection, str, dict[str, str]]:
+def prepare(collector: Collector, url: SplitResult) -> tuple[http.client.HTTPConnection, str, dict[str, str]]:
     """The connection, what to ask it for, and the headers for a proxy."""
     host, port = url.hostname or "", url.port
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")

@@ -307,3 +307,64 @@ def test_a_certificate_of_another_authority(tls_server: CollectorServer, tmp_pat
     with pytest.raises((ssl.SSLError, ConnectionError)):
         connection.request("POST", "/feed/", b"x")
         connection.getresponse()
+    connection.close()
+
+
+def test_a_renewed_certificate(tmp_path: Path) -> None:
+    """Read at SIGHUP; one that cannot be used changes nothing."""
+    authority = Authority(tmp_path)
+    authority.issue_server()
+    with CollectorServer(tmp_path, TLS) as server:
+        server.start()
+        first = ssl.get_server_certificate(("127.0.0.1", server.port))
+        (tmp_path / "localhost.key").write_text("nonsense")
+        server.hang_up("certificate-kept")
+        assert ssl.get_server_certificate(("127.0.0.1", server.port)) == first
+        certificate, _ = authority.issue_server()
+        server.hang_up("certificate-read")
+        assert ssl.get_server_certificate(("127.0.0.1", server.port)).strip() == Path(certificate).read_text().strip()
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "line"),
+    [
+        ("", ["--allow", "nonsense"], "--allow: 'nonsense' does not appear to be"),
+        ("[feeds.a]\n", ["--allow", "10.0.0.0/8"], "--allow is for a collector without feeds"),
+        ("[serve]\nmax_connection = 1\n", [], "unknown setting 'max_connection' of 'serve'"),
+        ("[serve]\nmax_connections = 'x'\n", [], "setting 'max_connections' of 'serve' is of a wrong type"),
+        ("[serve]\nmax_connections = 0\n", [], "is more than 0"),
+        ("[serve]\nproxies = ['x']\n", [], "'proxies': 'x' does not appear to be"),
+        ("listen = 'x'\n", [], "unknown setting 'listen'"),
+        ("serve = 1\n", [], "'serve' must be a table"),
+        ("", ["--tls-key", "x"], "give --tls-cert"),
+        ("", ["--tls-cert", "/nonexistent"], "No such file or directory"),
+        ("", ["--key", "/nonexistent"], "/nonexistent cannot be read"),
+        ("", ["--database", "oracle://x"], "postgresql://"),
+    ],
+)
+def test_settings_that_cannot_be(tmp_path: Path, settings: str, options: list[str], line: str) -> None:
+    file = tmp_path / "collector.toml"
+    file.write_text(settings)
+    words = [HEADLESS, "inventory", "serve", "--state", str(tmp_path / "state"), "--config", str(file), *options]
+    done = subprocess.run(
+        words, env={"HOME": "/"}, capture_output=True, text=True, check=False, timeout=30 * TIME_SCALE
+    )
+    assert done.returncode == 2
+    (message,) = done.stderr.splitlines()
+    assert line in message
+
+
+def test_one_state_has_one_collector(server: CollectorServer) -> None:
+    words = [HEADLESS, "inventory", "serve", "--state", str(server.state), "--listen", "127.0.0.1:0"]
+    done = subprocess.run(
+        words, env={"HOME": "/"}, capture_output=True, text=True, check=False, timeout=30 * TIME_SCALE
+    )
+    assert (done.returncode, "in use by another collector" in done.stderr) == (2, True)
+
+
+def test_an_address_that_is_taken(server: CollectorServer, tmp_path: Path) -> None:
+    words = [HEADLESS, "inventory", "serve", "--state", str(tmp_path), "--listen", f"127.0.0.1:{server.port}"]
+    done = subprocess.run(
+        words, env={"HOME": "/"}, capture_output=True, text=True, check=False, timeout=30 * TIME_SCALE
+    )
+    assert done.returncode == 1, done.stderr

@@ -1,6 +1,7 @@
 """Where questions are asked: by whom, how many at a time, and of which store."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -13,6 +14,9 @@ from headless.inventory.ask.page import Answer, Page
 from headless.inventory.collect.access import NOTHING, Access, Scope
 from headless.inventory.collect.store import Store
 from headless.inventory.web.senders import read_token
+
+if sys.platform == "win32":
+    raise ImportError("the collector runs on POSIX systems only")
 
 __all__ = ["COOKIE", "Desk"]
 

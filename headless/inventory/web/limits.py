@@ -6,9 +6,10 @@ from enum import Enum, auto
 from ipaddress import ip_address, ip_network
 from typing import Protocol
 
-__all__ = ["Admission", "Doors", "Networks", "Room", "Share"]
+__all__ = ["SHUT", "Admission", "Doors", "Networks", "Room", "Share"]
 
-SHUT = 2  # times the connections that are let in: above that they are not even told why
+SHUT = 4
+"""Times the connections that are let in: above that they are not even told why."""
 
 
 class Admission(Enum):

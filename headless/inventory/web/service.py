@@ -24,7 +24,7 @@ from headless.inventory.collect.collector import open_collector, work_in_backgro
 from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.web.answers import tell_later
 from headless.inventory.web.app import build_app
-from headless.inventory.web.limits import Doors, Networks
+from headless.inventory.web.limits import SHUT, Doors, Networks
 from headless.inventory.web.protocol import GuardedProtocol, Patience
 from headless.inventory.web.settings import WebSettings
 from headless.transport.address import TcpAddress, parse_address
@@ -55,7 +55,8 @@ def run_collector(settings: CollectorSettings, web: WebSettings, notifier: Notif
         HeadlessError: it could not start.
     """
     os.umask(0o077)
-    _allow_connections(2 * web.max_connections)
+    _share_log()
+    _allow_connections(SHUT * web.max_connections)
     try:
         uvloop.run(_run(settings, web, notifier))
     except Skipped as exc:
@@ -66,9 +67,8 @@ async def _run(settings: CollectorSettings, web: WebSettings, notifier: Notifier
     stop: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.put_nowait, number)
-    tls = (
-        build_server_context(web.tls_cert, web.tls_key or web.tls_cert, web.client_ca or None) if web.tls_cert else None
-    )
+    tls = _build_tls(web)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _renew, tls, web)
     async with open_collector(settings) as collector:
         server = _Server(_build_config(build_app(collector, web)), web, tls)
         address = parse_address(web.listen, is_any_port=True)
@@ -144,6 +144,25 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
+def _build_tls(web: WebSettings) -> ssl.SSLContext | None:
+    if not web.tls_cert:
+        return None
+    return build_server_context(web.tls_cert, web.tls_key or web.tls_cert, web.client_ca or None)
+
+
+def _renew(tls: ssl.SSLContext | None, web: WebSettings) -> None:
+    """Read the certificate and its key again, for the connections that come."""
+    if tls is None:
+        return
+    try:
+        _build_tls(web)  # what cannot be used does not replace what can
+        tls.load_cert_chain(web.tls_cert, web.tls_key or web.tls_cert)
+    except (ParameterError, OSError) as exc:
+        log.error("certificate-kept reason=%r", str(exc))
+    else:
+        log.info("certificate-read")
+
+
 def _allow_connections(count: int) -> None:
     """Raise the limit of open files, as far as it may be."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -151,6 +170,14 @@ def _allow_connections(count: int) -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         top = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (top, hard))
+
+
+def _share_log() -> None:
+    """What uvicorn has to say is ours to say; but not each request that is no HTTP."""
+    logger = logging.getLogger("uvicorn.error")
+    logger.setLevel(logging.ERROR)
+    logger.handlers = logging.getLogger("headless").handlers
+    logger.propagate = False
 
 
 def _warn_of_plain(address: TcpAddress, tls: ssl.SSLContext | None) -> None:
