@@ -235,6 +235,19 @@ def test_a_second_replica_of_the_same_file(talk: Talk, local: Local) -> None:
     assert talk.run("access", "-s", str(local.size), "-m", local.md5, "write", "twice").code == 77
 
 
+def test_a_member_that_is_stored_by_itself_needs_its_archive_no_more(talk: Talk, local: Local, tmp_path: Path) -> None:
+    put(talk, "whole.zip", local)
+    inner = Local(tmp_path / "inner")
+    inner.path.write_bytes(os.urandom(100))
+    talk.ask("registerMember", "whole.zip", "inner", str(inner.size), inner.md5, "inner")
+    assert talk.ask("access", "read", "inner")[0]["url"].endswith("#inner")
+    put(talk, "inner", inner)
+    talk.ask("rm", "whole.zip")
+    (row,) = talk.ask("access", "read", "inner")
+    assert run_xrdcp(show(row), str(tmp_path / "back")).returncode == 0
+    assert (tmp_path / "back").read_bytes() == inner.path.read_bytes()
+
+
 def test_a_file_that_is_moved_between_its_commits_stays_one(talk: Talk, local: Local) -> None:
     first, second = book(talk, "here", local, "disk:2")
     for row in (first, second):
