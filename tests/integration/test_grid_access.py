@@ -1,9 +1,11 @@
 """Leave to read and write, and what becomes of it: the real xrootd refuses what the grid has not given."""
 
+import importlib
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -163,6 +165,21 @@ def test_a_folder_in_a_files_place_is_not_entered(server: GridServer, talk: Talk
     assert (said.code, said.rows[0]["lfn"]) == (53, "0")
     assert f"has no file /{path}" in said.error
     assert stored.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_file_that_is_still_being_written_is_not_entered(talk: Talk, local: Local) -> None:
+    client: Any = importlib.import_module("XRootD.client")
+    flags: Any = importlib.import_module("XRootD.client.flags").OpenFlags
+    (row,) = book(talk, "open", local)
+    file = client.File()
+    assert file.open(show(row), flags.NEW | flags.MAKEPATH)[0].ok
+    assert file.write(local.path.read_bytes(), 0)[0].ok
+    assert file.sync()[0].ok
+    said = commit(talk, row, "open", local)
+    assert (said.code, said.rows[0]["lfn"]) == (53, "0")
+    assert "still open to be written" in said.error
+    assert file.close()[0].ok
+    assert commit(talk, row, "open", local).code == 0
 
 
 def test_an_envelope_that_is_tampered_with_enters_nothing(talk: Talk, local: Local) -> None:
