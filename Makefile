@@ -1,5 +1,6 @@
 # make demo   installs into .venv and runs the main job on the embedded server
 # make grid-demo  a grid of one's own, a folder there and back; as root on Debian it installs xrootd
+# make inventory-demo  a collector of one's own, this machine's report, and questions
 # make test   everything that CI runs: format, lint, types, import contract, all tests
 # make soak   the fault tests of tests/faults with large numbers (an hour); not part of make test
 # make bench  the figures of docs/benchmarks.md, both sides in one run
@@ -9,13 +10,16 @@ DEV := .venv-dev/bin
 # Tests wait more than they compute: one more than CI's two processors.
 WORKERS ?= 3
 
-.PHONY: demo grid-demo test check unit soak peers bench docs clean
+.PHONY: demo grid-demo inventory-demo test check unit soak peers bench docs clean
 
 demo: .venv/installed
 	@$(PYTHON) contrib/demo/demo.py .venv/bin/headless
 
 grid-demo: .venv/grid peers
 	@$(PYTHON) contrib/demo/grid.py .venv/bin/headless
+
+inventory-demo: .venv/inventory
+	@$(PYTHON) contrib/demo/inventory.py .venv/bin/headless
 
 test: .venv-dev/installed peers check
 	$(DEV)/python -m pytest --quiet tests/protocol -n 2 --cov=headless.protocol --cov-branch --cov-fail-under=100 --cov-report=
@@ -38,9 +42,10 @@ peers:
 	@./tests/peers.sh
 
 bench: .venv/grid peers
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check alienpy
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check alienpy '.[inventory]'
 	.venv/bin/python -m bench
 	.venv/bin/python -m bench.grid
+	.venv/bin/python -m bench.inventory
 
 docs: .venv-dev/installed
 	$(DEV)/python -m headless.cli.manual docs
@@ -55,6 +60,11 @@ docs: .venv-dev/installed
 
 .venv/grid: .venv/installed
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check '.[grid]' 2>&1 | grep -v '^WARNING: Location' >&2 || true
+	@rm -rf build
+	@touch $@
+
+.venv/inventory: .venv/installed
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check '.[inventory]' 2>&1 | grep -v '^WARNING: Location' >&2 || true
 	@rm -rf build
 	@touch $@
 

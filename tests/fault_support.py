@@ -329,3 +329,14 @@ def finish_all(launchers: "Iterable[subprocess.Popen[bytes]]", limit_s: float = 
         stdout, stderr = launcher.communicate(timeout=limit_s * TIME_SCALE)
         found.append((launcher.returncode, stdout, stderr.decode()))
     return found
+
+
+def fill(path: Path) -> None:
+    """Take all the room that is left, to the last byte."""
+    with path.open("ab", buffering=0) as file:
+        for size in (1 << 16, 1 << 12, 1):
+            try:
+                while True:
+                    file.write(b"\0" * size)
+            except OSError:
+                continue

@@ -55,7 +55,7 @@ def init(state: str) -> None:
 @click.pass_obj
 def user(state: str, name: str, out: str, role: tuple[str, ...], days: int, email: str, full_name: str) -> None:
     from headless.grid.serve.pki import DAY, Authority, name_user
-    from headless.grid.serve.pki_files import write_authorities, write_pair
+    from headless.grid.serve.pki_files import check_own, write_authorities, write_pair
     from headless.grid.serve.registration import Registration, Registrations, check_name
 
     check_name(name, "user")
@@ -68,8 +68,9 @@ def user(state: str, name: str, out: str, role: tuple[str, ...], days: int, emai
         name=name, subject=subject.rfc4514_string(), roles=role or None, email=email, full_name=full_name
     )
     try:
-        Registrations(state).add(registration)
         folder = os.path.abspath(out)
+        check_own(folder, ("usercert.pem", "userkey.pem"), authority)
+        Registrations(state).add(registration)
         write_pair(os.path.join(folder, "usercert.pem"), os.path.join(folder, "userkey.pem"), pair)
         write_authorities(os.path.join(folder, "certificates"), authority)
     except OSError as exc:
@@ -110,7 +111,7 @@ def remove(state: str, name: str) -> None:
 @click.pass_obj
 def host(state: str, hosts: tuple[str, ...], days: int, out: str | None) -> None:
     from headless.grid.serve.pki import Authority
-    from headless.grid.serve.pki_files import HOST, LOCAL_NAMES, write_authorities, write_pair
+    from headless.grid.serve.pki_files import HOST, LOCAL_NAMES, check_own, write_authorities, write_pair
 
     for name in hosts:
         if not HOST_NAME.fullmatch(name):
@@ -123,6 +124,7 @@ def host(state: str, hosts: tuple[str, ...], days: int, out: str | None) -> None
             write_pair(f"{own}.pem", f"{own}.key", pair)
             return
         folder = os.path.abspath(out)
+        check_own(folder, ("hostcert.pem", "hostkey.pem"), authority)
         write_pair(os.path.join(folder, "hostcert.pem"), os.path.join(folder, "hostkey.pem"), pair)
         write_authorities(os.path.join(folder, "certificates"), authority)
     except OSError as exc:

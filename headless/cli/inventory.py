@@ -11,15 +11,20 @@ EPILOG = """\
 Exit status: 0 done; 1 no connection; 2 a bad parameter or file; 4 a host falls short of its reference; 5 refused.
 """
 
+# Named here too, for a report need not wait for their declaration in headless.inventory.questions.
+ASKED = ("census", "conform", "diff", "drift", "history", "hosts", "packages", "show", "silent", "who-has")
+
 # The module that holds each command, as an object of the command's name with _ for -; imported when used.
 OWN: dict[str, str] = {
     "check": "headless.cli.inventory_check",
     "relay": "headless.cli.inventory_relay",
     "report": "headless.cli.inventory_report",
+    "serve": "headless.cli.inventory_serve",
     "reprocess": "headless.cli.inventory_admin",
     "review": "headless.cli.inventory_admin",
     "take": "headless.cli.inventory_admin",
     "token": "headless.cli.inventory_admin",
+    **dict.fromkeys(ASKED, "headless.cli.inventory_ask"),
 }
 
 

@@ -27,23 +27,31 @@ def report_quickly(words: list[str]) -> bool:
     Raises:
         OSError: it could not be printed.
     """
-    values = read_quickly(words)
-    if values is None or not tidy(str(values.get("site", ""))):
+    try:
+        values = read_quickly(words)
+        data = _prepare(values) if values is not None and tidy(str(values.get("site", ""))) else None
+    except Exception:  # noqa: BLE001  # whatever it is, the usual way meets it too, and tells of it
         return False
-    certificates = values.get("encrypt") or []
-    sealer = Sealer.start(list(certificates)) if certificates else None
-    if certificates and sealer is None:
-        return False
+    return values is not None and data is not None and _write(str(values.get("output", "-")), data)
+
+
+def _prepare(values: dict[str, str | list[str]]) -> bytes | None:
+    """Gather, and seal if that is wanted."""
+    certificates = list(values.get("encrypt", ()))
+    if not certificates:
+        return _make(values)
+    sealer = Sealer.start(certificates)
+    if sealer is None:
+        return None
     try:
         data = _make(values)
     except BaseException:
-        if sealer is not None:
-            sealer.stop()
+        sealer.stop()
         raise
-    if sealer is not None:
-        sealed = sealer.finish(data or b"")
-        data = sealed if data else None
-    return data is not None and _write(str(values.get("output", "-")), data)
+    if data is None:
+        sealer.stop()
+        return None
+    return sealer.finish(data)
 
 
 def _make(values: dict[str, str | list[str]]) -> bytes | None:

@@ -27,11 +27,12 @@ def relay(talk: Talk, /, **values: Any) -> None:
     """
     if sys.platform == "win32":
         raise ParameterError("packages are reported on POSIX systems only")
-    from headless.cli.inventory_reporting import RETRY_FOR_S, open_outbox, read_collector
+    from headless.cli.inventory_reporting import RETRY_FOR_S, read_collector
     from headless.inventory.delivery import Delivery, deliver
+    from headless.inventory.outbox import open_outbox
 
     options = {name: values[name.replace("-", "_")] for name in TAKEN}
     if not options["to"] or not options["spool"]:
         raise ParameterError("give both --spool FOLDER and --to URL")
     retry_for_s = RETRY_FOR_S if options["retry-for"] is None else options["retry-for"]
-    deliver(Delivery(read_collector(options), open_outbox(options), retry_for_s, talk.error), None)
+    deliver(Delivery(read_collector(options), open_outbox(options["spool"]), retry_for_s, talk.error), None)

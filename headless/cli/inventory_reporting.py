@@ -10,13 +10,11 @@ from typing import Any
 import click
 
 from headless.cli.inventory_options import OPTIONS
-from headless.config import read_environment
 from headless.errors import ParameterError
 from headless.inventory.client_config import read_settings
 from headless.inventory.gather.files import tidy
 from headless.inventory.making import Wanted, make_report, rewrite_report
 from headless.inventory.slot import DAY_S
-from headless.inventory.sums import hash_hex
 from headless.inventory.writing import replace_file
 from headless.launcher.talk import Talk
 
@@ -24,8 +22,9 @@ if sys.platform == "win32":
     raise ImportError("packages are reported on POSIX systems only")
 
 from headless.inventory.gather.system import read_system
+from headless.inventory.outbox import Outbox, open_outbox
 
-__all__ = ["open_outbox", "read_collector", "run_report"]
+__all__ = ["RETRY_FOR_S", "read_collector", "run_report"]
 
 NOBODYS_SPOOL = "/var/tmp/headless-inventory-nobody"  # noqa: S108  # made for that user alone, or not used
 RETRY_FOR_S, TIMEOUT_S = 300, 30
@@ -57,7 +56,7 @@ def run_report(talk: Talk, options: dict[str, Any]) -> None:
 
 def read_collector(options: dict[str, Any]) -> Any:
     """The collector that the options name."""
-    from headless.inventory.send import Collector
+    from headless.inventory.send import Collector, read_token
 
     url = options["to"]
     if options.get("plain") and "?" not in url:
@@ -65,22 +64,12 @@ def read_collector(options: dict[str, Any]) -> Any:
     return Collector(
         url=url,
         timeout_s=TIMEOUT_S if options["timeout"] is None else max(options["timeout"], 1),
-        token=_read_token(options["token-file"]),
+        token=read_token(options["token-file"] or ""),
         ca_file=options["ca-file"] or "",
         certificate=options["certificate"] or "",
         key=options["key"] or "",
         expect=options.get("expect") or "",
     )
-
-
-def open_outbox(options: dict[str, Any]) -> Any:
-    """The spool that is named, or that of this user and URL."""
-    from headless.inventory.outbox import Outbox
-
-    if options["spool"]:
-        return Outbox(os.path.abspath(options["spool"]))
-    state = read_environment().state_folder
-    return Outbox(os.path.join(state, "inventory", hash_hex(options["to"].encode())[:16]))
 
 
 def _add_config(talk: Talk, options: dict[str, Any]) -> dict[str, Any]:
@@ -147,25 +136,16 @@ def _make(options: dict[str, Any], wanted: Wanted) -> tuple[bytes, list[str]]:
 
 
 def _close(options: dict[str, Any], data: bytes) -> tuple[bytes, list[str]]:
-    """Sign and seal, as far as that is wanted."""
-    if options["sign-certificate"] and not options["sign"]:
-        raise ParameterError("--sign-certificate without --sign KEY: nothing to sign with")
-    if not options["sign"] and not options["encrypt"]:
+    if not (options["encrypt"] or options["sign"] or options["sign-certificate"]):
         return data, []
-    from headless.inventory.certificates import read_recipients, read_signer
-    from headless.inventory.seal import BadSeal, seal, sign
+    from headless.inventory.certificates import close_report  # the library takes long to import
 
-    warnings: list[str] = []
-    if options["sign"]:
-        certificate, key = read_signer(options["sign"], options["sign-certificate"] or options["sign"])
-        data = sign(data, certificate, key)
-    if options["encrypt"]:
-        recipients, warnings = read_recipients(options["encrypt"])
-        try:
-            data = seal(data, recipients)
-        except BadSeal as exc:
-            raise ParameterError(str(exc)) from exc
-    return data, warnings
+    return close_report(
+        data,
+        encrypt=options["encrypt"],
+        sign_key=options["sign"] or "",
+        sign_certificate=options["sign-certificate"] or "",
+    )
 
 
 def _give(talk: Talk, options: dict[str, Any], data: bytes) -> None:
@@ -187,9 +167,9 @@ def _give(talk: Talk, options: dict[str, Any], data: bytes) -> None:
 def _send(talk: Talk, options: dict[str, Any], data: bytes) -> None:
     from headless.inventory.delivery import Delivery, deliver
 
-    outbox = None
+    outbox: Outbox | None = None
     try:
-        outbox = open_outbox(options)
+        outbox = open_outbox(options["spool"] or "", options["to"])
     except ParameterError as exc:
         if options["spool"]:
             raise
@@ -200,7 +180,7 @@ def _send(talk: Talk, options: dict[str, Any], data: bytes) -> None:
 
 def _keep(talk: Talk, options: dict[str, Any], data: bytes) -> None:
     try:
-        for name in open_outbox(options).put(data):
+        for name in open_outbox(options["spool"]).put(data):
             talk.error(f"the spool is full: {name} was taken out of it, and was never sent")
     except OSError as exc:
         raise ParameterError(f"the report could not be kept in {options['spool']}: {exc.strerror}") from exc
@@ -211,19 +191,6 @@ def _print(data: bytes) -> None:
         raise ParameterError("standard output is closed: give --output FILE")
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
-
-
-def _read_token(path: str | None) -> str:
-    if not path:
-        return ""
-    try:
-        with open(path, encoding="ascii") as file:
-            token = file.read(4096).strip()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ParameterError(f"--token-file {path} cannot be read: {exc}") from exc
-    if not token or not token.isprintable() or " " in token:
-        raise ParameterError(f"--token-file {path}: one line of letters, digits and signs is wanted, the token")
-    return token
 
 
 def _build_schedule(options: dict[str, Any], given: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import click
 from headless.errors import ParameterError
 from headless.inventory.advisory_files import read_advisories
 from headless.inventory.formats import parse_report
+from headless.inventory.listing import parse_listing
 from headless.inventory.reference import Reference, build_reference
 from headless.inventory.reference_file import read_reference
 from headless.inventory.report import BadReport, Report
@@ -24,7 +25,9 @@ OPTIONS = (
     click.option(
         "--reference", "references", multiple=True, metavar="FILE", help="rules: a TOML file; may be repeated"
     ),
-    click.option("--like", "models", multiple=True, metavar="REPORT", help="the packages of this report, as they are"),
+    click.option(
+        "--like", "models", multiple=True, metavar="REPORT", help="the packages of this report, or of 'show --json'"
+    ),
     click.option(
         "--advisories",
         multiple=True,
@@ -66,6 +69,20 @@ def read_report(path: str) -> Report:
         BadReport: it is none.
         ParameterError: it cannot be read.
     """
+    return parse_report(_read_file(path))
+
+
+def _read_model(path: str) -> Reference:
+    """Make a reference of a report, or of what ``headless inventory show --json`` has printed."""
+    try:
+        data = _read_file(path)
+        packages = parse_listing(data) if data.lstrip()[:1] == b"[" else parse_report(data).packages
+        return build_reference(path, packages)
+    except ValueError as exc:
+        raise ParameterError(f"{path}: {exc}") from None
+
+
+def _read_file(path: str) -> bytes:
     try:
         if path == "-":
             data = sys.stdin.buffer.read(LIMIT + 1)
@@ -76,14 +93,7 @@ def read_report(path: str) -> Report:
         raise ParameterError(f"{path}: {exc.strerror}") from None
     if len(data) > LIMIT:
         raise BadReport(f"larger than {LIMIT >> 20} MiB")
-    return parse_report(data)
-
-
-def _read_model(path: str) -> Reference:
-    try:
-        return build_reference(path, read_report(path).packages)
-    except ValueError as exc:
-        raise ParameterError(f"{path}: {exc}") from None
+    return data
 
 
 def _parse_day(text: str) -> float:

@@ -1,13 +1,12 @@
 """The names of alien.py's programs: a link of such a name to ``headless`` is ``headless grid`` with that command."""
 
 import os
-import re
 from collections.abc import Sequence
 
 __all__ = ["expand_name"]
 
 ALONE = ("alien.py", "alien_cmd")
-NAME = re.compile(r"alien[_-]([a-zA-Z0-9][\w-]*)")
+BEGINNINGS = ("alien_", "alien-")
 
 
 def expand_name(program: str, arguments: Sequence[str]) -> tuple[str, ...]:
@@ -20,6 +19,7 @@ def expand_name(program: str, arguments: Sequence[str]) -> tuple[str, ...]:
     name = os.path.basename(program)
     if name in ALONE:
         return ("grid", *arguments)
-    if found := NAME.fullmatch(name):
-        return ("grid", found[1], *arguments)
+    command = name[len(BEGINNINGS[0]) :]
+    if name.startswith(BEGINNINGS) and command[:1].isalnum() and command.replace("_", "").replace("-", "").isalnum():
+        return ("grid", command, *arguments)
     return tuple(arguments)

@@ -6,7 +6,7 @@ import time
 from headless import __version__
 from headless.errors import ConnectionFailed, ParameterError, ProtocolError, Refused, Untrusted
 from headless.grid.credentials import TOKEN, USER, Credentials, choose_credentials, load_credentials
-from headless.grid.errnos import EINVAL, EKEYREJECTED, ENOTCONN, EPROTO, ETIMEDOUT
+from headless.grid.errnos import EINVAL, EKEYEXPIRED, EKEYREJECTED, ENOTCONN, EPROTO, ETIMEDOUT
 from headless.grid.messages import GridError, Reply, Request, parse_reply
 from headless.grid.repeatable import is_repeatable
 from headless.grid.settings import ClientSettings
@@ -263,6 +263,9 @@ class GridSession:
             except GridError as exc:
                 if exc.exit_code == EINVAL and self.credentials.kind == TOKEN:
                     self._leave_token(exc)
+                elif exc.exit_code == EKEYEXPIRED and self.credentials.kind == TOKEN:
+                    self._take_certificate(exc)
+                    continue
                 elif exc.exit_code != ENOTCONN or isinstance(exc.__cause__, ProtocolError | Untrusted):
                     raise
             time.sleep(self.settings.try_pause_s)
@@ -273,6 +276,9 @@ class GridSession:
         if not self._has_reread:
             self._has_reread = True
             return
+        self._take_certificate(error)
+
+    def _take_certificate(self, error: GridError) -> None:
         try:
             self.credentials = load_credentials(self.settings, USER)
         except GridError:
@@ -303,7 +309,7 @@ class GridSession:
                 dial=dial,
             )
         except Refused as exc:
-            raise GridError(EKEYREJECTED, f"{host}:{port}: {exc}: is the {self.credentials.kind} known there?") from exc
+            raise _tell_refused(f"{host}:{port}: {exc}", exc, self.credentials.kind) from exc
         except ParameterError as exc:
             hint = ": is its passphrase right?" if self.credentials.has_passphrase else ""
             raise GridError(EINVAL, f"{exc}{hint}") from exc
@@ -335,6 +341,13 @@ class GridSession:
             error = GridError(ENOTCONN, f"setSite: {exc}")
         connection.abort()
         raise error
+
+
+def _tell_refused(said: str, error: Refused, kind: str) -> GridError:
+    """By our clock no certificate that is shown is over: one that the server says is means that the clocks differ."""
+    if "CERTIFICATE_EXPIRED" in str(getattr(error.__cause__, "reason", "")):
+        return GridError(EKEYEXPIRED, f"{said}: the {kind} is over, or this machine's clock is wrong")
+    return GridError(EKEYREJECTED, f"{said}: is the {kind} known there?")
 
 
 def _make_tls(settings: ClientSettings, credentials: Credentials) -> ClientTls:

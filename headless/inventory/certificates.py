@@ -1,6 +1,6 @@
-"""Certificates and keys as users give them: files of PEM, or PEM itself, as in pakiti-client's settings."""
+"""Signing and sealing with certificates and keys as users give them: files of PEM, or PEM itself, as in settings."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from cryptography import x509
@@ -9,9 +9,35 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from headless.errors import ParameterError
+from headless.inventory.seal import seal, sign
 from headless.inventory.signature import SigningKey
 
-__all__ = ["read_recipients", "read_signer"]
+__all__ = ["close_report", "read_recipients", "read_signer"]
+
+
+def close_report(
+    data: bytes, *, encrypt: Sequence[str] = (), sign_key: str = "", sign_certificate: str = ""
+) -> tuple[bytes, list[str]]:
+    """Sign a report and then seal it, as far as that is wanted; return it, and warnings.
+
+    Args:
+        data: the report.
+        encrypt: the recipients' certificates; none: not sealed.
+        sign_key: a file; empty: not signed.
+        sign_certificate: a file; empty: the key's.
+
+    Raises:
+        ParameterError: a key or a certificate cannot be read, or used.
+    """
+    if sign_certificate and not sign_key:
+        raise ParameterError("--sign-certificate without --sign KEY: nothing to sign with")
+    if sign_key:
+        certificate, key = read_signer(sign_key, sign_certificate or sign_key)
+        data = sign(data, certificate, key)
+    if not encrypt:
+        return data, []
+    recipients, warnings = read_recipients(encrypt)
+    return seal(data, recipients), warnings
 
 
 def read_recipients(sources: Iterable[str]) -> tuple[list[x509.Certificate], list[str]]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from headless.errors import ConnectionFailed, HeadlessError, ParameterError, Refused
+from headless.errors import ParameterError, Refused, Unavailable
 from headless.inventory.send import Collector, NotTaken, Wait, send
 
 if sys.platform == "win32":
@@ -43,27 +43,36 @@ def deliver(delivery: Delivery, data: bytes | None) -> None:
         data: a new report; ``None`` to send but what waits.
 
     Raises:
-        Wait, Refused, ParameterError: not all was sent; the message says whether the new report is kept.
+        Unavailable: the collector was away or busy for too long.
+        Refused, ParameterError: it does not let us, does not take the report, or something that was given is wrong.
+            In all cases the message says what became of the new report.
     """
-    outbox = delivery.outbox
-    if outbox is None:
-        if data is not None:
-            _send_patiently(delivery, data)
-        return
+    try:
+        if delivery.outbox is None:
+            _send_new(delivery, data)
+        else:
+            _send_all(delivery, delivery.outbox, data)
+    except NotTaken as exc:
+        raise ParameterError(f"not sent, and not kept: {exc}") from exc
+    except (Wait, Refused, ParameterError) as exc:
+        kind = Unavailable if isinstance(exc, Wait) else type(exc)
+        raise kind(f"not sent: {exc}{_keep(delivery, data)}") from exc
+
+
+def _send_all(delivery: Delivery, outbox: Outbox, data: bytes | None) -> None:
     with outbox.turn(delivery.retry_for_s) as is_ours:
-        try:
-            if not is_ours:
-                raise Wait("another run is sending at this moment")
-            if outbox.wait_s > delivery.retry_for_s:
-                raise Wait(f"the collector has asked not to be asked again for {outbox.wait_s:.0f} s")
-            _send_waiting(delivery, outbox)
-            if data is not None:
-                _send_patiently(delivery, data)
-        except NotTaken:
-            raise
-        except HeadlessError as exc:
-            raise _keep(delivery, outbox, data, exc) from exc
+        if not is_ours:
+            raise Wait("another run is sending at this moment")
+        if outbox.wait_s > delivery.retry_for_s:
+            raise Wait(f"the collector has asked not to be asked again for {outbox.wait_s:.0f} s")
+        _send_waiting(delivery, outbox)
+        _send_new(delivery, data)
         outbox.ask_again_after(None)
+
+
+def _send_new(delivery: Delivery, data: bytes | None) -> None:
+    if data is not None:
+        _send_patiently(delivery, data)
 
 
 def _send_waiting(delivery: Delivery, outbox: Outbox) -> None:
@@ -98,14 +107,15 @@ def _send_patiently(delivery: Delivery, data: bytes) -> None:
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
-def _keep(delivery: Delivery, outbox: Outbox, data: bytes | None, error: HeadlessError) -> HeadlessError:
-    """The error, with a word on what became of the report."""
+def _keep(delivery: Delivery, data: bytes | None) -> str:
+    """Keep it if there is a place for it; return a clause that says what became of it."""
+    outbox = delivery.outbox
+    if outbox is None:
+        return "; there is no spool to keep it in: see --spool"
     try:
         if data is not None:
             for name in outbox.put(data):
                 delivery.warn(f"the spool is full: {name} was taken out of it, and was never sent")
-        kept = f"kept in {outbox.folder}, and sent the next time"
     except OSError as exc:
-        kept = f"and it could not be kept in {outbox.folder}: {exc.strerror}"
-    kind = next(kind for kind in (Refused, ParameterError, ConnectionFailed) if isinstance(error, kind))
-    return kind(f"not sent: {error}; {kept}")
+        return f"; and it could not be kept in {outbox.folder}: {exc.strerror}"
+    return f"; kept in {outbox.folder}, and sent the next time"

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+from headless.config import read_environment
 from headless.errors import ParameterError
 from headless.inventory.sums import hash_hex
 from headless.inventory.writing import write_all
@@ -21,7 +22,7 @@ if sys.platform == "win32":
 
 import fcntl
 
-__all__ = ["Outbox"]
+__all__ = ["Outbox", "open_outbox"]
 
 SUFFIX = ".report"
 LOCK = ".lock"
@@ -156,6 +157,17 @@ class Outbox:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def open_outbox(folder: str, url: str = "") -> Outbox:
+    """Open the folder that is named; if none is, that of this user for what goes to this URL.
+
+    Raises:
+        ParameterError: it cannot be made, or belongs to somebody else.
+    """
+    if folder:
+        return Outbox(os.path.abspath(folder))
+    return Outbox(os.path.join(read_environment().state_folder, "inventory", hash_hex(url.encode())[:16]))
 
 
 def _lock(descriptor: int, limit_s: float) -> bool:

@@ -5,7 +5,10 @@ One list for the API, its OpenAPI document, the commands and the pages: values o
 
 from dataclasses import dataclass
 
-__all__ = ["QUESTIONS", "Parameter", "Question"]
+__all__ = ["PAGE_LIMIT", "QUESTIONS", "Column", "Parameter", "Question"]
+
+PAGE_LIMIT = 10_000
+"""The most rows that are asked for at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +19,29 @@ class Parameter:
         name: in the API, and as an option with dashes for underscores.
         help: one line.
         is_argument: given by its place on a command line, and must be given.
-        kind: "text", "date" (RFC 3339, or a day, which means its end), "number", "flag".
+        kind: "text", "date" (RFC 3339, or a day, which means its end), "number".
     """
 
     name: str
     help: str
     is_argument: bool = False
     kind: str = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What a row has.
+
+    Attributes:
+        name: in the API, and as the table's head.
+        kind: "text", "number", "time" (seconds since the epoch in the API), "texts" (a list), "versions" (an object:
+            for each version the hosts that have it; the version that is empty stands for none).
+        is_shown: in the table on a terminal; else in ``--json`` and ``--csv`` only.
+    """
+
+    name: str
+    kind: str = "text"
+    is_shown: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +52,33 @@ class Question:
         name: the command's, and the path's below ``/api/v1/``.
         help: one line.
         parameters: arguments first.
-        columns: of a row, in the order in which they are printed. Times are seconds since the epoch in the API.
-        times: which of the columns are times.
+        columns: of a row, in the order in which they are printed.
+        body: what is sent along, by POST; empty: nothing, by GET.
     """
 
     name: str
     help: str
     parameters: tuple[Parameter, ...]
-    columns: tuple[str, ...]
-    times: tuple[str, ...] = ()
+    columns: tuple[Column, ...]
+    body: str = ""
+
+
+def _columns(names: str) -> tuple[Column, ...]:
+    """Columns by their names, each with its kind behind a colon unless it is text; one in brackets is not shown."""
+    found = []
+    for word in names.split():
+        name, _, kind = word.strip("()").partition(":")
+        found.append(Column(name, kind or "text", not word.startswith("(")))
+    return tuple(found)
 
 
 SITE = Parameter("site", "of this site only")
 TAG = Parameter("tag", "with this tag only")
 AT = Parameter("at", "as it was then; left out: now", kind="date")
+SEEN = Parameter("seen_since", "without the hosts that have not reported since", kind="date")
 KIND = Parameter("kind", "packages of this kind only: rpm, dpkg, apk, python ...")
 HOST = Parameter("host", "its name; SITE/NAME where two sites have one", is_argument=True)
+CHANGES = "added:number removed:number changed:number changes:texts"
 
 QUESTIONS = {
     question.name: question
@@ -56,21 +86,20 @@ QUESTIONS = {
         Question(
             "hosts",
             "the hosts, with what they run and when they last reported",
-            (SITE, TAG, AT),
-            ("site", "host", "tag", "system", "kernel", "packages", "first", "last", "set"),
-            ("first", "last"),
+            (SITE, TAG, AT, SEEN, Parameter("set", "that have this set of packages", kind="number")),
+            _columns("site host (id:number) tag system kernel packages:number (first:time) last:time set:number"),
         ),
         Question(
             "packages",
             "the packages, with the number of hosts that have each",
-            (Parameter("pattern", "names that match, with * and ?"), KIND, SITE, TAG, AT),
-            ("kind", "name", "version", "arch", "hosts"),
+            (Parameter("pattern", "names that match, with * and ?; or src:NAME"), KIND, SITE, TAG, AT, SEEN),
+            _columns("kind name version arch (source) (source_version) hosts:number"),
         ),
         Question(
             "show",
             "what is installed on a host",
             (HOST, KIND, AT),
-            ("kind", "name", "version", "arch", "source", "source_version"),
+            _columns("kind name version arch source source_version"),
         ),
         Question(
             "diff",
@@ -79,21 +108,21 @@ QUESTIONS = {
                 Parameter("a", "the one side", is_argument=True),
                 Parameter("b", "the other side", is_argument=True),
                 KIND,
+                SEEN,
             ),
-            ("kind", "name", "arch", "a", "b", "change"),
+            _columns("kind name arch a:versions b:versions change"),
         ),
         Question(
             "history",
             "what a host has reported, and what changed each time",
             (HOST,),
-            ("first", "last", "packages", "added", "removed", "changed", "system", "kernel", "set"),
-            ("first", "last"),
+            _columns(f"first:time last:time packages:number {CHANGES} (system) kernel set:number"),
         ),
         Question(
             "census",
             "the versions of a package, by site",
-            (Parameter("package", "its name", is_argument=True), KIND, SITE, TAG, AT),
-            ("site", "kind", "version", "arch", "hosts"),
+            (Parameter("package", "its name, with * and ?; or src:NAME", is_argument=True), KIND, SITE, TAG, AT, SEEN),
+            _columns("site kind name version arch hosts:number"),
         ),
         Question(
             "who-has",
@@ -104,22 +133,30 @@ QUESTIONS = {
                 SITE,
                 TAG,
                 AT,
+                SEEN,
             ),
-            ("site", "host", "kind", "name", "version", "arch", "last"),
-            ("last",),
+            _columns(
+                "site host (id:number) kind name version arch (source) (source_version) (os_id) (os_version) last:time"
+            ),
         ),
         Question(
             "drift",
             "the groups of equal hosts of a site, the largest first, and how each differs from it",
-            (Parameter("site", "the site", is_argument=True), TAG, AT),
-            ("set", "hosts", "packages", "added", "removed", "changed", "example"),
+            (Parameter("site", "the site", is_argument=True), TAG, AT, SEEN),
+            _columns(f"set:number hosts:number packages:number {CHANGES} example"),
         ),
         Question(
             "silent",
             "the hosts that have not reported when they meant to",
             (SITE, TAG, Parameter("since", "that have not reported since", kind="date")),
-            ("site", "host", "tag", "last", "interval", "missed"),
-            ("last",),
+            _columns("site host (id:number) tag last:time interval:number missed:number"),
+        ),
+        Question(
+            "conform",
+            "the hosts that fall short of a reference, and in what",
+            (SITE, TAG, AT, SEEN),
+            _columns("site host (id:number) state kind name version wanted deadline severity comment link"),
+            body="the reference, TOML",
         ),
     )
 }

@@ -85,6 +85,10 @@ class Reference:
         """Whether any rule is meant for a host: one for which none is cannot be said to conform."""
         return any(rule.applies(host) for rule in self.rules)
 
+    def is_about(self, package: Package) -> bool:
+        """Whether any rule is about a package."""
+        return bool(self._judge_package(package))
+
     def find_faults(self, packages: Iterable[Package]) -> tuple[Fault, ...]:
         """Judge a set of packages by all rules, wherever they apply."""
         faults = []

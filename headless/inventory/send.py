@@ -10,10 +10,10 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 import headless
 from headless.config import read_variables
-from headless.errors import ConnectionFailed, HeadlessError, ParameterError, Refused
+from headless.errors import ParameterError, Refused
 from headless.inventory.envelope import ENVELOPED, SIGNED, read_content_type
 
-__all__ = ["Collector", "NotTaken", "Wait", "send"]
+__all__ = ["Collector", "NotTaken", "Wait", "read_token", "send"]
 
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTPS_PROXY", "NO_PROXY")  # HTTP_PROXY is a header's, under CGI
 REDIRECTS = 5
@@ -45,12 +45,12 @@ class Collector:
     expect: str = ""
 
 
-class NotTaken(ParameterError):
-    """The collector will never take this report."""
+class NotTaken(Exception):
+    """The collector will never take this report; whoever sent it decides what that means."""
 
 
-class Wait(ConnectionFailed):
-    """The collector could not take it now.
+class Wait(Exception):
+    """The collector could not take it now; whoever sent it decides what that means.
 
     Attributes:
         after_s: seconds after which it wants to be asked again; ``None`` if it has not said.
@@ -72,7 +72,7 @@ def send(collector: Collector, data: bytes) -> None:
     """
     url = collector.url
     for _ in range(REDIRECTS):
-        status, headers, answer = _post(collector, _split(url), data)
+        status, headers, answer = _post(collector, split_url(url), data)
         if status not in (307, 308):
             return _judge(collector, url, status, headers, answer)
         target = urljoin(url, headers.get("Location") or "")
@@ -84,7 +84,30 @@ def send(collector: Collector, data: bytes) -> None:
     raise Wait(f"{collector.url}: led from one place to the next more than {REDIRECTS} times")
 
 
-def _split(url: str) -> SplitResult:
+def read_token(path: str) -> str:
+    """Read the token in a file; empty if none is named.
+
+    Raises:
+        ParameterError: the file cannot be read, or holds none.
+    """
+    if not path:
+        return ""
+    try:
+        with open(path, encoding="ascii") as file:
+            token = file.read(4096).strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ParameterError(f"the token's file {path} cannot be read: {exc}") from exc
+    if not token or not token.isprintable() or " " in token:
+        raise ParameterError(f"the token's file {path}: one line of letters, digits and signs is wanted, the token")
+    return token
+
+
+def split_url(url: str) -> SplitResult:
+    """Take a collector's URL apart.
+
+    Raises:
+        ParameterError: it is none.
+    """
     try:
         parts = urlsplit(url)
         is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -96,7 +119,7 @@ def _split(url: str) -> SplitResult:
 
 
 def _post(collector: Collector, url: SplitResult, data: bytes) -> tuple[int, http.client.HTTPMessage, bytes]:
-    connection, target, headers = _prepare(collector, url)
+    connection, target, headers = prepare(collector, url)
     headers |= {
         "User-Agent": f"headless/{headless.__version__}",
         "Content-Type": _find_type(data),
@@ -115,7 +138,7 @@ def _post(collector: Collector, url: SplitResult, data: bytes) -> tuple[int, htt
         connection.close()
 
 
-def _prepare(collector: Collector, url: SplitResult) -> tuple[http.client.HTTPConnection, str, dict[str, str]]:
+def prepare(collector: Collector, url: SplitResult) -> tuple[http.client.HTTPConnection, str, dict[str, str]]:
     """The connection, what to ask it for, and the headers for a proxy."""
     host, port = url.hostname or "", url.port
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
@@ -191,7 +214,7 @@ def _judge(collector: Collector, url: str, status: int, headers: http.client.HTT
     raise _build_error(url, status, headers, said[:200])
 
 
-def _build_error(url: str, status: int, headers: http.client.HTTPMessage, said: str) -> HeadlessError:
+def _build_error(url: str, status: int, headers: http.client.HTTPMessage, said: str) -> Exception:
     line = f"{url}: {status}{': ' + said if said else ''}"
     if status in BAD_REPORT:
         return NotTaken(f"{line}: this report is not taken")

@@ -166,7 +166,7 @@ class Connection:
             if _is_nothing_yet(exc):
                 return False
             if _is_certificate_alert(exc):
-                raise Refused(f"the server does not take the client certificate: {_reason(exc)}") from exc
+                raise _refuse(exc) from exc
             raise self._lost(f"connection lost: {_reason(exc)}") from exc
         if not data:
             raise self._lost("the server closed the connection")
@@ -352,6 +352,8 @@ def _start_tls(channel: socket.socket, address: Address, tls: "ClientTls", kind:
     except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError) as exc:
         raise ConnectionFailed("the server closed the connection during the TLS handshake: see its log") from exc
     except ssl.SSLError as exc:
+        if _is_certificate_alert(exc):  # TLS 1.2 tells so within its handshake
+            raise _refuse(exc) from exc
         raise ProtocolError(f"no TLS there ({_reason(exc)}): is this the TLS port of {kind}?") from exc
     except OSError as exc:
         raise ConnectionFailed(f"connection lost during the TLS handshake: {_reason(exc)}") from exc
@@ -378,6 +380,10 @@ def _is_certificate_alert(error: OSError) -> bool:
     """
     reason = str(getattr(error, "reason", ""))
     return "_ALERT_" in reason and any(what in reason for what in ("CERTIFICATE", "UNKNOWN_CA", "DECRYPT_ERROR"))
+
+
+def _refuse(alert: OSError) -> Refused:
+    return Refused(f"the server does not take the client certificate: {_reason(alert)}")
 
 
 def _reason(error: Exception) -> str:

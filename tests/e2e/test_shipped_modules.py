@@ -11,6 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from headless.inventory.formats import parse_report
+from inventory_collector import Answer, run_collector
+from inventory_roots import make_debian
 from support import World
 
 
@@ -61,3 +64,18 @@ def test_tidy_deletes_what_is_old_and_follows_no_link(world: World) -> None:
     assert json.loads(result.read_text())["deleted"] == 1
     assert sorted(os.listdir(folder)) == ["link", "new.log"]
     assert sorted(os.listdir(outside)) == ["new.log", "old.log"]
+
+
+def test_package_report_sends_and_keeps_what_cannot_be_sent(world: World) -> None:
+    root, result = make_debian(world.home / "root"), world.home / "result.json"
+    with run_collector() as collector:
+        collector.answers = [Answer(503)]
+        launch = ("-t", "-1", "-m", "package-report", "--result", str(result), "--", "--site", "S", "--root", str(root))
+        options = ("--to", collector.url, "--spool", str(world.home / "spool"), "--retry-for", "0")
+        done = world.run(*launch, *options)
+        assert (done.returncode, done.stdout) == (4, b"")
+        assert b"kept in" in done.stderr
+        done = world.run(*launch, *options)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        assert json.loads(result.read_text())["bytes"] == len(collector.bodies[-1])
+        assert [parse_report(body).site for body in collector.bodies] == ["S"] * 3

@@ -4,11 +4,10 @@ import random
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from fault_support import check_log, list_jobs
+from fault_support import check_log, fill, list_jobs
 from held_jobs import HeldJobs
 from job_support import require_mounts
 from support import Server, World, open_world, wait_for
@@ -33,17 +32,6 @@ def small() -> Iterator[World]:
             world.close()
         finally:
             subprocess.run(["umount", "--lazy", str(disk)], check=True)
-
-
-def fill(path: Path) -> None:
-    """Take all the room that is left, to the last byte."""
-    with path.open("ab", buffering=0) as file:
-        for size in (1 << 16, 1 << 12, 1):
-            try:
-                while True:
-                    file.write(b"\0" * size)
-            except OSError:
-                continue
 
 
 def check_refused(world: World, service: list[str]) -> None:

@@ -160,3 +160,21 @@ def test_a_token_that_ends_gives_way_to_the_users_certificate(copier: Copier, tm
     assert finish(process) == (0, "")
     assert [row["status"] for row in copier.rows()] == ["copied"] * COUNT
     copier.check_stored(COUNT)
+
+
+@pytest.mark.peer("faketime")
+def test_a_token_that_has_ended_for_the_server_only_gives_way_too(copier: Copier, tmp_path: Path) -> None:
+    """This machine's clock is behind: what the server says of a certificate counts."""
+    copier.issue(3600)
+    end = copier.issue(1, "token")
+    clock = tmp_path / "clock"
+    set_clock(clock, -BEHIND_S)
+    wait_ended(end)
+    done = copier.user.run("pwd", environment=fake_clock(clock))
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"/grid/user/t/tester/\n", b"")
+    wait_ended(copier.issue(1))
+    copier.issue(1, "token")
+    wait_ended(time.time() + 1)
+    done = copier.user.run("pwd", environment=fake_clock(clock))
+    assert (done.returncode, done.stdout) == (ENDED, b"")
+    assert b"the user certificate is over, or this machine's clock is wrong" in done.stderr

@@ -65,26 +65,31 @@ def test_a_slow_storage_is_waited_for(
     assert (tmp_path / "back").read_bytes() == data
 
 
+@pytest.mark.parametrize(
+    ("size", "chunk"),
+    [(NARROW[1], "16384"), (NARROW[1], "4194304"), (900_000, "4194304")],
+    ids=["between chunks", "in one", "small"],
+)
 def test_a_download_that_takes_too_long_is_given_up_and_leaves_what_was_there(
-    grid: ScriptedGrid, relay: TcpRelay, tmp_path: Path
+    grid: ScriptedGrid, relay: TcpRelay, tmp_path: Path, size: int, chunk: str
 ) -> None:
-    lfn = grid.put("f", os.urandom(NARROW[1]))
+    lfn = grid.put("f", os.urandom(size))
     out = tmp_path / "to" / "out"
     out.parent.mkdir()
     out.write_bytes(b"precious")
     relay.pause_s = STARVED_S
-    # XRootD looks at its clock after each chunk, not within one.
-    done = _cp(grid, "-f", "-norecovery", "-timeout", "1", "-chunksz", "16384", lfn, f"file:{out}")
+    done = _cp(grid, "-f", "-norecovery", "-timeout", "1", "-chunksz", chunk, lfn, f"file:{out}")
     assert done.returncode == 110, done.stderr
     assert (os.listdir(out.parent), out.read_bytes()) == (["out"], b"precious")
 
 
+@pytest.mark.parametrize("chunk", ["16384", "4194304"], ids=["between chunks", "in one"])
 def test_an_upload_that_takes_too_long_is_given_up_and_not_registered(
-    grid: ScriptedGrid, relay: TcpRelay, tmp_path: Path
+    grid: ScriptedGrid, relay: TcpRelay, tmp_path: Path, chunk: str
 ) -> None:
     (tmp_path / "f").write_bytes(os.urandom(NARROW[1]))
     relay.pause_s = STARVED_S
-    done = _cp(grid, "-norecovery", "-timeout", "1", "-chunksz", "16384", f"file:{tmp_path}/f", f"{HOME}/f@disk:1")
+    done = _cp(grid, "-norecovery", "-timeout", "1", "-chunksz", chunk, f"file:{tmp_path}/f", f"{HOME}/f@disk:1")
     assert done.returncode == 110, done.stderr
     assert b"1 of 1 files failed" in done.stderr
     assert grid.names() == []

@@ -1,22 +1,39 @@
 """The grid's catalogue in its two databases: one of an older headless is brought up to date, and counts as before."""
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
+from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, func, inspect, select, text
 
 from headless.grid.messages import GridError
 from headless.grid.serve.bookings import Booking, book
 from headless.grid.serve.catalogue import Catalogue
 from headless.grid.serve.entries import now_ms
-from headless.grid.serve.schema import CATALOGUE, bookings
+from headless.grid.serve.schema import (
+    CATALOGUE,
+    bookings,
+    entries,
+    orphans,
+    quotas,
+    replicas,
+    storages,
+    subjects,
+    transfers,
+    users,
+)
 from headless.grid.serve.settings import GridSettings
-from headless.grid.serve.usage import find_quota
+from headless.grid.serve.usage import check_quota, find_quota
 from postgres import Postgres
 
 EDQUOT = 122
+ALL = (users, subjects, entries, storages, replicas, orphans, bookings, quotas, transfers)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -39,23 +56,105 @@ def _run(work: Callable[[Catalogue], Awaitable[None]], state: Path, url: str) ->
     asyncio.run(run())
 
 
-def _age(connection: Connection) -> None:
-    """Make it what version 1 was."""
-    connection.execute(text("drop index grid_bookings_open"))
-    connection.execute(text('create index grid_bookings_user on grid_bookings ("user")'))
-    connection.execute(CATALOGUE.version.update().values(version=1))
+def _load(state: Path, url: str) -> None:
+    """Make the catalogue that the vector holds."""
+    vectors = Path(__file__).parents[1] / "vectors"
+    if url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute((vectors / "catalogue_1.postgresql.sql").read_bytes())
+        return
+    with closing(sqlite3.connect(state / CATALOGUE.file)) as file:
+        file.executescript((vectors / "catalogue_1.sqlite.sql").read_text(encoding="utf-8"))
 
 
-def test_a_catalogue_of_version_1_gets_its_index(tmp_path: Path, url: str) -> None:
-    _run(lambda catalogue: catalogue.write(_age), tmp_path, url)
+def _describe(connection: Connection) -> dict[str, Any]:
+    """All that a catalogue is made of but its rows."""
+    looking = inspect(connection)
+    made: dict[str, Any] = {}
+    for table in looking.get_table_names():
+        made[table] = {
+            "columns": [{**column, "type": repr(column["type"])} for column in looking.get_columns(table)],
+            "key": looking.get_pk_constraint(table)["constrained_columns"],
+            "unique": sorted(str(found["column_names"]) for found in looking.get_unique_constraints(table)),
+            "indexes": {str(index["name"]): _show(index) for index in looking.get_indexes(table)},
+        }
+    made["triggers"] = {
+        (name, " ".join(text.split())) for name, text in connection.execute(text(_TRIGGERS[connection.dialect.name]))
+    }
+    return made
+
+
+def _show(index: Any) -> str:
+    options = {name: str(value) for name, value in index.get("dialect_options", {}).items()}
+    return repr({**index, "dialect_options": options})
+
+
+_TRIGGERS = {
+    "sqlite": "select name, sql from sqlite_master where type = 'trigger'",
+    "postgresql": "select tgname, pg_get_triggerdef(oid) from pg_trigger where not tgisinternal"
+    " union select proname, pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace",
+}
+
+
+def test_a_catalogue_of_version_1_becomes_what_a_new_one_is(
+    tmp_path: Path, url: str, request: pytest.FixtureRequest
+) -> None:
+    new = request.getfixturevalue("postgres").create_database("opening_new") if url else ""
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    _load(tmp_path / "old", url)
+    described: list[dict[str, Any]] = []
 
     async def look(catalogue: Catalogue) -> None:
-        names = await catalogue.read(lambda connection: inspect(connection).get_indexes("grid_bookings"))
-        found = {row["name"] for row in names}
-        assert "grid_bookings_open" in found
-        assert "grid_bookings_user" not in found
+        described.append(await catalogue.read(_describe))
+        version = select(CATALOGUE.version.c.version)
+        assert await catalogue.read(lambda connection: connection.execute(version).all()) == [
+            (len(CATALOGUE.migrations),)
+        ]
 
-    _run(look, tmp_path, url)
+    _run(look, tmp_path / "new", new)
+    for _ in range(2):  # the second time there is nothing to be done
+        _run(look, tmp_path / "old", url)
+    assert described[1] == described[0]
+    assert described[2] == described[0]
+
+
+def test_a_catalogue_of_version_1_keeps_its_rows_and_counts_on(tmp_path: Path, url: str) -> None:
+    _load(tmp_path, url)
+    settings = GridSettings(state=str(tmp_path))
+
+    def count(connection: Connection, user: str) -> tuple[int, ...]:
+        return astuple(find_quota(connection, settings, user))[:2]
+
+    def look(connection: Connection) -> None:
+        rows = {table.name: connection.execute(select(func.count()).select_from(table)).scalar_one() for table in ALL}
+        assert rows == {
+            "grid_users": 2, "grid_subjects": 1, "grid_entries": 12, "grid_storages": 2, "grid_replicas": 4,
+            "grid_orphans": 1, "grid_bookings": 3, "grid_quotas": 1, "grid_transfers": 1,
+        }  # fmt: skip
+        one = connection.execute(entries.select().where(entries.c.name == "höhe 'x'")).one()
+        assert (one.path, one.owner, one.mode, one.size) == ("/grid/user/a/anna/höhe 'x'", "anna", 0o644, 0)
+        assert set(connection.execute(select(replicas.c.checked_ms, replicas.c.fault))) == {(0, "")}
+        assert (count(connection, "anna"), count(connection, "ben")) == ((2, 100), (2, 30))
+        check_quota(connection, settings, "anna", 60, with_booked=True)  # 100 are there, 40 are booked, 200 are allowed
+        with pytest.raises(GridError) as caught:
+            check_quota(connection, settings, "anna", 61, with_booked=True)
+        assert caught.value.exit_code == EDQUOT
+
+    def change(connection: Connection) -> None:
+        two = connection.execute(entries.select().where(entries.c.name == "two")).one()
+        files = [{**two._mapping, "path": f"{two.path}{n}", "owner": "anna", "size": 1000} for n in range(3)]
+        connection.execute(entries.insert(), files)
+        connection.execute(entries.update().where(entries.c.path == two.path).values(owner="anna"))
+        assert (count(connection, "anna"), count(connection, "ben")) == ((6, 3123), (1, 7))
+        connection.execute(entries.delete().where(entries.c.size == 1000))
+        assert (count(connection, "anna"), count(connection, "ben")) == ((3, 123), (1, 7))
+
+    async def work(catalogue: Catalogue) -> None:
+        await catalogue.read(look)
+        await catalogue.write(change)
+
+    _run(work, tmp_path, url)
 
 
 def _make(count: int, size: int, guid: str = "") -> Booking:

@@ -1,6 +1,7 @@
 """The certificates of a grid of one's own: files that OpenSSL and both clients take."""
 
 import os
+import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -48,6 +49,31 @@ def test_a_users_files(server: GridServer, tmp_path: Path) -> None:
     assert shown.endswith(": OK")
     openssl("x509", "-checkend", str(6 * 86400), "-noout", "-in", str(out / "usercert.pem"))
     assert not [path for path in out.rglob("*") if path.suffix == ".tmp"]
+
+
+def test_what_is_of_another_grid_is_not_overwritten(server: GridServer, tmp_path: Path) -> None:
+    with GridServer(tmp_path / "other") as other:
+        out = str(tmp_path / "out")
+        for kind in ("user", "host"):
+            words = [kind, *(["dora"] if kind == "user" else []), "--out", out]
+            first = pki(server, *words)
+            assert (first.returncode, first.stderr) == (0, "")
+            before = _read_all(tmp_path / "out")
+            done = pki(other, *words)
+            assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+            assert "ca.pem is not of this grid, and is left as it is: choose another folder" in done.stderr
+            assert _read_all(tmp_path / "out") == before
+            assert pki(server, *words).returncode == 0  # their own may be renewed
+            assert _read_all(tmp_path / "out").keys() == before.keys()
+        shutil.rmtree(tmp_path / "out" / "certificates")
+        assert "usercert.pem is not of this grid" in pki(other, "user", "dora", "--out", out).stderr
+        (tmp_path / "out" / "usercert.pem").unlink()
+        assert "userkey.pem is not of this grid" in pki(server, "user", "dora", "--out", out).stderr
+        assert not (other.state / "register").exists()  # nobody is made who then has no certificate
+
+
+def _read_all(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_both_clients_take_the_folder_of_authorities(server: GridServer) -> None:

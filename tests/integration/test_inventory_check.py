@@ -91,6 +91,10 @@ def test_the_list_of_another_host_as_reference(world: World, files: Path) -> Non
     assert check(world, files / "bad.json", "--like", files / "bad.json") == (0, "", "")
     code, out, _ = check(world, files / "good.json", "--like", files / "bad.json")
     assert (code, out) == (4, "S/node2: due: dpkg libssl3 3.0.14-1~deb12u2, wanted === 3.0.13-1~deb12u1\n")
+    (files / "show.json").write_text(json.dumps([{**package._asdict(), "hosts": 1} for package in REPORT.packages]))
+    assert check(world, files / "good.json", "--like", files / "show.json") == check(
+        world, files / "good.json", "--like", files / "bad.json"
+    )
     code, out, err = check(world, files / "good.json", "--like", files / "cut.txt")
     assert (code, out) == (2, "")
     assert "cut.txt: cut short" in err
@@ -114,6 +118,8 @@ def test_what_is_not_known_is_never_well(world: World, files: Path) -> None:
 
 def test_bad_input_is_a_line(world: World, files: Path) -> None:
     (files / "empty.toml").write_text("")
+    (files / "list.json").write_text("[7]")
+    (files / "none.json").write_text("[]")
     (files / "others.toml").write_text('[[rule]]\npackage="x"\nabsent=true\nsite="T"\n')
     report = files / "bad.json"
     for arguments, part in (
@@ -124,6 +130,8 @@ def test_bad_input_is_a_line(world: World, files: Path) -> None:
         ((report, "--reference", files / "others.toml"), "no rule is meant for any of these hosts"),
         ((report, "--advisories", files / "reference.toml"), "no JSON"),
         ((report, "--reference", files / "reference.toml", "--on", "soon"), "a day is expected"),
+        ((report, "--like", files / "list.json"), "list.json: entry 1 of the list is no package"),
+        ((report, "--like", files / "none.json"), "none.json: a reference without rules"),
     ):
         code, out, err = check(world, *arguments)
         assert (code, out) == (2, "")

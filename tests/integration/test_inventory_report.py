@@ -196,7 +196,7 @@ def test_a_relayed_report_gets_a_site_and_keeps_the_rest(place: World, form: str
 
 @pytest.mark.parametrize("change", ["cut", "sealed"])
 def test_what_cannot_be_believed_or_changed_is_not_relayed(place: World, anna: Holder, change: str) -> None:
-    made = report(place, "--site", "S", *(["--encrypt", anna.certificate_file] if change == "sealed" else []))
+    made = report(place, "--site", "S", *(("--encrypt", str(anna.certificate_file)) if change == "sealed" else ()))
     data = made[:-9] if change == "cut" else made
     done = place.run("inventory", "report", "--input", "-", "--site", "NEW", stdin=data)
     assert done.returncode == 2 and done.stdout == b""

@@ -1,6 +1,7 @@
 """Sending reports: answers of all kinds, the spool, proxies, TLS, two at once, a relay."""
 
 import os
+import resource
 import ssl
 import subprocess
 import threading
@@ -16,7 +17,7 @@ from headless.inventory.formats import parse_report
 from headless.inventory.outbox import Outbox
 from inventory_collector import Answer, ScriptedCollector, run_collector
 from inventory_roots import make_debian
-from support import World, wait_for
+from support import HEADLESS, World, wait_for
 
 
 @pytest.fixture
@@ -191,7 +192,7 @@ def test_without_a_home_it_is_sent_all_the_same(place: World, collector: Scripte
     assert place.run(*words(place, collector.url), environment=environment).returncode == 0
     collector.answers = [Answer(503)]
     done = place.run(*words(place, collector.url), environment=environment)
-    assert done.returncode == 1 and b"kept" not in done.stderr
+    assert done.returncode == 1 and b"no spool to keep it in" in done.stderr
 
 
 def test_two_at_once_send_nothing_twice(place: World, collector: ScriptedCollector) -> None:
@@ -335,3 +336,15 @@ def test_a_killed_run_leaves_whole_reports_only(place: World, collector: Scripte
     assert len(kept(place)) == 1
     assert send(place, collector).returncode == 0
     assert collector.bodies[2] == collector.bodies[0] and kept(place) == []
+
+
+def test_a_spool_on_a_full_disk_is_told_and_leaves_no_half_report(place: World, collector: ScriptedCollector) -> None:
+    collector.answers = [Answer(503)]
+    done = subprocess.run(
+        [HEADLESS, *words(place, collector.url)],
+        env=place.environment, capture_output=True, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),  # every write fails, as on a full disk
+    )  # fmt: skip
+    assert done.returncode == 1 and b"could not be kept" in done.stderr
+    folder = place.home / ".local/state/headless/inventory"
+    assert [path for path in folder.glob("*/*") if path.stat().st_size] == [] and kept(place) == []

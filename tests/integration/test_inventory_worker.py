@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from headless.errors import Skipped, Unavailable
+from headless.errors import ParameterError, Skipped, Unavailable
 from headless.inventory.collect.collector import Collector, open_collector
 from headless.inventory.collect.kept import Fate, Item, Kept
 from headless.inventory.collect.spool import Arrived
@@ -92,7 +92,7 @@ def plain(version: str = "1", **fields: Any) -> bytes:
         (lambda desk, other: plain(made=int(time.time()) - 60 * DAY), "too old"),
         (lambda desk, other: plain(machine="0x12"), "hexadecimal"),
         (lambda desk, other: plain(host="a" * 300), "'host' is too long"),
-        (lambda desk, other: plain("1" * 300), "its version is too long"),
+        (lambda desk, other: plain("1" * 300), "version is too long"),
         (lambda desk, other: plain().replace(b"app", b"a\0p"), "NUL"),
         (lambda desk, other: b'{"format": "headless-inventory"}', "."),
         (lambda desk, other: b"\x30\x82\x00", "."),
@@ -256,3 +256,12 @@ def test_while_the_database_is_away_what_comes_waits(tmp_path: Path, holders: tu
 
         desk.run(work)
         assert len(desk.read_histories()) == 1
+
+
+def test_a_command_without_the_settings_does_not_begin_another_database(
+    tmp_path: Path, holders: tuple[Holder, Holder]
+) -> None:
+    make_desk(tmp_path, holders[0]).take()
+    (tmp_path / "state" / "database").write_text("postgresql://inventory@db/inventory\n")
+    with pytest.raises(ParameterError, match="inventory@db"):
+        make_desk(tmp_path, holders[0]).take()

@@ -11,9 +11,9 @@ from contextlib import ExitStack
 
 from headless.grid.copy.access import Replica, parse_known, parse_replicas
 from headless.grid.copy.hashing import STRONG, Hashing, hash_file, hash_sums, select_kinds
+from headless.grid.copy.limit import copy_within_limit, run_within
 from headless.grid.copy.local import Target, name_descriptor, open_target
 from headless.grid.copy.small import SMALL, is_simple, read_small
-from headless.grid.copy.storage import copy_bytes
 from headless.grid.copy.told import ask_told, is_same_sum
 from headless.grid.copy.values import Known, Status, Transfer
 from headless.grid.copy.work import Work
@@ -157,7 +157,7 @@ def _read(work: Work, replica: Replica, known: Known, descriptor: int) -> Known:
 def _read_small(work: Work, address: str, size: int, descriptor: int) -> Known:
     with work.slots:
         work.check()
-        data = read_small(address, size, work.options)
+        data = run_within(work.options.timeout_s, lambda: read_small(address, size, work.options))
     work.gauge.moved += len(data)
     try:
         with open(descriptor, "wb", closefd=False) as file:
@@ -170,7 +170,7 @@ def _read_small(work: Work, address: str, size: int, descriptor: int) -> Known:
 def _fetch(work: Work, address: str, descriptor: int, hashing: Hashing | None = None) -> None:
     with work.slots:
         work.check()
-        [ended] = copy_bytes(address, [name_descriptor(descriptor)], work.options, work.watch(hashing))
+        [ended] = copy_within_limit(address, [name_descriptor(descriptor)], work.options, work.watch(hashing))
     if ended.code in (errno.ENOSPC, 122) or (ended.code and os.fstat(descriptor).st_nlink == 0):
         raise OSError(ended.code, f"cannot be written here: {ended.message}")
     if ended.code:

@@ -16,11 +16,12 @@ from headless.grid.copy.values import Known
 if sys.platform == "win32":
     raise ImportError("copying to and from the grid is for POSIX systems only")
 
-__all__ = ["Source", "Target", "is_temporary", "name_descriptor", "open_source", "open_target"]
+__all__ = ["DESCRIPTORS", "Source", "Target", "is_temporary", "name_descriptor", "open_source", "open_target"]
 
 SUFFIX = ".headless-part"
 FORMAT = re.compile(rf"\..*\.[0-9a-f]{{12}}{re.escape(SUFFIX)}", re.DOTALL)
 DESCRIPTORS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
+"""Where open files have names."""
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 

@@ -55,6 +55,11 @@ class Progress:
         self._tell = tell
         self._is_cancelled = is_cancelled
         self._done: dict[int, int] = {}
+        self._is_given_up = False
+
+    def give_up(self) -> None:
+        """Nobody waits for the copying any more: it is told so when it asks next, and what it says is not passed on."""
+        self._is_given_up = True
 
     def begin(self, number: int, total: int, source: Any, target: Any) -> None:
         """A target's bytes begin; after a failure, once more from the first one."""
@@ -65,14 +70,14 @@ class Progress:
 
     def update(self, number: int, processed: int, total: int) -> None:
         """So many bytes are there."""
-        if processed > self._done[number]:
+        if processed > self._done[number] and not self._is_given_up:
             self._done[number] = processed
             if len(self._done) == 1 or number == min(self._done):
                 self._tell(processed)
 
     def should_cancel(self, number: int) -> bool:
         """Whether to stop."""
-        return self._is_cancelled()
+        return self._is_given_up or self._is_cancelled()
 
 
 def set_up_client(options: CopyOptions) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from headless.grid.copy.access import Replica, check_committed, parse_known, parse_replicas
 from headless.grid.copy.content import Content
+from headless.grid.copy.limit import copy_within_limit
 from headless.grid.copy.pool import SessionPool
 from headless.grid.copy.remote_sweep import name_replaced, name_temporary
 from headless.grid.copy.specs import Specs, parse_specs
-from headless.grid.copy.storage import Ended, copy_bytes
+from headless.grid.copy.storage import Ended
 from headless.grid.copy.stored import DoubtfulError, ask_stored, check_registered, check_stored
 from headless.grid.copy.told import Told
 from headless.grid.copy.values import Known, Status
@@ -183,7 +184,8 @@ def _write_replicas(work: Work, lfn: str, content: Content, replicas: list[Repli
     with work.slots:
         work.check()
         content.begin()
-        endings = copy_bytes(content.address, [replica.address for replica in replicas], work.options, work.watch())
+        addresses = [replica.address for replica in replicas]
+        endings = copy_within_limit(content.address, addresses, work.options, work.watch())
     work.check()
     # The storages read the files while what is left of this machine's is.
     asked = [_ask_stored(work, replica, ended, content) for replica, ended in zip(replicas, endings, strict=True)]

@@ -57,7 +57,7 @@ class CopyOptions:
         chunks: pieces of a file under way at a time.
         chunk_size: of a piece, in bytes.
         sources: replicas that a download reads from at a time.
-        timeout_s: seconds for one try at one file; 0 for as long as bytes flow.
+        timeout_s: seconds for one try at one file's bytes, and two more; 0 for as long as they flow.
         retries: tries more that XRootD makes on its own.
         rate_threshold: slowest rate that is put up with, bytes a second; 0 for any.
         unzip_here: fetch whole archives and take the members out here, instead of letting XRootD do it.

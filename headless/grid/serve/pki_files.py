@@ -6,12 +6,23 @@ import os
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from headless.errors import ParameterError
 from headless.execution.files import write_atomically
 from headless.grid.serve.pki import Authority, end_of
 
-__all__ = ["HOST", "LOCAL_NAMES", "choose_host_name", "ensure_host", "hash_name", "write_authorities", "write_pair"]
+__all__ = [
+    "HOST",
+    "LOCAL_NAMES",
+    "check_own",
+    "choose_host_name",
+    "ensure_host",
+    "hash_name",
+    "write_authorities",
+    "write_pair",
+]
 
 HOST = "host"
+AUTHORITY = "ca.pem"
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 RENEW_AHEAD_S = 30 * 24 * 3600
 
@@ -28,6 +39,40 @@ def write_pair(certificate_file: str, key_file: str, pair: tuple[bytes, bytes]) 
     write_atomically(certificate_file, pair[0], mode=0o644)
 
 
+def check_own(folder: str, names: tuple[str, str], authority: Authority) -> None:
+    """See that a folder holds nothing of another authority: a key that is overwritten is lost.
+
+    Args:
+        folder: where :func:`write_pair` and :func:`write_authorities` are to write.
+        names: of the certificate and of the key.
+        authority: whose they will be.
+
+    Raises:
+        ParameterError: it does.
+        OSError: it cannot be read.
+    """
+    certificate, key = (os.path.join(folder, name) for name in names)
+    known = os.path.join(folder, "certificates", AUTHORITY)
+    foreign = ""
+    if os.path.lexists(known) and _read_certificate(known) != authority.certificate:
+        foreign = known
+    elif os.path.lexists(certificate):
+        found = _read_certificate(certificate)
+        foreign = "" if found is not None and found.issuer == authority.certificate.subject else certificate
+    elif os.path.lexists(key):
+        foreign = key
+    if foreign:
+        raise ParameterError(f"{foreign} is not of this grid, and is left as it is: choose another folder with --out")
+
+
+def _read_certificate(path: str) -> x509.Certificate | None:
+    try:
+        with open(path, "rb") as file:
+            return x509.load_pem_x509_certificate(file.read())
+    except (ValueError, FileNotFoundError):
+        return None
+
+
 def write_authorities(folder: str, authority: Authority) -> None:
     """Write the authority's certificate under a name for people, ``*.pem``, and one for OpenSSL, ``HASH.0``.
 
@@ -36,10 +81,10 @@ def write_authorities(folder: str, authority: Authority) -> None:
     """
     os.makedirs(folder, 0o700, exist_ok=True)
     data = authority.certificate.public_bytes(serialization.Encoding.PEM)
-    write_atomically(os.path.join(folder, "ca.pem"), data, mode=0o644)
+    write_atomically(os.path.join(folder, AUTHORITY), data, mode=0o644)
     link = os.path.join(folder, hash_name(authority.certificate.subject) + ".0")
     temporary = f"{link}.{os.getpid()}"
-    os.symlink("ca.pem", temporary)
+    os.symlink(AUTHORITY, temporary)
     os.replace(temporary, link)
 
 

@@ -80,7 +80,7 @@ replicas = Table(
     Column("guid", String(36), primary_key=True),
     Column("storage", String(64), primary_key=True),
     Column("pfn", Text, nullable=False),
-    Column("checked_ms", BigInteger, nullable=False, server_default="0"),  # 0: its content was never looked at
+    Column("checked_ms", BigInteger, nullable=False, server_default=text("0")),  # 0: its content was never looked at
     Column("fault", String(16), nullable=False, server_default=""),  # that was found then: missing, content
 )
 Index("grid_replicas_checked", replicas.c.checked_ms, replicas.c.guid, replicas.c.storage)

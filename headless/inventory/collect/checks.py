@@ -1,12 +1,14 @@
 """What is believed: who may send, what a report may say, and what somebody has to look at first."""
 
 import re
+from collections.abc import Sequence
 
 from headless.inventory.collect.arrival import Arrival
 from headless.inventory.collect.feeds import Feed
 from headless.inventory.collect.opening import Opened
 from headless.inventory.collect.spool import Letter
 from headless.inventory.collect.timeline import HORIZON_S
+from headless.inventory.package import Package
 from headless.inventory.report import BadReport, Report
 
 __all__ = ["check_letter", "check_packages", "check_report", "check_sender", "explain_shrinkage"]
@@ -16,7 +18,7 @@ FEW = 50  # packages below which a list may shrink as it likes
 LONGEST_INTERVAL_S = 366 * 86400
 LONGEST = {"host": 253, "site": 255, "tag": 255}
 LONGEST_FACT = 1000
-LONGEST_FIELDS = {"kind": 16, "name": 255, "version": 255, "arch": 32, "source": 255, "source_version": 255}
+LONGEST_FIELDS = (16, 255, 255, 32, 255, 255)  # of a package
 MACHINE = re.compile(r"([0-9a-f]{32})?")
 CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -73,17 +75,17 @@ def check_report(arrival: Arrival, opened: Opened, feed: Feed) -> None:
         raise BadReport(f"an interval of {report.interval} s")
 
 
-def check_packages(arrival: Arrival) -> None:
-    """Check a list of packages that is not stored yet.
+def check_packages(packages: Sequence[Package]) -> None:
+    """Check a list of packages.
 
     Raises:
         BadReport: a package has what no package can have.
     """
-    for package in arrival.report.packages:
-        for name, longest in LONGEST_FIELDS.items():
-            value = getattr(package, name)
-            if len(value) > longest or CONTROL.search(value):
-                raise BadReport(f"package {package.name[:60]!r}: its {name} is too long, or has control characters")
+    columns = zip(Package._fields, LONGEST_FIELDS, zip(*packages, strict=True), strict=False)
+    for name, longest, values in columns:
+        if max(map(len, values)) > longest or CONTROL.search("".join(values)):
+            bad = next(value for value in values if len(value) > longest or CONTROL.search(value))
+            raise BadReport(f"a package's {name} is too long, or has control characters: {bad[:60]!r}")
 
 
 def explain_shrinkage(count: int, before: int, threshold: float) -> str:

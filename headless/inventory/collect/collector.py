@@ -9,6 +9,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from sqlalchemy.engine import make_url
+
+from headless.database.backends import check_url
 from headless.errors import ParameterError, Skipped
 from headless.inventory.collect.kept import Kept
 from headless.inventory.collect.settings import CollectorSettings
@@ -55,6 +58,7 @@ async def open_collector(settings: CollectorSettings) -> AsyncIterator[Collector
     make_state(settings)
     async with AsyncExitStack() as stack:
         _lock(settings.lock, stack)
+        _check_database(settings)
         kept = Kept(settings.kept)
         stack.callback(kept.close)
         spool = Spool(settings.spool, settings.max_spool)
@@ -76,6 +80,28 @@ async def work_in_background(collector: Collector) -> AsyncIterator[None]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+def _check_database(settings: CollectorSettings) -> None:
+    """Remember which database a state folder goes with: a command without the settings must not begin another."""
+    path = os.path.join(settings.state, "database")
+    database = "inventory.db"
+    if settings.database:
+        check_url(settings.database, "database", Store.schema.backends)
+        database = make_url(settings.database).set(password=None).render_as_string()
+    try:
+        with open(path, "a+", encoding="utf-8") as file:
+            file.seek(0)
+            before = file.read().strip()
+            if not before:
+                file.write(f"{database}\n")
+    except OSError as exc:
+        raise ParameterError(f"{path} cannot be written: {exc.strerror}") from exc
+    if before and before != database:
+        raise ParameterError(
+            f"the inventory of {settings.state} is in {before}, and not in {database}: give the collector's settings"
+            f" with --config, or remove {path} if it has moved"
+        )
 
 
 def _lock(path: str, stack: AsyncExitStack) -> None:

@@ -23,6 +23,7 @@ if sys.platform == "win32":
 __all__ = ["Fate", "Item", "Kept", "Record"]
 
 LOCK_LIMIT_S = 10.0  # for which another process may write
+DER = b"\x30"  # the first byte of an envelope
 SLICE = 1000  # rows forgotten at a time
 
 SCHEMA = """
@@ -112,9 +113,8 @@ class Kept:
         with self._write() as connection:
             for record in records:
                 letter = record.letter
-                deflated = zlib.compress(letter.body, 6)
-                is_smaller = len(deflated) < len(letter.body)  # not what is sealed
-                body = (letter.digest, deflated if is_smaller else letter.body, is_smaller)
+                is_plain = not letter.body.startswith(DER)  # what is sealed cannot be deflated
+                body = (letter.digest, zlib.compress(letter.body, 6) if is_plain else letter.body, is_plain)
                 connection.execute("insert or ignore into bodies values (?, ?, ?)", body)
                 connection.execute(
                     "insert into letters (digest, received, how, fate, reason, host) values (?, ?, ?, ?, ?, ?)"

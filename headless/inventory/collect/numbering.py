@@ -8,9 +8,12 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Table, func, insert, select, tuple_
 
-__all__ = ["Known", "Numbering", "slices"]
+__all__ = ["LIMIT", "Known", "Numbering", "slices"]
 
-LIMIT = 300_000  # numbers remembered of a table: some 50 MB; above it they are forgotten, and found anew
+LIMIT = 300_000
+"""What is remembered of a table, some 50 MB; above it all is forgotten, and found anew."""
+
+INDEXED = 2  # columns of a key that is a tuple, by which it is looked up
 SLICE = 500  # keys in one statement: SQLite takes some 32,000 values, 5 for each
 
 
@@ -50,7 +53,8 @@ class Numbering:
 
         Args:
             table: where to look.
-            names: of the columns that make a key; if there are several, a key is a tuple.
+            names: of the columns that make a key; if there are several, a key is a tuple, and the table has an index of
+                the first two.
             keys: to look for.
         """
         columns = [table.c[name] for name in names]
@@ -63,10 +67,13 @@ class Numbering:
                 unknown.append(key)
             else:
                 found[key] = number
+        wanted = set(unknown)
+        indexed = columns[:INDEXED]
         for part in slices(unknown, SLICE):
-            for number, *key_parts in self._connection.execute(_ask(table, columns, part)):
-                key = tuple(key_parts) if len(columns) > 1 else key_parts[0]
-                found[key] = learned[key] = number
+            for number, *values in self._connection.execute(_ask(table, columns, indexed, part)):
+                key = tuple(values) if len(columns) > 1 else values[0]
+                if key in wanted:
+                    found[key] = learned[key] = number
         return found
 
     def add(self, table: Table, rows: Mapping[Any, Mapping[str, Any]]) -> dict[Hashable, int]:
@@ -95,6 +102,9 @@ def slices(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
         yield items[start : start + size]
 
 
-def _ask(table: Table, columns: Sequence[Column[Any]], keys: Sequence[Any]) -> Any:
-    wanted = tuple_(*columns) if len(columns) > 1 else columns[0]
-    return select(table.c.id, *columns).where(wanted.in_(keys))
+def _ask(table: Table, columns: Sequence[Column[Any]], indexed: Sequence[Column[Any]], keys: Sequence[Any]) -> Any:
+    if len(columns) == 1:
+        return select(table.c.id, *columns).where(columns[0].in_(keys))
+    # SQLite looks such a tuple up in an index only if it has all of it.
+    starts = dict.fromkeys(key[: len(indexed)] for key in keys)
+    return select(table.c.id, *columns).where(tuple_(*indexed).in_(starts))

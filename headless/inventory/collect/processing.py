@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from headless.inventory.collect.arrival import Arrival
-from headless.inventory.collect.checks import check_letter, check_packages, check_report, check_sender
+from headless.inventory.collect.checks import check_letter, check_report, check_sender
 from headless.inventory.collect.feeds import Feed
 from headless.inventory.collect.identities import read_certificates, read_identities
 from headless.inventory.collect.kept import Fate, Record
@@ -68,7 +68,6 @@ class Processor:
         check_letter(Letter(how, opened.content), largest)
         arrival = _name_site(self._reader.read(opened.content, how.received, replaces=letter.replaces), feed)
         check_report(arrival, opened, feed)
-        check_packages(arrival)
         return arrival
 
 

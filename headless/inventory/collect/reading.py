@@ -11,6 +11,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 from headless.inventory.collect.arrival import Arrival
+from headless.inventory.collect.checks import check_packages
 from headless.inventory.formats import parse_report
 from headless.inventory.package import Package, canonical_lines, digest
 from headless.inventory.report import Report
@@ -43,17 +44,17 @@ class Reader:
             replaces: see :class:`Arrival`.
 
         Raises:
-            BadReport: it is none.
+            BadReport: it is none, or a package has what no package can have.
         """
         head, divider, rest = content.partition(DIVIDER)
         if not content.startswith(START) or not divider:
-            report = parse_report(content)
+            report = _parse(content)
             return Arrival(report, received, digest(canonical_lines(report.packages)), replaces)
         mine, others = _divide(head)
         key = sha256(b"\n".join(mine) + DIVIDER + rest).digest()
         known = self._find(key)
         if known is None:
-            report = parse_report(content)
+            report = _parse(content)
             known = self._remember(key, report)
             return Arrival(report, received, known[1], replaces)
         # How the other headers are read is the parser's own business: it gets them with no packages.
@@ -77,6 +78,12 @@ class Reader:
             if len(self._lists) > LISTS:
                 self._lists.popitem(last=False)
         return packages, found
+
+
+def _parse(content: bytes) -> Report:
+    report = parse_report(content)
+    check_packages(report.packages)
+    return report
 
 
 def _divide(head: bytes) -> tuple[list[bytes], list[bytes]]:

@@ -17,15 +17,20 @@ def read_sizes(connection: Connection, arrivals: Sequence[Arrival]) -> dict[Iden
     wanted = {arrival.identity for arrival in arrivals}
     if not wanted:
         return {}
+    ask_domains = select(domains.c.name, domains.c.id).where(domains.c.name.in_({domain for _, _, domain, _ in wanted}))
+    numbers = {row.name: row.id for row in connection.execute(ask_domains)}
+    # Looked up by what has an index; the others of that name are passed over.
+    starts = {(name, numbers[domain]) for _, name, domain, _ in wanted if domain in numbers}
     mine = (
         select(hosts.c.id, *KEY)
         .join(sites, sites.c.id == hosts.c.site_id)
         .join(domains, domains.c.id == hosts.c.domain_id)
-        .where(tuple_(*KEY).in_(wanted))
+        .where(tuple_(hosts.c.name, hosts.c.domain_id).in_(starts))
     )
-    identities: dict[int, Identity] = {
+    found: dict[int, Identity] = {
         number: (site, name, domain, machine) for number, site, name, domain, machine in connection.execute(mine)
     }
+    identities = {number: identity for number, identity in found.items() if identity in wanted}
     newest = (
         select(spans.c.host_id, func.max(spans.c.first).label("first"))
         .where(spans.c.host_id.in_(identities))

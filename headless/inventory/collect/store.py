@@ -9,7 +9,7 @@ from headless.database.database import Database
 from headless.inventory.collect.arrival import Arrival, Outcome, Verdict
 from headless.inventory.collect.histories import Histories
 from headless.inventory.collect.members import pack
-from headless.inventory.collect.numbering import Known, Numbering
+from headless.inventory.collect.numbering import LIMIT, Known, Numbering
 from headless.inventory.collect.schema import SCHEMA, domains, facts, hosts, packages, sets, sites, tags
 from headless.inventory.collect.timeline import State
 from headless.inventory.package import Package, canonical_lines, digest
@@ -28,6 +28,7 @@ class Store(Database):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._known = Known()
+        self._names: dict[Package, bytes] = {}
 
     async def store(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
         """Store reports in one transaction; once this returns they are on disk.
@@ -49,7 +50,7 @@ class Store(Database):
             What became of each, and what :meth:`store` remembers once the transaction is committed.
         """
         numbering = Numbering(connection, self._known)
-        set_ids = _number_sets(numbering, arrivals)
+        set_ids = self._number_sets(numbering, arrivals)
         facts_ids = _number_facts(numbering, arrivals)
         tag_ids = numbering.number_names(tags, (arrival.report.tag for arrival in arrivals))
         host_ids, new = _number_hosts(numbering, arrivals, tag_ids)
@@ -65,21 +66,26 @@ class Store(Database):
         histories.write()
         return verdicts, numbering.learned
 
+    def _number_sets(self, numbering: Numbering, arrivals: Sequence[Arrival]) -> dict[Hashable, int]:
+        contents = {arrival.digest: arrival.report.packages for arrival in arrivals}
+        found = numbering.find(sets, ["hash"], contents)
+        new = {key: self._name_packages(content) for key, content in contents.items() if key not in found}
+        ids = _number_packages(numbering, {name: one for content in new.values() for name, one in content.items()})
+        rows = {
+            key: {"hash": key, "count": len(content), "members": pack(ids[name] for name in content)}
+            for key, content in new.items()
+        }
+        return found | numbering.add(sets, rows)
 
-def _number_sets(numbering: Numbering, arrivals: Sequence[Arrival]) -> dict[Hashable, int]:
-    contents = {arrival.digest: arrival.report.packages for arrival in arrivals}
-    found = numbering.find(sets, ["hash"], contents)
-    new = {key: _hash_packages(content) for key, content in contents.items() if key not in found}
-    ids = _number_packages(numbering, {name: package for content in new.values() for name, package in content.items()})
-    rows = {
-        key: {"hash": key, "count": len(content), "members": pack(ids[name] for name in content)}
-        for key, content in new.items()
-    }
-    return found | numbering.add(sets, rows)
-
-
-def _hash_packages(content: Sequence[Package]) -> dict[bytes, Package]:
-    return {digest(canonical_lines([package]))[:16]: package for package in content}
+    def _name_packages(self, content: Sequence[Package]) -> dict[bytes, Package]:
+        """Packages by their hashes; those are remembered, for most lists differ little."""
+        names = self._names
+        if len(names) > LIMIT:
+            names.clear()
+        for package in content:
+            if package not in names:
+                names[package] = digest(canonical_lines([package]))[:16]
+        return {names[package]: package for package in content}
 
 
 def _number_packages(numbering: Numbering, content: Mapping[bytes, Package]) -> dict[Hashable, int]:

@@ -138,7 +138,7 @@ class Worker:
         for item in sorted(ready, key=lambda item: item.arrival.time):
             identity, count = item.arrival.identity, len(item.arrival.report.packages)
             size, last = sizes.get(identity, (0, 0))
-            is_newer = item.arrival.time > last
+            is_newer = item.arrival.time >= last
             reason = explain_shrinkage(count, size, self._settings.shrink) if is_newer else ""
             if reason:
                 held.append(Record(item.letter, Fate.HELD, reason, item.arrival.report.host))

@@ -1,6 +1,8 @@
 """Reading small files below a root folder, whatever is in them."""
 
-__all__ = ["decode", "first_line", "place", "read", "tidy"]
+import os
+
+__all__ = ["LIMIT", "decode", "first_line", "place", "read", "tidy"]
 
 LIMIT = 256 * 1024 * 1024  # bytes; no list of packages comes near, and a wrong file must not fill the memory
 
@@ -17,12 +19,9 @@ def read(path: str) -> bytes:
         OSError: it cannot be read, or is larger than any such file may be.
     """
     with open(path, "rb", buffering=0) as file:
-        data = b""
-        while part := file.read(LIMIT - len(data)):
-            data = data + part if data else part
-    if len(data) >= LIMIT:
-        raise OSError(None, "too large to be what it should be", path)
-    return data
+        if os.fstat(file.fileno()).st_size > LIMIT:
+            raise OSError(None, "too large to be what it should be", path)
+        return file.readall()
 
 
 def decode(data: bytes) -> str:

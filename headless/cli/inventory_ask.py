@@ -1,0 +1,147 @@
+"""``headless inventory hosts``, ``who-has`` and the other questions to a collector, made of their declaration."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from headless.cli.inventory_rows import PRINTERS
+from headless.cli.shortfalls import fail_on_option
+from headless.config import read_variables
+from headless.errors import JobFailed, ParameterError
+from headless.inventory.questions import QUESTIONS, Column, Parameter, Question
+
+if TYPE_CHECKING:
+    from headless.inventory.send import Collector
+
+__all__ = ["census", "conform", "diff", "drift", "history", "hosts", "packages", "show", "silent", "who_has"]
+
+COLLECTOR = "HEADLESS_COLLECTOR"
+TOKEN_FILE = "HEADLESS_COLLECTOR_TOKEN_FILE"  # noqa: S105  # a variable's name
+EXIT_STATUS = (
+    "\n\n\b\nExit status: 0 answered, also with no rows; 1 no connection, or the collector is busy;"
+    "\n2 a parameter is wrong, or names nothing that may be seen; 5 refused."
+)
+CONFORM_STATUS = EXIT_STATUS.replace("0 answered, also with no rows;", "0 all conform; 4 a host falls short;")
+MARKED = ("show", "who-has")
+"""The questions whose rows advisories can mark."""
+VULNERABLE = Column("vulnerable", "texts")
+REFERENCE_LIMIT = 16 << 20
+
+
+def build_command(question: Question) -> click.Command:
+    """The command that asks a question."""
+    parameters: list[click.Parameter] = [
+        click.Argument([parameter.name], metavar=parameter.name.upper())
+        for parameter in question.parameters
+        if parameter.is_argument
+    ]
+    parameters += [_build_option(parameter) for parameter in question.parameters if not parameter.is_argument]
+    parameters += [
+        click.Option(["--json", "as_json"], is_flag=True, help="one JSON document"),
+        click.Option(["--csv", "as_csv"], is_flag=True, help="CSV, with a head"),
+        click.Option(["--collector"], metavar="URL", default="", help=f"whom to ask  [${COLLECTOR}]"),
+        click.Option(["--token-file"], metavar="FILE", default="", help=f"the token to show  [${TOKEN_FILE}]"),
+        click.Option(["--ca-file"], metavar="FILE", default="", help="trust a collector by these authorities"),
+        click.Option(["--certificate"], metavar="FILE", default="", help="the certificate to show"),
+        click.Option(["--key"], metavar="FILE", default="", help="its key, where it is in another file"),
+        click.Option(["--timeout"], metavar="SECONDS", default=120.0, type=click.FloatRange(0.1, 1e6), hidden=True),
+    ]
+    if question.name in MARKED:
+        mark = "say which are known to be vulnerable: OSV's or the Debian tracker's JSON; may be repeated"
+        parameters.append(click.Option(["--advisories"], metavar="PATH", multiple=True, help=mark))
+    if question.body:
+        parameters.append(click.Option(["--reference"], metavar="FILE", required=True, help="the rules, TOML"))
+    command = click.Command(
+        question.name,
+        params=parameters,
+        callback=_build_callback(question),
+        help=question.help[0].upper() + question.help[1:] + ".",
+        short_help=question.help,
+        epilog=CONFORM_STATUS if question.body else EXIT_STATUS,
+    )
+    if question.body:
+        fail_on_option(command)
+    return command
+
+
+def _build_option(parameter: Parameter) -> click.Option:
+    metavar = {"date": "DATE", "number": "NUMBER"}.get(parameter.kind, "NAME")
+    return click.Option([f"--{parameter.name.replace('_', '-')}"], default="", metavar=metavar, help=parameter.help)
+
+
+def _build_callback(question: Question) -> Callable[..., None]:
+    def run(as_json: bool, as_csv: bool, **values: Any) -> None:
+        from headless.inventory.asking import ask
+
+        if as_json and as_csv:
+            raise ParameterError("--json or --csv, not both")
+        given = {item.name: values[item.name] for item in question.parameters if values[item.name]}
+        body = _read_body(values.get("reference"))
+        reply = ask(_find_collector(values), question.name, given, body)
+        columns, rows = list(question.columns), reply.rows
+        if values.get("advisories"):
+            rows = _mark(rows, values["advisories"], reply.summary)
+            columns.append(VULNERABLE)
+        PRINTERS["json" if as_json else "csv" if as_csv else "table"](columns, rows, reply.summary)
+        if question.body:
+            _finish(reply.summary, values["fail_on"])
+
+    return run
+
+
+def _find_collector(values: dict[str, Any]) -> "Collector":
+    from headless.inventory.send import Collector, read_token
+
+    variables = read_variables((COLLECTOR,))
+    url = values["collector"] or variables.get(COLLECTOR, "")
+    if not url:
+        raise ParameterError(f"which collector? Give --collector URL, or set {COLLECTOR}")
+    token = read_token(values["token_file"] or variables.get(TOKEN_FILE, ""))
+    files = {name: values[name] for name in ("ca_file", "certificate", "key")}
+    return Collector(url=url, timeout_s=values["timeout"], token=token, **files)
+
+
+def _read_body(path: str | None) -> bytes:
+    if path is None:
+        return b""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(REFERENCE_LIMIT + 1)
+    except OSError as exc:
+        raise ParameterError(f"{path}: {exc.strerror}") from None
+    if not data or len(data) > REFERENCE_LIMIT:
+        raise ParameterError(f"{path}: {'empty' if not data else 'too large'}: no reference")
+    return data
+
+
+def _mark(rows: Iterable[dict[str, Any]], paths: Iterable[str], summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Each row with the advisories that are about its package."""
+    from headless.inventory.advisory_files import read_advisories
+    from headless.inventory.package import Package
+
+    advisories = read_advisories(paths)
+    for row in rows:
+        package = Package(*(row[name] for name in Package._fields))
+        os_id, os_version = (row.get(name, summary.get(name, "")) for name in ("os_id", "os_version"))
+        found = advisories.find(os_id, os_version, [package])
+        yield {**row, VULNERABLE.name: [item.id + (f" (fixed: {item.fixed})" if item.fixed else "") for item in found]}
+
+
+def _finish(summary: dict[str, Any], fail_on: str) -> None:
+    """End ``conform`` as its summary demands.
+
+    Raises:
+        ParameterError: nothing was judged.
+        JobFailed: something falls short.
+    """
+    if not summary.get("judged"):
+        raise ParameterError("nothing was judged: no rule is meant for any host that was asked about")
+    if short := summary[fail_on]:
+        raise JobFailed(f"{short} of {summary['judged']} hosts fall short")
+
+
+census, conform, diff, drift, history, hosts, packages, show, silent, who_has = (
+    build_command(QUESTIONS[name])
+    for name in ("census", "conform", "diff", "drift", "history", "hosts", "packages", "show", "silent", "who-has")
+)

@@ -1,0 +1,98 @@
+"""The rows of an answer, printed as they come: a table for people, JSON, or CSV."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any
+
+import click
+
+from headless.inventory.dates import build_date
+from headless.inventory.questions import Column
+
+__all__ = ["PRINTERS", "print_csv", "print_json", "print_table"]
+
+Row = Mapping[str, Any]
+MEASURED = 200
+"""So many rows are looked at for the widths of a table's columns."""
+WIDEST = 60
+TEXTS_SHOWN = 3
+
+
+def print_table(columns: Sequence[Column], rows: Iterable[Row], summary: Mapping[str, Any]) -> None:
+    """Print what is shown of them, a line each; no head if there are none."""
+    shown = [column for column in columns if column.is_shown]
+    cells = ([_build_cell(column, row[column.name]) for column in shown] for row in rows)
+    first = list(islice(cells, MEASURED))
+    if not first:
+        return
+    head = [column.name.replace("_", " ").upper() for column in shown]
+    widths = [min(max(map(len, column)), WIDEST) for column in zip(head, *first, strict=True)]
+    for line in chain([head], first, cells):
+        padded = [
+            cell.rjust(width) if column.kind == "number" else cell.ljust(width)
+            for column, cell, width in zip(shown, line, widths, strict=True)
+        ]
+        click.echo("  ".join(padded).rstrip())
+
+
+def print_json(columns: Sequence[Column], rows: Iterable[Row], summary: Mapping[str, Any]) -> None:
+    """Print one document: an object with the rows, and the summary where there is one."""
+    click.echo('{"rows": [', nl=False)
+    separator = "\n"
+    for row in rows:
+        told = {column.name: _build_value(column, row[column.name]) for column in columns}
+        click.echo(separator + json.dumps(told), nl=False)
+        separator = ",\n"
+    times = {name: build_date(value) if name in ("first", "last") else value for name, value in summary.items()}
+    click.echo(f'\n], "summary": {json.dumps(times)}}}')
+
+
+def print_csv(columns: Sequence[Column], rows: Iterable[Row], summary: Mapping[str, Any]) -> None:
+    """Print a head and a line each (RFC 4180, but ended by LF)."""
+    for line in _write_csv(columns, rows):
+        click.echo(line, nl=False)
+
+
+PRINTERS: Mapping[str, Callable[[Sequence[Column], Iterable[Row], Mapping[str, Any]], None]] = {
+    "table": print_table,
+    "json": print_json,
+    "csv": print_csv,
+}
+
+
+def _write_csv(columns: Sequence[Column], rows: Iterable[Row]) -> Iterator[str]:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([column.name for column in columns])
+    for row in rows:
+        writer.writerow([_build_field(_build_value(column, row[column.name])) for column in columns])
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+    yield buffer.getvalue()
+
+
+def _build_field(value: Any) -> Any:
+    if isinstance(value, dict):
+        return "; ".join(f"{version}={hosts}" for version, hosts in value.items())
+    return "; ".join(value) if isinstance(value, list) else value
+
+
+def _build_value(column: Column, value: Any) -> Any:
+    return build_date(value) if column.kind == "time" else value
+
+
+def _build_cell(column: Column, value: Any) -> str:
+    if column.kind == "texts":
+        more = len(value) - TEXTS_SHOWN
+        text = "; ".join(value[:TEXTS_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+    elif column.kind == "versions":
+        is_one = list(value.values()) == [1]
+        text = ", ".join(f"{version or '-'}{'' if is_one else f' ({hosts})'}" for version, hosts in value.items())
+    else:
+        text = str(_build_value(column, value))
+    # What hosts have written must not steer a terminal.
+    return "".join(char if char.isprintable() else "?" for char in text)

@@ -1,0 +1,61 @@
+"""The functions that answer, by the name of the question."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from headless.inventory.ask.census import ask_census
+from headless.inventory.ask.conform import ask_conform
+from headless.inventory.ask.diff import ask_diff
+from headless.inventory.ask.drift import ask_drift
+from headless.inventory.ask.history import ask_history
+from headless.inventory.ask.hosts import ask_hosts
+from headless.inventory.ask.memory import Memory
+from headless.inventory.ask.packages import ask_packages
+from headless.inventory.ask.page import Answer, Page
+from headless.inventory.ask.show import ask_show
+from headless.inventory.ask.silent import ask_silent
+from headless.inventory.ask.view import View
+from headless.inventory.ask.who_has import ask_who_has
+from headless.inventory.collect.access import Scope
+
+__all__ = ["answer"]
+
+ANSWERS: Mapping[str, Callable[[View, Mapping[str, Any], Page], Answer]] = {
+    "census": ask_census,
+    "conform": ask_conform,
+    "diff": ask_diff,
+    "drift": ask_drift,
+    "history": ask_history,
+    "hosts": ask_hosts,
+    "packages": ask_packages,
+    "show": ask_show,
+    "silent": ask_silent,
+    "who-has": ask_who_has,
+}
+
+
+def answer(
+    question: str, parameters: Mapping[str, Any], page: Page, *, connection: Connection, scope: Scope, memory: Memory
+) -> Answer:
+    """Answer a question.
+
+    Args:
+        question: of ``questions.QUESTIONS``.
+        parameters: those that were given, by name; times in seconds since the epoch; what was sent along as ``body``.
+        page: which rows. Its key holds the time to which all pages of an answer belong.
+        connection: to read from.
+        scope: what the asker may see.
+        memory: shared by all questions.
+
+    Raises:
+        ParameterError: a parameter is wrong, or names nothing that the asker may see; one line.
+    """
+    at, key = (page.after[0], page.after[1:]) if page.after else (parameters.get("at", int(time.time())), ())
+    if not isinstance(at, int):
+        at = 0
+    view = View(connection, scope, memory, at, parameters.get("seen_since", 0), bool(page.after))
+    found = ANSWERS[question](view, parameters, page._replace(after=key))
+    return found._replace(next=(at, *found.next) if found.next else ())

@@ -1,0 +1,44 @@
+"""The versions of a package, by site."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from headless.inventory.ask.counting import find_sets
+from headless.inventory.ask.naming import find_named
+from headless.inventory.ask.page import Answer, Page, cut
+from headless.inventory.ask.view import View
+from headless.inventory.selector import parse_selector
+from headless.inventory.versions import sort_key
+
+__all__ = ["ask_census"]
+
+
+def ask_census(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
+    """Answer ``census``: by site, the oldest version first."""
+    groups = view.list_groups(parameters)
+    selector = parse_selector(parameters["package"])
+    named = find_named(view, selector, parameters.get("kind", ""))
+    held = find_sets(view, {group.set_id for group in groups}, named)
+    counts: Counter[tuple[int, int]] = Counter()
+    for group in groups:
+        for package_id in held.get(group.set_id, ()):
+            counts[group.site_id, package_id] += group.hosts
+    rows: Counter[tuple[str, ...]] = Counter()
+    for (site_id, package_id), hosts in counts.items():
+        package = named[package_id]
+        version = selector.version_of(package)
+        rows[view.sites[site_id], package.kind, package.name, version, package.arch] += hosts
+    places = {
+        kind: {version: place for place, version in enumerate(sorted(versions, key=sort_key(kind)))}
+        for kind, versions in _by_kind(rows).items()
+    }
+    found, key = cut(rows, lambda row: (row[0], row[1], row[2], places[row[1]][row[3]], row[4]), page)
+    return Answer([(*row, rows[row]) for row in found], key)
+
+
+def _by_kind(rows: Mapping[tuple[str, ...], int]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for _, kind, _, version, _ in rows:
+        found.setdefault(kind, set()).add(version)
+    return found

@@ -1,0 +1,39 @@
+"""The hosts, with what they run and when they last reported."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from headless.inventory.ask.page import Answer, Page
+from headless.inventory.ask.view import View
+from headless.inventory.ask.walking import answer_by_host
+
+__all__ = ["ask_hosts"]
+
+
+def ask_hosts(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
+    """Answer ``hosts``."""
+    groups = view.list_groups(parameters)
+    if number := parameters.get("set"):
+        groups = [group for group in groups if group.set_id == number]
+    told = view.find_facts(groups)
+    answer = answer_by_host(view, groups, page, lambda host: [(host,)])
+    hosts = [host for (host,) in answer.rows]
+    counts = view.count_members({host.set_id for host in hosts})
+    rows = []
+    for host in hosts:
+        facts = told[host.facts_id]
+        rows.append(
+            (
+                host.site,
+                host.name,
+                host.id,
+                facts.tag,
+                facts.system,
+                facts.kernel,
+                counts[host.set_id],
+                host.first,
+                host.last,
+                host.set_id,
+            )
+        )
+    return answer._replace(rows=rows)

@@ -1,0 +1,31 @@
+"""The packages, with the number of hosts that have each."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from headless.inventory.ask.counting import count_packages
+from headless.inventory.ask.page import Answer, Page, cut
+from headless.inventory.ask.view import View, count_sets
+from headless.inventory.package import Package
+from headless.inventory.selector import Selector, parse_selector
+
+__all__ = ["ask_packages"]
+
+
+def ask_packages(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
+    """Answer ``packages``."""
+    pattern, kind = parameters.get("pattern"), parameters.get("kind", "")
+    selector = parse_selector(pattern) if pattern else Selector("*")
+    counts = count_packages(view, count_sets(view.list_groups(parameters)))
+    known = view.memory.find_packages(view.connection, counts)
+    chosen = [
+        (package, counts[number])
+        for number, package in known.items()
+        if kind in ("", package.kind) and (not pattern or selector.matches(package))
+    ]
+    found, key = cut(chosen, lambda item: _order(item[0]), page)
+    return Answer([(*package, hosts) for package, hosts in found], key)
+
+
+def _order(package: Package) -> tuple[str, ...]:
+    return (package.name, package.kind, *package[2:])

@@ -1,0 +1,77 @@
+"""Answers by pages: rows after a key, and the key of the next."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from headless.errors import ParameterError
+
+__all__ = ["Answer", "Page", "build_key", "cut", "parse_key"]
+
+Key = tuple[Any, ...]
+
+
+class Page(NamedTuple):
+    """Which rows are wanted.
+
+    Attributes:
+        limit: at most so many.
+        after: those after the row of this key; empty: from the first.
+    """
+
+    limit: int
+    after: Key = ()
+
+
+class Answer(NamedTuple):
+    """Some rows.
+
+    Attributes:
+        rows: their values in the order of the question's columns.
+        next: the key after which the next page begins; empty: there is none.
+        summary: of the whole answer, where the question has one.
+    """
+
+    rows: list[tuple[Any, ...]]
+    next: Key = ()
+    summary: dict[str, Any] | None = None
+
+
+def cut(items: Iterable[Any], key: Callable[[Any], Key], page: Page) -> tuple[Sequence[Any], Key]:
+    """Sort what fits into memory, and cut a page out of it; return that, and the next page's key."""
+    keyed = sorted(((key(item), item) for item in items), key=lambda pair: pair[0])
+    if page.after:
+        try:
+            keyed = [pair for pair in keyed if pair[0] > page.after]
+        except TypeError:
+            raise _no_key() from None
+    chosen = keyed[: page.limit]
+    return [item for _, item in chosen], chosen[-1][0] if len(keyed) > page.limit else ()
+
+
+def build_key(key: Key) -> str:
+    """Write a key as text for a URL; empty for none."""
+    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=") if key else ""
+
+
+def parse_key(text: str) -> Key:
+    """Read one.
+
+    Raises:
+        ParameterError: it is none of ours.
+    """
+    if not text:
+        return ()
+    try:
+        value = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, binascii.Error, RecursionError):
+        raise _no_key() from None
+    if not isinstance(value, list) or not value or not all(isinstance(part, int | str) for part in value):
+        raise _no_key()
+    return tuple(value)
+
+
+def _no_key() -> ParameterError:
+    return ParameterError("'after' is no key of a page: take it from 'next' of the page before")

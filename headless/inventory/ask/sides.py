@@ -1,0 +1,72 @@
+"""What a person names: a host, or a site, or a tag, each as it was at a time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from headless.errors import ParameterError
+from headless.inventory.ask.counting import count_packages
+from headless.inventory.ask.view import View, count_sets
+from headless.inventory.ask.walking import Host, find_hosts
+from headless.inventory.dates import parse_date
+from headless.inventory.package import Package
+
+__all__ = ["Side", "find_host", "find_side", "list_packages"]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One or more hosts.
+
+    Attributes:
+        hosts: how many.
+        packages: how many of them have each.
+    """
+
+    hosts: int
+    packages: Mapping[Package, int]
+
+
+def find_host(view: View, text: str) -> Host:
+    """The one host that a text means.
+
+    Raises:
+        ParameterError: it means none that may be seen, or several: the message names them.
+    """
+    found = find_hosts(view, text)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise ParameterError(f"there is no host {text[:80]!r} that you may see, at that time")
+    names = [f"{host.site}/{host.name}" for host in found]
+    is_one_name = len(set(names)) < len(names)
+    told = [f"{name}#{host.id}" if is_one_name else name for name, host in zip(names, found, strict=True)]
+    shown = ", ".join(sorted(told)[:8]) + (" and others" if len(told) > 8 else "")
+    raise ParameterError(f"{text[:80]!r} is the name of {len(found)} hosts: say which of {shown}")
+
+
+def list_packages(view: View, set_id: int, kind: str = "") -> list[Package]:
+    """A set's packages, by kind, name and version."""
+    [(_, members)] = view.memory.iterate_members(view.connection, [set_id])
+    found = view.memory.find_packages(view.connection, members).values()
+    return sorted(package for package in found if kind in ("", package.kind))
+
+
+def find_side(view: View, text: str, kind: str = "") -> Side:
+    """What is installed on ``HOST``, ``site:NAME`` or ``tag:NAME``, each with ``@DATE`` behind it for as it was then.
+
+    Raises:
+        ParameterError: nothing is called so; or several hosts are.
+    """
+    name, sign, date = text.rpartition("@")
+    if sign:
+        view, text = replace(view, at=parse_date(date)), name
+    what, colon, name = text.partition(":")
+    if not colon or what not in ("site", "tag"):
+        return Side(1, dict.fromkeys(list_packages(view, find_host(view, text).set_id, kind), 1))
+    groups = view.list_groups({what: name})
+    if not groups:
+        raise ParameterError(f"no host that you may see was of the {what} {name[:80]!r} at that time")
+    counts = count_packages(view, count_sets(groups))
+    packages = view.memory.find_packages(view.connection, counts)
+    chosen = {packages[number]: hosts for number, hosts in counts.items() if kind in ("", packages[number].kind)}
+    return Side(sum(group.hosts for group in groups), chosen)

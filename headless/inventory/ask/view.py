@@ -1,0 +1,129 @@
+"""What somebody sees: the hosts of the sites that he may see, as they were at a time, counted by what they said."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, func, select
+
+from headless.errors import ParameterError
+from headless.inventory.ask.memory import Facts, Memory
+from headless.inventory.collect.access import Scope
+from headless.inventory.collect.numbering import slices
+from headless.inventory.collect.schema import hosts, sets, sites, spans
+from headless.inventory.collect.states import select_states
+
+__all__ = ["Group", "View", "count_sets"]
+
+SLICE = 500
+
+
+class Group(NamedTuple):
+    """Hosts of one site that said the same.
+
+    Attributes:
+        hosts: how many.
+        oldest, newest: when the one that has not reported for longest last did, and when the one that has.
+    """
+
+    site_id: int
+    set_id: int
+    facts_id: int
+    hosts: int
+    oldest: int
+    newest: int
+
+
+@dataclass(frozen=True)
+class View:
+    """What somebody sees.
+
+    Attributes:
+        connection: to read from.
+        scope: what he may see.
+        memory: shared by all questions.
+        at: the time, seconds since the epoch.
+        seen_since: without the hosts that have said nothing since, as those that are no more.
+        is_continued: the question has been asked before: what was counted then may be used again.
+    """
+
+    connection: Connection
+    scope: Scope
+    memory: Memory
+    at: int
+    seen_since: int = 0
+    is_continued: bool = False
+
+    @cached_property
+    def sites(self) -> Mapping[int, str]:
+        """The sites by number, in the order of their names."""
+        rows = self.connection.execute(select(sites.c.id, sites.c.name))
+        seen = [(number, name) for number, name in rows if self.scope.may_read(name)]
+        return dict(sorted(seen, key=lambda pair: pair[1]))
+
+    def find_site(self, name: str) -> int:
+        """A site's number.
+
+        Raises:
+            ParameterError: there is none, or it may not be seen: which of the two is not told.
+        """
+        for number, known in self.sites.items():
+            if known == name:
+                return number
+        raise ParameterError(f"there is no site {name[:80]!r} that you may see")
+
+    def list_groups(self, parameters: Mapping[str, Any]) -> list[Group]:
+        """Count the hosts.
+
+        Args:
+            parameters: a question's; of ``site`` and ``tag`` those that are there choose hosts.
+        """
+        site, tag = parameters.get("site"), parameters.get("tag")
+        site_ids = (self.find_site(site),) if site else tuple(self.sites)
+        groups = self._count(site_ids)
+        if tag:
+            told = self.find_facts(groups)
+            groups = [group for group in groups if told[group.facts_id].tag == tag]
+        return groups
+
+    def find_facts(self, groups: Iterable[Group]) -> dict[int, Facts]:
+        """What the groups said beside their packages."""
+        return self.memory.find_facts(self.connection, {group.facts_id for group in groups})
+
+    def count_members(self, set_ids: Collection[int]) -> dict[int, int]:
+        """How many packages each of these sets has."""
+        found: dict[int, int] = {}
+        for part in slices(sorted(set_ids), SLICE):
+            statement = select(sets.c.id, sets.c["count"]).where(sets.c.id.in_(part))
+            found.update((number, count) for number, count in self.connection.execute(statement))
+        return found
+
+    def select_states(self, *columns: Any) -> Select[Any]:
+        """Select columns of ``spans`` and ``hosts``, a row per host, whoever may see it."""
+        states = select_states(self.at).with_only_columns(*columns)
+        return states.where(spans.c.last >= self.seen_since) if self.seen_since else states
+
+    def _count(self, site_ids: tuple[int, ...]) -> list[Group]:
+        key = (self.at, self.seen_since, site_ids)
+        known = self.memory.groups.get(key) if self.is_continued else None
+        if known is not None:
+            return known
+        if not site_ids:
+            return []
+        told = (hosts.c.site_id, spans.c.set_id, spans.c.facts_id)
+        chosen = self.select_states(*told, func.count(), func.min(spans.c.last), func.max(spans.c.last))
+        chosen = chosen.group_by(*told)
+        if len(site_ids) < len(self.sites) or self.scope.reads is not None:
+            chosen = chosen.where(hosts.c.site_id.in_(site_ids))
+        groups = [Group(*row) for row in self.connection.execute(chosen)]
+        self.memory.keep_groups(key, groups)
+        return groups
+
+
+def count_sets(groups: Iterable[Group]) -> dict[int, int]:
+    """How many hosts have each set."""
+    counts: dict[int, int] = {}
+    for group in groups:
+        counts[group.set_id] = counts.get(group.set_id, 0) + group.hosts
+    return counts

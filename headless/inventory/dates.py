@@ -1,0 +1,42 @@
+"""Times as people write them, and as they are printed: RFC 3339, UTC."""
+
+import re
+import time
+from datetime import UTC, datetime
+
+from headless.errors import ParameterError
+
+__all__ = ["DAY_S", "build_date", "parse_date"]
+
+DAY_S = 86400
+DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+LATEST = 253_402_300_799  # the end of the year 9999
+
+
+def parse_date(text: str) -> int:
+    """Read a time: RFC 3339, or a day, which means its last second, UTC.
+
+    Returns:
+        Seconds since the epoch.
+
+    Raises:
+        ParameterError: it is neither.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise _no_date(text) from None
+    if DAY.fullmatch(text):
+        return int(moment.replace(tzinfo=UTC).timestamp()) + DAY_S - 1
+    if moment.tzinfo is None or len(text) < 16 or not 0 <= moment.timestamp() <= LATEST:
+        raise _no_date(text)
+    return int(moment.timestamp())
+
+
+def build_date(seconds: int) -> str:
+    """Write a time: ``2026-01-31T04:00:00Z``."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _no_date(text: str) -> ParameterError:
+    return ParameterError(f"{text[:60]!r} is no time: a day is expected, such as 2026-01-31, or 2026-01-31T04:00:00Z")

@@ -1,0 +1,80 @@
+"""The collector's face as one ASGI application: feeds, the API, the pages."""
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from headless.inventory.collect.access import Access
+from headless.inventory.collect.collector import Collector
+from headless.inventory.web.answers import build_answer
+from headless.inventory.web.api import build_api_routes
+from headless.inventory.web.desk import Desk
+from headless.inventory.web.feed import FeedEndpoint, Intake
+from headless.inventory.web.limits import Networks, Room
+from headless.inventory.web.settings import WebSettings
+
+__all__ = ["build_app"]
+
+
+def build_app(collector: Collector, web: WebSettings) -> ASGIApp:
+    """Put the application together."""
+    access = Access(collector.settings.access)
+    desk = Desk(collector.store, access)
+    app = Starlette(
+        routes=[*_build_feeds(collector, web, access), *build_api_routes(desk)],
+        exception_handlers={404: _answer_not_found, 500: _answer_bug},
+    )
+    app.router.redirect_slashes = False  # the existing clients follow, and leave the report behind
+    return _Strict(app)
+
+
+def _build_feeds(collector: Collector, web: WebSettings, access: Access) -> list[BaseRoute]:
+    intake = Intake(
+        spool=collector.spool,
+        access=access,
+        room=Room(web.max_in_flight),
+        proxies=Networks(web.proxies),
+        max_report=collector.settings.max_report,
+        body_s=web.body_s,
+    )
+    routes: list[BaseRoute] = []
+    for feed in collector.settings.feeds.values():
+        if feed.path:
+            endpoint = FeedEndpoint(feed, intake)
+            routes += [Route(path, endpoint) for path in {feed.path, feed.path.rstrip("/") or "/"}]
+    return routes
+
+
+class _Strict:
+    """Refuses requests whose length has two meanings, or whose version is none that is spoken here.
+
+    Takes a whole URL for a path, as a proxy's client sends it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["http_version"] not in ("1.0", "1.1"):
+            answer = build_answer(505, "HTTP/1.1 is spoken here", connection="close")
+            await answer(scope, receive, send)
+            return
+        names = [name for name, _ in scope["headers"]]
+        if b"transfer-encoding" in names and b"content-length" in names:  # RFC 9112, 6.1
+            answer = build_answer(400, "both a length and chunks", connection="close")
+            await answer(scope, receive, send)
+            return
+        path = scope["path"]
+        if path.startswith(("http://", "https://")):
+            scope = {**scope, "path": "/" + path.partition("//")[2].partition("/")[2]}
+        await self._app(scope, receive, send)
+
+
+async def _answer_not_found(request: Request, error: Exception) -> Response:
+    return build_answer(404, "there is nothing here")
+
+
+async def _answer_bug(request: Request, error: Exception) -> Response:
+    return build_answer(500, "a bug in headless: the log has more")

@@ -1,0 +1,82 @@
+"""Where questions are asked: by whom, how many at a time, and of which store."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from headless.errors import Unavailable
+from headless.inventory.ask.answers import answer
+from headless.inventory.ask.memory import Memory
+from headless.inventory.ask.page import Answer, Page
+from headless.inventory.collect.access import NOTHING, Access, Scope
+from headless.inventory.collect.store import Store
+from headless.inventory.web.senders import read_token
+
+if sys.platform == "win32":
+    raise ImportError("the collector runs on POSIX systems only")
+
+__all__ = ["COOKIE", "Desk"]
+
+COOKIE = "headless-inventory"
+MOST_WAITING = 32
+"""Questions that wait for their turn; who asks one more is told to come later."""
+
+Result = TypeVar("Result")
+
+
+class Desk:
+    """Where the API and the pages ask."""
+
+    def __init__(self, store: Store, access: Access) -> None:
+        self._store = store
+        self._access = access
+        self._waiting = 0
+        self.memory = Memory()
+
+    def identify(self, request: Request) -> Scope:
+        """What the asker may see: by a token in the header or in the pages' cookie, or by a client certificate."""
+        token = read_token(request.headers.get("authorization", "")) or request.cookies.get(COOKIE, "")
+        subject = request.scope.get("state", {}).get("subject", "")
+        if token:
+            return self._access.find_token(token)
+        return self._access.find_subject(subject) if subject else NOTHING
+
+    async def ask(
+        self, question: str, parameters: Mapping[str, Any], page: Page, scope: Scope, build: Callable[[Answer], Result]
+    ) -> Result:
+        """Ask; see :func:`headless.inventory.ask.answers.answer`.
+
+        Args:
+            question, parameters, page, scope: as there.
+            build: makes of the answer what is sent, in the reader's thread.
+
+        Raises:
+            ParameterError: a parameter is wrong.
+            Unavailable: the database is away, or too much is asked at a time.
+        """
+        return await self.read(
+            lambda connection: build(
+                answer(question, parameters, page, connection=connection, scope=scope, memory=self.memory)
+            )
+        )
+
+    async def read(self, function: Callable[[Any], Result]) -> Result:
+        """Run a function with a connection to read from.
+
+        Raises:
+            Unavailable: as :meth:`ask`.
+        """
+        if self._waiting >= MOST_WAITING:
+            raise Unavailable("too many questions at a time")
+        self._waiting += 1
+        # What has begun in a thread cannot be stopped: it counts until it has ended, though the asker be gone.
+        return await asyncio.shield(self._read(function))
+
+    async def _read(self, function: Callable[[Any], Result]) -> Result:
+        try:
+            return await self._store.read(function)
+        finally:
+            self._waiting -= 1

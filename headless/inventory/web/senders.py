@@ -1,0 +1,63 @@
+"""Who sends: address, client certificate, token."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from headless.inventory.collect.access import Access
+from headless.inventory.web.limits import Networks
+
+__all__ = ["Sender", "identify", "read_token"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends, as far as it is known.
+
+    Attributes:
+        address: empty for a local socket.
+        subject: of the client's certificate; empty if it showed none.
+        token: the name of the token it gave; empty if it gave none that may send.
+        has_token: whether it gave any.
+    """
+
+    address: str
+    subject: str
+    token: str
+    has_token: bool
+
+
+def identify(request: Request, access: Access, proxies: Networks) -> Sender:
+    """Find out who sends."""
+    token = read_token(request.headers.get("authorization", ""))
+    scope = access.find_token(token) if token else None
+    name = scope.name if scope is not None and scope.may_send else ""
+    return Sender(_find_address(request, proxies), request.scope["state"]["subject"], name, bool(token))
+
+
+def read_token(header: str) -> str:
+    """The token of a header ``Authorization``: ``Bearer``, or ``Basic``'s password, which all clients know.
+
+    Existing clients send the latter if the URL of the feed has it: ``https://token:...@host/feed/``.
+    """
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        pair = base64.b64decode(value.strip(), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+    return pair.partition(":")[2]
+
+
+def _find_address(request: Request, proxies: Networks) -> str:
+    """The nearest address that is none of our proxies: what stands before it in the header anybody can write."""
+    address = request.client.host if request.client else ""
+    hops = [hop.strip() for line in request.headers.getlist("x-forwarded-for") for hop in line.split(",")]
+    while hops and address in proxies:
+        address = hops.pop()
+    return address

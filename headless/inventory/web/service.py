@@ -1,0 +1,187 @@
+"""The running collector: listening, the worker beside it, and the end."""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import os
+import resource
+import signal
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from headless.errors import ParameterError, Skipped
+from headless.execution.notify import Notifier
+from headless.inventory.collect.collector import open_collector, work_in_background
+from headless.inventory.collect.settings import CollectorSettings
+from headless.inventory.web.answers import tell_later
+from headless.inventory.web.app import build_app
+from headless.inventory.web.limits import SHUT, Doors, Networks
+from headless.inventory.web.protocol import GuardedProtocol, Patience
+from headless.inventory.web.settings import WebSettings
+from headless.transport.address import TcpAddress, parse_address
+from headless.transport.server import open_socket
+from headless.transport.tls import build_server_context
+
+if sys.platform == "win32":
+    raise ImportError("the collector runs on POSIX systems only")
+
+__all__ = ["run_collector"]
+
+BACKLOG = 2048
+LARGEST_HEAD = 16 << 10  # bytes of a request's line and headers
+STOP_S = 10  # for which requests that have begun may end
+
+log = logging.getLogger("headless.inventory")
+
+
+def run_collector(settings: CollectorSettings, web: WebSettings, notifier: Notifier) -> None:
+    """Run a collector until a signal ends it.
+
+    Args:
+        settings: of it.
+        web: of its face.
+        notifier: is told the address as soon as it listens, and the end.
+
+    Raises:
+        HeadlessError: it could not start.
+    """
+    os.umask(0o077)
+    _share_log()
+    _allow_connections(SHUT * web.max_connections)
+    try:
+        uvloop.run(_run(settings, web, notifier))
+    except Skipped as exc:
+        raise ParameterError(f"state folder {settings.state} is in use by another collector") from exc
+
+
+async def _run(settings: CollectorSettings, web: WebSettings, notifier: Notifier) -> None:
+    stop: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.put_nowait, number)
+    tls = _build_tls(web)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _renew, tls, web)
+    async with open_collector(settings) as collector:
+        server = _Server(_build_config(build_app(collector, web)), web, tls)
+        address = parse_address(web.listen, is_any_port=True)
+        channel = open_socket(address, 0o666)
+        if isinstance(address, TcpAddress):
+            address = TcpAddress(*channel.getsockname()[:2])
+            _warn_of_plain(address, tls)
+        async with work_in_background(collector):
+            serving = asyncio.create_task(server.serve([channel]))
+            await server.listening.wait()
+            log.info("listening address=%s tls=%s", address, tls is not None)
+            notifier.ready(f"listening on {address}", str(address))
+            reason = (await stop.get()).name
+            log.info("stopping reason=%s", reason)
+            notifier.stopping(f"stopping: {reason}")
+            server.should_exit = True
+            await serving
+
+
+def _build_config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=GuardedProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        h11_max_incomplete_event_size=LARGEST_HEAD,
+        timeout_graceful_shutdown=STOP_S,
+    )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, with our connections and our signals.
+
+    Attributes:
+        listening: set as soon as it does.
+    """
+
+    def __init__(self, config: uvicorn.Config, web: WebSettings, tls: ssl.SSLContext | None) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+        self._doors = Doors(web.max_connections, web.max_per_source, Networks(web.proxies))
+        self._patience = Patience(web.head_s, web.body_s)
+        self._tls = tls
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to us."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, with a limit to TLS handshakes too."""
+        connect = functools.partial(
+            GuardedProtocol, self.config, self.server_state, self._doors, self._patience, tell_later
+        )
+        loop = asyncio.get_running_loop()
+        limit_s = self._patience.head if self._tls else None
+        self.servers = [
+            await loop.create_server(
+                connect, sock=channel, ssl=self._tls, backlog=BACKLOG, ssl_handshake_timeout=limit_s
+            )
+            for channel in sockets or ()
+        ]
+        self.started = True
+        self.listening.set()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look after the connections, ten times a second."""
+        self._doors.check(time.monotonic())
+        return await super().on_tick(counter)
+
+
+def _build_tls(web: WebSettings) -> ssl.SSLContext | None:
+    if not web.tls_cert:
+        return None
+    return build_server_context(web.tls_cert, web.tls_key or web.tls_cert, web.client_ca or None)
+
+
+def _renew(tls: ssl.SSLContext | None, web: WebSettings) -> None:
+    """Read the certificate and its key again, for the connections that come."""
+    if tls is None:
+        return
+    try:
+        _build_tls(web)  # what cannot be used does not replace what can
+        tls.load_cert_chain(web.tls_cert, web.tls_key or web.tls_cert)
+    except (ParameterError, OSError) as exc:
+        log.error("certificate-kept reason=%r", str(exc))
+    else:
+        log.info("certificate-read")
+
+
+def _allow_connections(count: int) -> None:
+    """Raise the limit of open files, as far as it may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + 256
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        top = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (top, hard))
+
+
+def _share_log() -> None:
+    """What uvicorn has to say is ours to say; but not each request that is no HTTP."""
+    logger = logging.getLogger("uvicorn.error")
+    logger.setLevel(logging.ERROR)
+    logger.handlers = logging.getLogger("headless").handlers
+    logger.propagate = False
+
+
+def _warn_of_plain(address: TcpAddress, tls: ssl.SSLContext | None) -> None:
+    if tls is None and not ip_address(address.host).is_loopback:
+        log.warning(
+            "plain-http address=%s reason='who listens on the way reads tokens, and reports not sealed'", address
+        )

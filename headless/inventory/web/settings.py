@@ -1,0 +1,119 @@
+"""What the collector's face goes by: the table ``[serve]`` of its settings file."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from ipaddress import ip_network
+from typing import Any
+
+from headless.errors import ParameterError
+from headless.inventory.collect.feeds import LOCAL, Feed
+from headless.inventory.collect.settings import CollectorSettings, read_collector
+
+__all__ = ["WebSettings", "add_default_feed", "read_serve_settings"]
+
+MIB = 1 << 20
+TABLE = "serve"
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+PATHS = ("tls_cert", "tls_key", "client_ca")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebSettings:
+    """What the collector's face goes by. Paths in the file are relative to its folder.
+
+    Attributes:
+        listen: ``HOST:PORT``, ``[IPv6]:PORT`` or ``unix:/path``.
+        tls_cert: the chain of its certificate, PEM; empty: plain HTTP.
+        tls_key: its key, PEM; empty if it is in the same file.
+        client_ca: the authorities of clients' certificates, PEM; empty: none is asked for.
+        proxies: the networks of proxies whose header ``X-Forwarded-For`` is believed.
+        max_connections: at a time; what comes above it is told to come later.
+        max_per_source: of them, of one address.
+        max_in_flight: bytes of all bodies that are in memory.
+        head_s: within which a request's headers must be there.
+        body_s: within which its body must.
+    """
+
+    listen: str = "127.0.0.1:8095"
+    tls_cert: str = ""
+    tls_key: str = ""
+    client_ca: str = ""
+    proxies: tuple[str, ...] = ()
+    max_connections: int = 1000
+    max_per_source: int = 100
+    max_in_flight: int = 256 * MIB
+    head_s: float = 10.0
+    body_s: float = 60.0
+
+
+def read_serve_settings(path: str, state: str, given: Mapping[str, str]) -> tuple[CollectorSettings, WebSettings]:
+    """Read a settings file, the collector's part and its face's.
+
+    Args:
+        path: of the file; empty for none.
+        state: a state folder that wins over the file's.
+        given: settings of :class:`WebSettings` that win over the file's; empty ones do not count.
+
+    Raises:
+        ParameterError: it cannot be read, or a setting is not what it must be.
+    """
+    collector = read_collector(path, state)
+    values: dict[str, Any] = {}
+    if path:
+        with open(path, "rb") as file:
+            everything = tomllib.load(file)
+        known = {item.name for item in fields(CollectorSettings)} | {TABLE}
+        for name in everything:
+            if name not in known:
+                raise ParameterError(f"{path}: unknown setting {name!r}")
+        values = everything.get(TABLE, {})
+        if not isinstance(values, dict):
+            raise ParameterError(f"{path}: {TABLE!r} must be a table")
+    folder = os.path.dirname(os.path.abspath(path))
+    values = {name: os.path.join(folder, value) if name in PATHS else value for name, value in values.items()}
+    return collector, _parse_web({**values, **{name: value for name, value in given.items() if value}}, path)
+
+
+def add_default_feed(settings: CollectorSettings, networks: tuple[str, ...]) -> CollectorSettings:
+    """Where the settings have no feed: one at ``/feed/``, for these networks, or else this machine; of all sites.
+
+    Raises:
+        ParameterError: networks are given, and feeds too; or one is no network.
+    """
+    if set(settings.feeds) != {LOCAL}:
+        if networks:
+            raise ParameterError("--allow is for a collector without feeds in its settings: they say who may send")
+        return settings
+    _check_networks(networks, "--allow")
+    feed = Feed(name="feed", path="/feed/", sites=("*",), networks=networks or LOOPBACK)
+    return replace(settings, feeds={**settings.feeds, feed.name: feed})
+
+
+def _parse_web(values: Mapping[str, Any], origin: str) -> WebSettings:
+    defaults = WebSettings()
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        default = getattr(defaults, name, None)
+        if default is None:
+            raise ParameterError(f"{origin}: unknown setting {name!r} of {TABLE!r}")
+        kinds = (list,) if isinstance(default, tuple) else (int, float) if isinstance(default, float) else type(default)
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise ParameterError(f"{origin}: setting {name!r} of {TABLE!r} is of a wrong type")
+        given[name] = tuple(map(str, value)) if isinstance(value, list) else value
+    web = WebSettings(**given)
+    _check_networks(web.proxies, f"{origin}: 'proxies'")
+    if min(web.max_connections, web.max_per_source, web.max_in_flight, web.head_s, web.body_s) <= 0:
+        raise ParameterError(f"{origin}: what limits something in {TABLE!r} is more than 0")
+    if bool(web.tls_key or web.client_ca) and not web.tls_cert:
+        raise ParameterError("a key or an authority without a certificate: give --tls-cert")
+    return web
+
+
+def _check_networks(networks: tuple[str, ...], what: str) -> None:
+    for network in networks:
+        try:
+            ip_network(network)
+        except ValueError as exc:
+            raise ParameterError(f"{what}: {exc}") from exc

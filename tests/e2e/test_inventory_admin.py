@@ -1,0 +1,68 @@
+"""The collector's administration, as the installed command."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from headless.inventory.package import Package
+from headless.inventory.report import Report
+from headless.inventory.seal import seal
+from headless.inventory.text import write_text
+from inventory_identities import make_holder
+from inventory_support import make_report
+from support import World, open_world
+
+MANY = tuple(Package("rpm", f"lib{number}", "0:1-1", "x86_64") for number in range(100))
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with open_world() as made:
+        yield made
+
+
+def ask(world: World, *words: str, code: int = 0) -> str:
+    done = world.run("inventory", *words, "--state", str(world.home / "state"))
+    assert done.returncode == code, done.stderr
+    return (done.stdout + done.stderr).decode()
+
+
+def write(world: World, name: str, data: bytes) -> str:
+    path = world.home / name
+    path.write_bytes(data)
+    return str(path)
+
+
+def test_reports_are_taken_out_of_files_and_reviewed(world: World) -> None:
+    good = write(world, "good", write_text(Report(host="a", site="S", packages=MANY, made=1)))
+    assert "too old" in ask(world, "take", good, code=4)
+    good = write(world, "good", write_text(Report(host="a", site="S", packages=MANY)))
+    few = write(world, "few", write_text(Report(host="a", site="S", packages=MANY[:3])))
+    cut = write(world, "cut", write_text(make_report())[:100])
+    assert ask(world, "take", good) == f"{good}: stored new\n"
+    told = ask(world, "take", few, cut, code=4)
+    assert f"{few}: held 3 packages" in told and f"{cut}: refused cut short" in told
+    held = ask(world, "review", "list").splitlines()
+    assert held and all(line.endswith("3 packages, and 100 before") for line in held)
+    number = held[0].split("\t")[0]
+    assert ask(world, "review", "accept", number) == ""
+    assert "not held" in ask(world, "review", "refuse", number, code=2)
+
+
+def test_sealed_reports_are_opened_with_the_keys_of_the_settings(world: World) -> None:
+    holder = make_holder(world.home, "collector")
+    write(world, "both.pem", holder.certificate_file.read_bytes() + holder.key_file.read_bytes())
+    config = write(world, "inventory.toml", b'state = "state"\nkeys = ["both.pem"]\n')
+    sealed = write(world, "sealed", seal(write_text(make_report()), [holder.certificate]))
+    assert "no key" in ask(world, "take", sealed, code=4)
+    assert ask(world, "reprocess", "--config", config) == "1 processed again\n"
+    done = world.run("inventory", "take", "--config", config, sealed)
+    assert "replay" in done.stdout.decode()
+
+
+def test_tokens_are_told_once(world: World) -> None:
+    token = ask(world, "token", "add", "bob", "--site", "A").strip()
+    shown = ask(world, "token", "list")
+    assert token.startswith("hli_") and token not in shown and shown.startswith("bob\treader\tA\t")
+    assert ask(world, "token", "remove", "bob") == ask(world, "token", "list") == ""
+    assert "nothing is granted" in ask(world, "token", "remove", "bob", code=2)

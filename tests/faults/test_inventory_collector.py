@@ -1,0 +1,177 @@
+"""The collector killed at any moment, its disk full, its database away: what was answered with OK is stored, once."""
+
+import random
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from fault_support import fill, scale
+from headless.inventory.seal import seal
+from inventory_identities import Holder, make_holder
+from inventory_server import CollectorServer, post, read_status, talk, write_report
+from job_support import require_mounts
+from postgres import run_postgres
+from support import TIME_SCALE, wait_for
+
+SENDERS = 6
+KILLS = scale(8, 200)
+REPORTS = scale(40, 1000)
+"""That each sender has, at least: it goes on while the collector is killed."""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Holder:
+    """Whose key the collector has."""
+    holder = make_holder(tmp_path, "collector")
+    (tmp_path / "both.pem").write_bytes(holder.certificate_file.read_bytes() + holder.key_file.read_bytes())
+    return holder
+
+
+class Senders:
+    """Threads that send reports of hosts of their own, each until it is answered with OK."""
+
+    def __init__(self, port: int, holder: Holder) -> None:
+        self.answered: list[str] = []
+        self.is_over = threading.Event()
+        self._port = port
+        self._holder = holder
+        self._pool = ThreadPoolExecutor(SENDERS)
+        self._runs = [self._pool.submit(self._run, number) for number in range(SENDERS)]
+
+    def _run(self, sender: int) -> None:
+        count = 0
+        while count < REPORTS or not self.is_over.is_set():
+            host = f"node{sender}-{count}.example.org"
+            body = seal(write_report(host), [self._holder.certificate])
+            while not self._send(body):
+                time.sleep(0.02)
+            self.answered.append(host)
+            count += 1
+
+    def _send(self, body: bytes) -> bool:
+        try:
+            return read_status(talk(self._port, post("/feed/", body))) == 200
+        except OSError:
+            return False
+
+    def finish(self) -> None:
+        """Wait until all is answered."""
+        self.is_over.set()
+        for run in self._runs:
+            run.result(120 * TIME_SCALE)
+        self._pool.shutdown()
+
+
+def check_stored(server: CollectorServer, senders: Senders) -> None:
+    """Each report must be stored once: a host each, and a span each."""
+    wait_for(lambda: server.count_waiting() == 0, "the end of what waits", 60)
+    assert sorted(server.list_hosts()) == sorted(senders.answered)
+    for host in senders.answered:
+        assert {fate for fate, _, _ in server.find_fates(host)} == {"stored"}
+    assert server.count_spans() == len(senders.answered)
+
+
+def test_killed_at_any_moment(tmp_path: Path, holder: Holder, chance: random.Random) -> None:
+    with CollectorServer(tmp_path, options=["--key", str(tmp_path / "both.pem")]) as server:
+        server.start()
+        senders = Senders(server.port, holder)
+        for _ in range(KILLS):
+            time.sleep(chance.uniform(0, 0.6))
+            server.kill()
+            server.start()
+        senders.finish()
+        check_stored(server, senders)
+        assert "Traceback" not in server.log
+
+
+def test_stopped_under_load(tmp_path: Path, holder: Holder) -> None:
+    """An end as told is clean each time: the exit status is 0, nothing in the log is an error."""
+    with CollectorServer(tmp_path, options=["--key", str(tmp_path / "both.pem")]) as server:
+        server.start()
+        senders = Senders(server.port, holder)
+        for _ in range(3):
+            time.sleep(0.2)
+            server.stop()
+            server.start()
+        senders.finish()
+        check_stored(server, senders)
+        assert "ERROR" not in server.log
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk."""
+    require_mounts()
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "headless-test", str(disk)]
+    done = subprocess.run(mount, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"needs the right to mount: {done.stderr.decode().strip()}")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_full_disk(tmp_path: Path, disk: Path) -> None:
+    """Told to come later while it is full, and taken as soon as there is room, without a restart."""
+    with CollectorServer(tmp_path, state=disk / "state") as server:
+        server.start()
+        assert read_status(talk(server.port, post("/feed/", write_report("before.example.org")))) == 200
+        server.wait_fate("before.example.org")
+        fill(disk / "ballast")
+        answer = talk(server.port, post("/feed/", write_report("during.example.org")))
+        assert read_status(answer) == 503
+        assert b"\r\nretry-after: " in answer
+        (disk / "ballast").unlink()
+        assert read_status(talk(server.port, post("/feed/", write_report("after.example.org")))) == 200
+        server.wait_fate("after.example.org")
+        assert server.find_fates("during.example.org") == []
+
+
+def test_a_disk_that_fills_with_reports(tmp_path: Path, disk: Path) -> None:
+    """What was taken before it was full is stored once there is room."""
+    with CollectorServer(tmp_path, state=disk / "state") as server:
+        server.start()
+        with (disk / "ballast").open("wb") as file:
+            file.write(b"\0" * (3 << 20))
+        taken, statuses = [], set()
+        for number in range(400):
+            host = f"fill{number}.example.org"
+            padding = b"".join(b"lib%d\t1\tx86_64\n" % line for line in range(4000))
+            body = b"#\nhost: %b\npackager: rpm\nversion: 1\n#\n%b#\n" % (host.encode(), padding)
+            status = read_status(talk(server.port, post("/feed/", body)))
+            statuses.add(status)
+            if status == 200:
+                taken.append(host)
+            elif len(statuses) == 2:
+                break
+        assert statuses == {200, 503}
+        (disk / "ballast").unlink()
+        for host in taken:
+            server.wait_fate(host)
+        assert sorted(server.list_hosts()) == sorted(taken)
+
+
+def test_the_database_away(tmp_path: Path) -> None:
+    """Reports are taken while it is away, and stored when it is back."""
+    with run_postgres() as postgres:
+        url = postgres.create_database("inventory")
+        with CollectorServer(tmp_path, options=["--database", url]) as server:
+            server.start()
+            assert read_status(talk(server.port, post("/feed/", write_report("before.example.org")))) == 200
+            server.wait_fate("before.example.org")
+            postgres.stop()
+            for number in range(20):
+                host = f"during{number}.example.org"
+                assert read_status(talk(server.port, post("/feed/", write_report(host)))) == 200
+            assert server.find_fates("during0.example.org") == []
+            postgres.start()
+            for number in range(20):
+                server.wait_fate(f"during{number}.example.org")

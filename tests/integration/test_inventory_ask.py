@@ -1,0 +1,249 @@
+"""Questions on real databases, beside the same answers found the slow way."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headless.errors import ParameterError
+from headless.inventory.ask.answers import answer
+from headless.inventory.ask.memory import Memory
+from headless.inventory.ask.page import Answer, Page
+from headless.inventory.collect.access import NOTHING, Scope
+from headless.inventory.collect.store import Store
+from headless.inventory.questions import QUESTIONS
+from headless.inventory.requirement import parse_requirement
+from inventory_fleet import DAY, SITES, build_fleet, find_states, store_fleet
+from mariadb import MariaDB, run_mariadb
+from postgres import Postgres, run_postgres
+
+NOW = 1_790_000_000
+ALL = Scope("all", None, None, False)
+ALPHA = Scope("alpha", frozenset(["ALPHA"]), frozenset(), False)
+SERVERS: dict[str, Callable[[], Any]] = {"mariadb": run_mariadb, "postgresql": run_postgres}
+REFERENCE = b"""
+[[rule]]
+package = "openssl"
+kind = "rpm"
+version = ">= 3.0.11"
+deadline = "2026-09-19"
+
+[[rule]]
+package = "lib5"
+kind = "rpm"
+absent = true
+tag = "SE"
+site = ["ALPHA", "BETA"]
+"""
+
+
+class Fleet:
+    """A stored fleet, asked."""
+
+    def __init__(self, url: str, state: Path, runner: asyncio.Runner) -> None:
+        self._runner = runner
+        self.memory = Memory()
+        self.reports = build_fleet(NOW)
+        self._store = runner.run(self._open(url, str(state)))
+
+    def close(self) -> None:
+        """Close the store."""
+        self._runner.run(self._store.close())
+
+    def ask(self, question: str, *, scope: Scope = ALL, limit: int = 1000, **parameters: Any) -> list[dict[str, Any]]:
+        """All rows, page by page."""
+        rows, after = [], ()
+        names = [column.name for column in QUESTIONS[question].columns]
+        while True:
+            page = self.ask_page(question, Page(limit, after), scope=scope, **parameters)
+            rows += [dict(zip(names, row, strict=True)) for row in page.rows]
+            if not page.next:
+                return rows
+            after = page.next
+
+    def ask_page(self, question: str, page: Page, *, scope: Scope = ALL, **parameters: Any) -> Answer:
+        """One page."""
+        parameters = {"at": NOW, **parameters}
+
+        return self._runner.run(
+            self._store.read(
+                lambda connection: answer(
+                    question, parameters, page, connection=connection, scope=scope, memory=self.memory
+                )
+            )
+        )
+
+    async def _open(self, url: str, state: str) -> Store:
+        store = Store.open(url, state)
+        await store_fleet(store, self.reports, NOW)
+        return store
+
+
+@pytest.fixture(scope="module", params=["sqlite", "mariadb", "postgresql"])
+def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """The fleet in each database."""
+    with ExitStack() as stack:
+        url = ""
+        if request.param != "sqlite":
+            server: MariaDB | Postgres = stack.enter_context(SERVERS[request.param]())
+            url = server.create_database("fleet")
+        fleet = Fleet(url, tmp_path_factory.mktemp(request.param), stack.enter_context(asyncio.Runner()))
+        stack.callback(fleet.close)
+        yield fleet
+
+
+@pytest.mark.parametrize(
+    "text", ["openssl<3.0.11", "openssl", "lib1>=1.1-3", "kernel", "typing-extensions>4.13", "lib?"]
+)
+@pytest.mark.parametrize("days", [0, 1, 2.5, 9])
+def test_who_has_is_what_a_look_at_every_report_finds(fleet: Fleet, text: str, days: float) -> None:
+    at, requirement = int(NOW - days * DAY), parse_requirement(text)
+    expected = Counter(
+        (site, host, *package[:3])
+        for (site, host), report in find_states(fleet.reports, at).items()
+        for package in report.packages
+        if requirement.matches(package)
+    )
+    for limit in (7, 1000):
+        rows = fleet.ask("who-has", requirement=text, at=at, limit=limit)
+        found = Counter((row["site"], row["host"], row["kind"], row["name"], row["version"]) for row in rows)
+        assert found == expected
+        assert [row["site"] for row in rows] == sorted(row["site"] for row in rows)
+
+
+def test_hosts_are_listed_once_each_in_pages_of_any_size(fleet: Fleet) -> None:
+    expected = {(site, host, report.tag, len(report.packages), report.kernel, report.made)
+                for (site, host), report in find_states(fleet.reports, NOW).items()}  # fmt: skip
+    for limit in (1, 5, 100):
+        rows = fleet.ask("hosts", limit=limit)
+        found = [(r["site"], r["host"], r["tag"], r["packages"], r["kernel"], r["last"]) for r in rows]
+        assert len(found) == len(expected) and set(found) == expected
+    assert len(fleet.ask("hosts", site="BETA", tag="SE")) == 6
+
+
+def test_an_asker_sees_the_hosts_of_his_sites_and_nothing_of_others(fleet: Fleet) -> None:
+    assert {row["site"] for row in fleet.ask("hosts", scope=ALPHA)} == {"ALPHA"}
+    assert {row["site"] for row in fleet.ask("census", scope=ALPHA, package="openssl")} == {"ALPHA"}
+    assert max(row["hosts"] for row in fleet.ask("packages", scope=ALPHA)) == 12
+    assert fleet.ask("show", scope=ALPHA, host="node1")  # GAMMA's of the same name is none for him
+    for site in ("BETA", "NOWHERE"):
+        with pytest.raises(ParameterError, match=r"there is no site '[A-Z]*' that you may see"):
+            fleet.ask("hosts", scope=ALPHA, site=site)
+    for host in ("wn1", "BETA/wn1", "wn1.beta.example.org"):
+        with pytest.raises(ParameterError, match="that you may see"):
+            fleet.ask("show", scope=ALPHA, host=host)
+    asked: dict[str, dict[str, Any]] = {"hosts": {}, "packages": {}, "who-has": {"requirement": "ssl"}, "silent": {}}
+    for question, needed in asked.items():
+        assert fleet.ask(question, scope=NOTHING, **needed) == []
+
+
+def test_packages_and_census_count_hosts(fleet: Fleet) -> None:
+    states = find_states(fleet.reports, NOW)
+    expected = Counter(tuple(package) for report in states.values() for package in report.packages)
+    rows = fleet.ask("packages", limit=10)
+    names = ("kind", "name", "version", "arch", "source", "source_version")
+    assert {tuple(row[name] for name in names): row["hosts"] for row in rows} == expected
+    assert len(rows) == len(expected)
+    census = fleet.ask("census", package="openssl", limit=2)
+    assert [(row["site"], row["version"], row["hosts"]) for row in census] == [
+        (site, f"1:3.0.{patch}-28.el9", hosts) for site in SITES for patch, hosts in ((7, 1), (11, 11))
+    ]
+
+
+def test_a_name_that_several_hosts_have_is_asked_back(fleet: Fleet) -> None:
+    with pytest.raises(ParameterError, match=r"2 hosts: say which of ALPHA/node1\.example\.org, GAMMA/node1\.example"):
+        fleet.ask("show", host="node1")
+    rows = fleet.ask("show", host="GAMMA/node1", limit=9)
+    report = find_states(fleet.reports, NOW)["GAMMA", "node1.example.org"]
+    assert [tuple(row.values()) for row in rows] == sorted(tuple(package) for package in report.packages)
+    assert fleet.ask_page("show", Page(1), host="BETA/wn1").summary["os_id"] == "almalinux"  # type: ignore[index]
+
+
+def test_diff_of_hosts_sites_tags_and_dates(fleet: Fleet) -> None:
+    then = "2026-09-18T00:00:00Z"
+    rows = fleet.ask("diff", a=f"BETA/wn1@{then}", b="BETA/wn1", limit=2)
+    changes = {row["name"]: (row["a"], row["b"], row["change"]) for row in rows}
+    assert changes["openssl"] == ({"1:3.0.7-28.el9": 1}, {"1:3.0.11-28.el9": 1}, "upgraded")
+    assert changes["kernel"][0].keys() ^ changes["kernel"][1].keys()
+    assert {"lib0", "lib1", "lib2"} < set(changes) and "lib3" not in changes
+    rows = fleet.ask("diff", a="tag:SE", b="tag:WN")  # the silent hosts are all WN
+    assert next(row for row in rows if row["name"] == "openssl")["b"] == {"1:3.0.7-28.el9": 3, "1:3.0.11-28.el9": 15}
+    assert fleet.ask("diff", a="site:ALPHA", b="site:ALPHA") == []
+    with pytest.raises(ParameterError, match="no site 'NOWHERE'"):
+        fleet.ask("diff", a="site:NOWHERE", b="site:ALPHA")
+
+
+def test_history_tells_what_changed_each_time(fleet: Fleet) -> None:
+    rows = fleet.ask("history", host="BETA/wn3", limit=1)
+    assert [(row["added"], row["removed"], row["changed"]) for row in rows] == [
+        (0, 0, 0),
+        (0, 0, 4),
+        (0, 0, 5),
+        (1, 0, 4),
+    ]
+    assert "openssl.x86_64 1:3.0.7-28.el9 -> 1:3.0.11-28.el9" in rows[2]["changes"]
+    assert [row["first"] for row in rows] == [r.made for r in fleet.reports if r.host.startswith("wn3.")]
+
+
+def test_drift_groups_equal_hosts_the_largest_first(fleet: Fleet) -> None:
+    reports = [report for (site, _), report in find_states(fleet.reports, NOW).items() if site == "ALPHA"]
+    sizes = Counter(frozenset(report.packages) for report in reports)
+    rows = fleet.ask("drift", site="ALPHA", limit=1)
+    assert [row["hosts"] for row in rows] == sorted(sizes.values(), reverse=True)
+    assert (rows[0]["added"], rows[0]["removed"], rows[0]["changed"], rows[0]["changes"]) == (0, 0, 0, [])
+    hosts = {row["host"]: row["set"] for row in fleet.ask("hosts", site="ALPHA")}
+    assert all(hosts[row["example"]] == row["set"] for row in rows)
+    assert sum(row["hosts"] for row in rows) == 12
+
+
+def test_silent_hosts_and_those_left_out(fleet: Fleet) -> None:
+    silent = {(row["site"], row["host"].partition(".")[0]) for row in fleet.ask("silent")}
+    assert silent == {("ALPHA", "node11"), ("BETA", "wn11"), ("GAMMA", "node11")}
+    assert len(fleet.ask("silent", since=NOW)) == 36
+    assert len(fleet.ask("hosts", seen_since=NOW - 2 * DAY)) == 33
+    assert max(row["hosts"] for row in fleet.ask("packages", seen_since=NOW - 2 * DAY)) == 33
+
+
+def test_conform_judges_every_host(fleet: Fleet) -> None:
+    found = fleet.ask("conform", body=REFERENCE, limit=3)
+    short = {(row["site"], row["host"].partition(".")[0], row["name"], row["state"]) for row in found}
+    openssl = {(site, host, "openssl", "overdue") for site, host in _silent()}
+    lib5 = {
+        (site, report.host.partition(".")[0], "lib5", "due")
+        for (site, _), report in find_states(fleet.reports, NOW).items()
+        if report.tag == "SE" and site != "GAMMA"
+    }
+    assert short == openssl | lib5 and len(found) == len(short)
+    summary = fleet.ask_page("conform", Page(1), body=REFERENCE).summary
+    assert summary == {"hosts": 36, "judged": 36, "early": 15, "due": 15, "overdue": 3}
+    with pytest.raises(ParameterError, match="no TOML"):
+        fleet.ask("conform", body=b"[[")
+
+
+def test_what_is_missing_makes_a_host_unknown(fleet: Fleet) -> None:
+    body = b'[[rule]]\npackage = "apt"\nversion = ">= 2"\nrequired = true\nkind = "dpkg"\n'
+    states = Counter(row["state"] for row in fleet.ask("conform", body=body))
+    assert states == {"due": 33, "unknown": 3}
+
+
+def _silent() -> list[tuple[str, str]]:
+    return [("ALPHA", "node11"), ("BETA", "wn11"), ("GAMMA", "node11")]
+
+
+def test_a_key_of_another_question_is_refused_or_means_a_place(fleet: Fleet) -> None:
+    asked: dict[str, dict[str, Any]] = {
+        "hosts": {},
+        "packages": {},
+        "history": {"host": "wn1"},
+        "drift": {"site": "BETA"},
+    }
+    for after in ((NOW, "x"), (NOW, 1, 2, 3), (NOW, "ALPHA", "x", "y")):
+        for question, needed in asked.items():
+            try:
+                fleet.ask_page(question, Page(10, after), **needed)
+            except ParameterError as exc:
+                assert "after" in str(exc)

@@ -1,0 +1,184 @@
+"""The commands that ask, and the API behind them, against a real collector."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from openapi_spec_validator import validate
+
+from headless.cli.inventory import ASKED
+from headless.inventory.dates import build_date
+from headless.inventory.questions import QUESTIONS
+from inventory_fleet import EVIL, AskedCollector, run_asked_collector
+
+REFERENCE = """
+[[rule]]
+package = "openssl"
+kind = "rpm"
+version = ">= 3.0.11"
+"""
+ADVISORY = {
+    "id": "TEST-1",
+    "affected": [
+        {
+            "package": {"ecosystem": "AlmaLinux:9", "name": "openssl"},
+            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "1:3.0.11-1.el9"}]}],
+        }
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AskedCollector]:
+    """A collector that holds a fleet."""
+    with run_asked_collector(tmp_path_factory.mktemp("asked")) as collector:
+        yield collector
+
+
+def test_every_question_is_a_command_and_a_path(collector: AskedCollector) -> None:
+    assert set(ASKED) == set(QUESTIONS)
+    status, _, body = collector.get("/api/v1/openapi.json", "")
+    document = json.loads(body)
+    validate(document)
+    assert status == 200 and set(document["paths"]) == {f"/api/v1/{name}" for name in QUESTIONS}
+
+
+def test_rows_are_what_their_description_says(collector: AskedCollector) -> None:
+    document = json.loads(collector.get("/api/v1/openapi.json")[2])
+    kinds = {"string": str, "integer": int, "array": list, "object": dict}
+    given = {
+        "show": {"host": "wn1"}, "diff": {"a": "wn1", "b": "ALPHA/node1"}, "history": {"host": "wn1"},
+        "census": {"package": "openssl"}, "who-has": {"requirement": "openssl"}, "drift": {"site": "BETA"},
+        "silent": {"since": "2100-01-01"},
+    }  # fmt: skip
+    for name, question in QUESTIONS.items():
+        if question.body:
+            told = json.loads(collector.get(f"/api/v1/{name}", body=REFERENCE.encode())[2])
+            operation = document["paths"][f"/api/v1/{name}"]["post"]
+        else:
+            told = collector.ask(name, **given.get(name, {}))
+            operation = document["paths"][f"/api/v1/{name}"]["get"]
+        row_schema = operation["responses"]["200"]["content"]["application/json"]["schema"]["properties"]["rows"][
+            "items"
+        ]
+        assert told["rows"], name
+        for row in told["rows"]:
+            assert list(row) == row_schema["required"]
+            for key, value in row.items():
+                assert type(value) is kinds[row_schema["properties"][key]["type"]], (name, key, value)
+
+
+def test_who_has_prints_a_table_json_and_csv(collector: AskedCollector) -> None:
+    table = collector.run("who-has", "openssl<3.0.11")
+    assert (table.returncode, table.stderr) == (0, "")
+    lines = table.stdout.splitlines()
+    assert lines[0].split() == ["SITE", "HOST", "KIND", "NAME", "VERSION", "ARCH", "LAST"]
+    assert [line.split()[:2] for line in lines[1:]] == [
+        ["ALPHA", "node11.example.org"], ["BETA", "wn11.beta.example.org"], ["GAMMA", "node11.example.org"],
+    ]  # fmt: skip
+    assert all(line.endswith("Z") for line in lines[1:])
+    document = json.loads(collector.run("who-has", "openssl<3.0.11", "--json").stdout)
+    assert document["summary"] == {"hosts": 3} and document["rows"][0]["os_id"] == "almalinux"
+    rows = list(csv.DictReader(io.StringIO(collector.run("who-has", "openssl<3.0.11", "--csv").stdout)))
+    assert [{**row, "id": int(row["id"])} for row in rows] == document["rows"]
+
+
+def test_all_pages_are_fetched(collector: AskedCollector) -> None:
+    pages = collector.ask("packages", limit="3", site="ALPHA")
+    assert len(pages["rows"]) == 3 and pages["next"]
+    assert collector.ask("packages", limit="3", site="ALPHA", after=pages["next"])["rows"] != pages["rows"]
+    rows = json.loads(collector.run("who-has", "*", "--json").stdout)["rows"]
+    assert len(rows) == len({tuple(row.values()) for row in rows}) > 1500
+
+
+@pytest.mark.parametrize("words", [
+    ("hosts", "--site", "ALPHA", "--tag", "WN"), ("packages", "--pattern", "lib?"), ("show", "wn1"), ("history", "wn1"),
+    ("diff", "tag:SE", "tag:WN"), ("census", "kernel"), ("drift", "GAMMA"), ("silent",),
+])  # fmt: skip
+def test_each_question_is_answered(collector: AskedCollector, words: tuple[str, ...]) -> None:
+    done = collector.run(*words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) >= 2, done.stdout
+
+
+def test_nothing_found_is_no_failure_and_prints_nothing(collector: AskedCollector) -> None:
+    done = collector.run("who-has", "no-such-package")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert json.loads(collector.run("who-has", "no-such-package", "--json").stdout)["rows"] == []
+
+
+@pytest.mark.parametrize(("words", "token", "code", "said"), [
+    (("who-has", "openssl<>"), "all", 2, "a version is expected"),
+    (("show", "node1"), "all", 2, "say which of ALPHA/node1.example.org, GAMMA/node1.example.org"),
+    (("hosts", "--at", "yesterday"), "all", 2, "is no time"),
+    (("hosts", "--site", "BETA"), "alpha", 2, "there is no site 'BETA' that you may see"),
+    (("hosts",), "sender", 5, "'sender' may see no site"),
+    (("hosts",), "", 5, "401"),
+    (("hosts", "--collector", "http://127.0.0.1:9"), "all", 1, "refused"),
+    (("hosts", "--collector", "nonsense"), "all", 2, "is no URL"),
+    (("hosts", "--json", "--csv"), "all", 2, "not both"),
+    (("conform", "--reference", "/nowhere"), "all", 2, "No such file"),
+])  # fmt: skip
+def test_what_goes_wrong_is_one_line_and_a_true_code(
+    collector: AskedCollector, words: tuple[str, ...], token: str, code: int, said: str
+) -> None:
+    done = collector.run(*words, token=token)
+    assert done.returncode == code and said in done.stderr, done.stderr
+    assert len(done.stderr.splitlines()) == 1 and done.stdout == ""
+
+
+def test_a_token_of_one_site_sees_that_site_alone(collector: AskedCollector) -> None:
+    rows = json.loads(collector.run("hosts", "--json", token="alpha").stdout)["rows"]
+    assert {row["site"] for row in rows} == {"ALPHA"} and len(rows) == 12
+    assert collector.run("show", "node1", token="alpha").returncode == 0
+
+
+def test_conform_exits_4_if_a_host_falls_short_and_0_if_none_does(collector: AskedCollector, tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text(REFERENCE)
+    done = collector.run("conform", "--reference", str(tmp_path / "r.toml"))
+    assert done.returncode == 4 and "3 of 36 hosts fall short" in done.stderr
+    assert [line.split()[1] for line in done.stdout.splitlines()[1:]] == [
+        "node11.example.org", "wn11.beta.example.org", "node11.example.org",
+    ]  # fmt: skip
+    since = build_date(collector.now - 2 * 86400)
+    done = collector.run("conform", "--reference", str(tmp_path / "r.toml"), "--seen-since", since)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    (tmp_path / "r.toml").write_text(REFERENCE + 'site = "NOWHERE"\n')
+    done = collector.run("conform", "--reference", str(tmp_path / "r.toml"))
+    assert done.returncode == 2 and "no rule is meant for any host" in done.stderr
+
+
+def test_advisories_given_as_a_file_mark_vulnerable_packages(collector: AskedCollector, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(ADVISORY))
+    for words in (("who-has", "openssl"), ("show", "wn11")):
+        rows = json.loads(collector.run(*words, "--json", "--advisories", str(tmp_path / "a.json")).stdout)["rows"]
+        marked = [row for row in rows if row["vulnerable"]]
+        assert {row["version"] for row in marked} == {"1:3.0.7-28.el9"}
+        assert {text for row in marked for text in row["vulnerable"]} == {"TEST-1 (fixed: 1:3.0.11-1.el9)"}
+        assert len(marked) == (3 if words[0] == "who-has" else 1)
+
+
+def test_names_are_shown_as_they_are_in_the_api(collector: AskedCollector) -> None:
+    names = {row["name"] for row in collector.ask("packages")["rows"]}
+    assert EVIL in names
+
+
+@pytest.mark.parametrize(("path", "status"), [
+    ("/api/v1/hosts?at=x", 400), ("/api/v1/hosts?nonsense=1", 400), ("/api/v1/hosts?site=ALPHA&site=BETA", 400),
+    ("/api/v1/hosts?after=AAAA", 400), ("/api/v1/hosts?limit=-1", 400), ("/api/v1/show", 400), ("/api/v1/x", 404),
+    ("/api/v1/conform", 405), ("/api/v1/hosts?set=99999999999999999999", 400),
+])  # fmt: skip
+def test_bad_requests_are_answered_with_one_line(collector: AskedCollector, path: str, status: int) -> None:
+    found, _, body = collector.get(path)
+    assert found == status
+    if status == 400:
+        assert list(json.loads(body)) == ["error"] and "\n" not in json.loads(body)["error"]
+
+
+def test_without_a_known_token_nothing_is_told(collector: AskedCollector) -> None:
+    assert collector.get("/api/v1/hosts", "")[0] == 401
+    assert collector.get("/api/v1/hosts", "", headers={"Authorization": "Bearer nonsense"})[0] == 401
+    assert collector.get("/api/v1/hosts", "sender")[0] == 403

@@ -1,0 +1,100 @@
+"""``headless inventory report --cron`` and ``--systemd``: files that the real programs take."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from headless.errors import ParameterError
+from headless.inventory.slot import build_slot
+from inventory_collector import run_collector
+from inventory_roots import make_debian
+from support import HEADLESS, World
+
+REPORT = ("inventory", "report", "--site", "MY-SITE", "--host", "node1.example.org")
+
+
+def test_a_slot_is_a_hosts_own_and_always_the_same() -> None:
+    assert build_slot("S", "a") == build_slot("S", "a") != build_slot("S", "b")
+    assert re.fullmatch(r"\d+ \d+ \* \* \*", build_slot("S", "a"))
+    hours = Counter(build_slot("S", f"node{number}").split()[1] for number in range(4800))
+    assert len(hours) == 24 and max(hours.values()) < 300
+
+
+def test_a_shorter_interval_has_more_times() -> None:
+    minute, hours, *rest = build_slot("S", "a", 21600).split()
+    listed = [int(hour) for hour in hours.split(",")]
+    assert len(listed) == 4 and [hour - listed[0] for hour in listed] == [0, 6, 12, 18] and listed[0] < 6
+    assert int(minute) < 60 and rest == ["*", "*", "*"]
+
+
+@pytest.mark.parametrize("interval_s", [0, 60, 3601, 25 * 3600, 5 * 3600])
+def test_an_interval_that_does_not_part_a_day_is_refused(interval_s: int) -> None:
+    with pytest.raises(ParameterError):
+        build_slot("S", "a", interval_s)
+
+
+def test_crons_file_is_whole_and_its_command_reports(world: World) -> None:
+    root = make_debian(world.home / "a root")
+    with run_collector() as collector:
+        done = world.run(*REPORT, "--root", str(root), "--to", collector.url, "--cron", "--user", "anna")
+        assert (done.returncode, done.stderr) == (0, b"")
+        lines = done.stdout.decode().splitlines()
+        line = lines[-1]
+        assert done.stdout.endswith(b"\n") and {"SHELL=/bin/sh", 'MAILTO="root"'} <= set(lines)
+        slot = build_slot("MY-SITE", "node1.example.org")
+        assert line.startswith(f"{slot} anna cd / && {HEADLESS} inventory report ")
+        command = line.removeprefix(f"{slot} anna ").replace("\\%", "%")
+        ran = subprocess.run(["/bin/sh", "-c", command], env=world.environment, capture_output=True, check=False)
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
+        assert b"interval: 86400\n" in collector.bodies[0] and b"site: MY-SITE\n" in collector.bodies[0]
+
+
+@pytest.mark.peer("crontab")
+def test_cron_itself_takes_the_line(world: World) -> None:
+    done = world.run(*REPORT, "--to", "https://a/b?c=%20", "--cron", "--user", "anna", "--mailto", "")
+    line = done.stdout.decode().splitlines()[-1]
+    table = world.home / "table"
+    table.write_text(line.replace(" anna ", " ", 1) + "\n")  # a user's own table has no column for the user
+    subprocess.run([shutil.which("crontab") or "crontab", "-n", str(table)], check=True, capture_output=True)
+
+
+def test_nobody_has_a_spool_outside_a_home(world: World) -> None:
+    done = world.run(*REPORT, "--to", "https://a/b", "--cron", "--user", "nobody")
+    assert b"--spool /var/tmp/headless-inventory-nobody" in done.stdout
+    done = world.run(*REPORT, "--to", "https://a/b", "--cron")
+    user = "nobody" if os.geteuid() == 0 else ""
+    assert done.returncode == 0 and f" {user}".encode() in done.stdout
+
+
+def test_files_are_named_by_their_whole_paths(world: World) -> None:
+    done = subprocess.run(
+        [HEADLESS, *REPORT, "--encrypt", "a.pem", "--encrypt", "b.pem", "--output", "o", "--cron", "--user", "anna"],
+        capture_output=True, cwd=world.home, env=world.environment, check=True,
+    )  # fmt: skip
+    words = shlex.split(done.stdout.decode().splitlines()[-1])
+    assert [word for word in words if word.startswith(str(world.home))] == [
+        str(world.home / name) for name in ("o", "a.pem", "b.pem")
+    ]
+
+
+@pytest.mark.peer("systemd-analyze")
+def test_systemds_units_are_whole(world: World, tmp_path: Path) -> None:
+    done = world.run(*REPORT, "--to", "https://a/b", "--systemd", "--user", "nobody")
+    assert (done.returncode, done.stderr) == (0, b"")
+    parts = re.split(r"(?m)^# /etc/systemd/system/(\S+)\n", done.stdout.decode())[1:]
+    units = dict(zip(parts[::2], parts[1::2], strict=True))
+    assert sorted(units) == ["headless-inventory.service", "headless-inventory.timer"]
+    for name, text in units.items():
+        (tmp_path / name).write_text(text)
+    verify = ["systemd-analyze", "verify", "--man=no", *(str(tmp_path / name) for name in units)]
+    checked = subprocess.run(verify, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    minute, hour, *_ = build_slot("MY-SITE", "node1.example.org").split()
+    assert f"OnCalendar=*-*-* {int(hour):02}:{int(minute):02}:00" in units["headless-inventory.timer"]
+    assert "StateDirectory=headless-inventory" in units["headless-inventory.service"]
