@@ -85,10 +85,14 @@ def test_a_wrong_replica_is_made_anew_from_a_good_one(user: GridUser, local: Loc
 
 def test_a_missing_replica_is_told_and_kept(user: GridUser, local: Local) -> None:
     with Talk(user) as talk:
-        (row,) = put(talk, "away", local, FIRST)
+        row, _ = put(talk, "away", local, "disk:2")
         (stored,) = (user.server.storages / "SE1" / "data").rglob(row["guid"])
         stored.unlink()
         wait_for(lambda: "lfn='/grid/user/t/tester/away' fault=missing" in user.server.log, "the verifier's word", 30)
+        assert len(talk.ask("whereis", "away")) == 2
+        said = talk.run("deleteMirror", "away", SECOND)
+        assert (said.code, "not broken" in said.error) == (1, True)
+        talk.ask("deleteMirror", "away", FIRST)
         assert len(talk.ask("whereis", "away")) == 1
 
 
