@@ -328,15 +328,7 @@ def test_a_renewed_certificate(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "options", "line"),
     [
-        ("", ["--allow", "nonsense"], "--allow: 'nonsense' does not appear to be"),
-        ("[feeds.a]\n", ["--allow", "10.0.0.0/8"], "--allow is for a collector without feeds"),
-        ("[serve]\nmax_connection = 1\n", [], "unknown setting 'max_connection' of 'serve'"),
-        ("[serve]\nmax_connections = 'x'\n", [], "setting 'max_connections' of 'serve' is of a wrong type"),
-        ("[serve]\nmax_connections = 0\n", [], "is more than 0"),
-        ("[serve]\nproxies = ['x']\n", [], "'proxies': 'x' does not appear to be"),
         ("listen = 'x'\n", [], "unknown setting 'listen'"),
-        ("serve = 1\n", [], "'serve' must be a table"),
-        ("", ["--tls-key", "x"], "give --tls-cert"),
         ("", ["--tls-cert", "/nonexistent"], "No such file or directory"),
         ("", ["--key", "/nonexistent"], "/nonexistent cannot be read"),
         ("", ["--database", "oracle://x"], "postgresql://"),

@@ -71,9 +71,8 @@ def read_serve_settings(path: str, state: str, given: Mapping[str, str]) -> tupl
         values = everything.get(TABLE, {})
         if not isinstance(values, dict):
             raise ParameterError(f"{path}: {TABLE!r} must be a table")
-    folder = os.path.dirname(os.path.abspath(path))
-    values = {name: os.path.join(folder, value) if name in PATHS else value for name, value in values.items()}
-    return collector, _parse_web({**values, **{name: value for name, value in given.items() if value}}, path)
+    options = {name: os.path.abspath(value) if name in PATHS else value for name, value in given.items() if value}
+    return collector, _parse_web({**values, **options}, path)
 
 
 def add_default_feed(settings: CollectorSettings, networks: tuple[str, ...]) -> CollectorSettings:
@@ -102,6 +101,8 @@ def _parse_web(values: Mapping[str, Any], origin: str) -> WebSettings:
         if not isinstance(value, kinds) or isinstance(value, bool):
             raise ParameterError(f"{origin}: setting {name!r} of {TABLE!r} is of a wrong type")
         given[name] = tuple(map(str, value)) if isinstance(value, list) else value
+    folder = os.path.dirname(os.path.abspath(origin))
+    given.update({name: os.path.join(folder, given[name]) for name in PATHS if given.get(name)})
     web = WebSettings(**given)
     _check_networks(web.proxies, f"{origin}: 'proxies'")
     if min(web.max_connections, web.max_per_source, web.max_in_flight, web.head_s, web.body_s) <= 0:
