@@ -23,6 +23,13 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 IN_CI = os.environ.get("CI", "").lower() in ("true", "1")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests of a grid are on SQLite; those that are marked are on PostgreSQL too, with a grid of their own."""
+    if "catalogue" in metafunc.fixturenames:
+        is_marked = metafunc.definition.get_closest_marker("postgresql_too") is not None
+        metafunc.parametrize("catalogue", ["sqlite", *["postgresql"] * is_marked], indirect=True, scope="module")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test by its peer's name where that program is missing; fail instead in CI."""
     for marker in item.iter_markers("peer"):
@@ -92,3 +99,12 @@ def journal_url(request: pytest.FixtureRequest) -> str:
         return ""
     server: Postgres = request.getfixturevalue("postgres")
     return server.create_database(f"t{os.urandom(6).hex()}")
+
+
+@pytest.fixture(scope="module")
+def catalogue(request: pytest.FixtureRequest) -> list[str]:
+    """Options of a grid's server: where its catalogue is."""
+    if request.param == "sqlite":
+        return []
+    server: Postgres = request.getfixturevalue("postgres")
+    return ["--database", server.create_database(f"t{os.urandom(6).hex()}")]

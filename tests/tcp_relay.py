@@ -5,7 +5,7 @@ import itertools
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from plain_servers import reset
 from support import TIME_SCALE
@@ -21,6 +21,7 @@ class TcpRelay:
         service: ``127.0.0.1:PORT``; the same for the relay's life.
         cuts: how many connections were cut for their number of bytes.
         passed: bytes of all connections that had such a number, both ways.
+        change: makes of each piece what is passed on, of the same length: a broken network.
         pause_s: before each piece, of 4 KiB at most, is passed on, either way: a far or a narrow network.
     """
 
@@ -29,6 +30,7 @@ class TcpRelay:
         self.cuts = 0
         self.passed = 0
         self.pause_s = 0.0
+        self.change: Callable[[bytes], bytes] = bytes
         self._target = (host, int(port))
         self._budgets = itertools.chain(budgets, itertools.repeat(None))
         self._lock = threading.Lock()
@@ -111,7 +113,7 @@ class TcpRelay:
             while data := source.recv(PIECE):
                 self._flowing.wait(LIMIT_S)
                 time.sleep(self.pause_s)
-                target.sendall(data[: pair.take(len(data))])
+                target.sendall(self.change(data)[: pair.take(len(data))])
                 if pair.is_spent:
                     break
         pair.close()

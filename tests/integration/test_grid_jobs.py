@@ -19,10 +19,12 @@ TOKEN = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridServer]:
+def server(tmp_path_factory: pytest.TempPathFactory, catalogue: list[str]) -> Iterator[GridServer]:
     """A grid that runs jobs."""
-    with GridServer(tmp_path_factory.mktemp("grid"), "--run-as", "root", "--max-jobs", "2").with_storages(2) as server:
+    options = ("--run-as", "root", "--max-jobs", "2", *catalogue)
+    with GridServer(tmp_path_factory.mktemp("grid"), *options).with_storages(2) as server:
         yield server
+        assert "bug" not in server.log
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +76,7 @@ def _get(user: GridUser, lfn: str) -> str:
     return path.read_text()
 
 
+@pytest.mark.postgresql_too
 def test_a_job_goes_through_its_states_to_its_end(user: GridUser) -> None:
     job_id = _submit(user, 'Executable = "/bin/true"; TTL = 60;')
     assert _wait_state(user, job_id, "DONE", *FAILURES) == "DONE", _trace(user, job_id)
@@ -81,6 +84,7 @@ def test_a_job_goes_through_its_states_to_its_end(user: GridUser) -> None:
     assert states == ["WAITING", "ASSIGNED", "STARTED", "RUNNING", "SAVING", "DONE"]
 
 
+@pytest.mark.postgresql_too
 def test_input_is_fetched_and_output_stored_with_the_jobs_own_credentials(user: GridUser) -> None:
     script = """#!/bin/sh
 set -e
@@ -186,6 +190,7 @@ def test_alien_py_submits_follows_and_kills(user: GridUser) -> None:
     assert user.alien("getCE").returncode == 0
 
 
+@pytest.mark.postgresql_too
 def test_a_master_job_is_split_and_ends_with_its_parts(user: GridUser) -> None:
     jdl = """Executable = "/bin/sh"; Arguments = {"-c", "echo part #alien_counter# > part.txt; exit #alien_counter#"};
     Split = "production:0-1"; OutputDir = "split"; Output = {"part.txt"}; OutputErrorE = {"part.txt"};"""
@@ -205,6 +210,7 @@ def test_a_master_job_is_split_and_ends_with_its_parts(user: GridUser) -> None:
     assert _trace(user, job_id + 2).count("to RUNNING") == 2
 
 
+@pytest.mark.postgresql_too
 def test_no_more_jobs_than_the_quota_says(user: GridUser) -> None:
     admin = GridUser(user.server, user.server.folder / "boss")
     assert user.run("jquota", "set", "tester", "maxUnfinishedJobs", "2").returncode == 1
@@ -240,6 +246,7 @@ def test_a_jobs_token_ends_with_the_job(user: GridUser) -> None:
     assert (done.returncode, done.stdout) == (129, b"")
 
 
+@pytest.mark.postgresql_too
 def test_the_server_is_killed_and_no_job_is_lost_or_run_twice(user: GridUser) -> None:
     log, go = user.home / "runs", user.home / "go"
     go.unlink(missing_ok=True)

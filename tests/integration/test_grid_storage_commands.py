@@ -19,9 +19,9 @@ FIRST, SECOND = "LOCAL::SITE::SE1", "LOCAL::SITE::SE2"
 
 
 @pytest.fixture(scope="module")
-def users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, GridUser]]:
+def users(tmp_path_factory: pytest.TempPathFactory, catalogue: list[str]) -> Iterator[dict[str, GridUser]]:
     """Users of a grid with two storages; boss is an administrator."""
-    with GridServer(tmp_path_factory.mktemp("grid")).with_storages(2) as server:
+    with GridServer(tmp_path_factory.mktemp("grid"), *catalogue).with_storages(2) as server:
         users = {"tester": server.add_user("tester"), "boss": server.add_user("boss", "admin")}
         users["poor"] = server.add_user("poor")
         server.start()
@@ -173,6 +173,7 @@ def test_what_is_for_administrators(talk: Talk, users: dict[str, GridUser], loca
         assert {row["username"] for row in boss.ask("fquota", "list", "%")} == {"boss", "poor", "tester"}
 
 
+@pytest.mark.postgresql_too
 def test_quotas_hold_for_access_and_for_commit(users: dict[str, GridUser], local: Local) -> None:
     with Talk(users["poor"]) as talk, Talk(users["boss"]) as boss:
         _check_quotas(users["poor"], talk, boss, local)

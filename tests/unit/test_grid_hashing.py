@@ -1,12 +1,12 @@
 """Checksums that are computed beside the copying."""
 
 import hashlib
+import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from headless.grid.copy import hashing
 from headless.grid.copy.hashing import Hashing
 from support import TIME_SCALE
 
@@ -18,7 +18,7 @@ def test_what_nobody_waits_for_is_not_read_to_its_end(monkeypatch: pytest.Monkey
         begun.set()
         return bytes(count)
 
-    monkeypatch.setattr(hashing.os, "pread", read)
+    monkeypatch.setattr(os, "pread", read)
     hasher = Hashing(0)
     hasher.allow(1 << 60)
     assert begun.wait(10 * TIME_SCALE)

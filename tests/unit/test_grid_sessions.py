@@ -14,6 +14,7 @@ from headless.grid.serve.grid import Grid
 from headless.grid.serve.login import renew
 from headless.grid.serve.sessions import PATH, Sessions
 from headless.grid.serve.settings import GridSettings
+from headless.transport.server import Channel
 
 
 class SlowCatalogue:
@@ -82,9 +83,9 @@ def test_the_end_of_a_users_sessions_passes_over_those_that_have_ended_meanwhile
     async def come() -> None:
         sessions = Sessions(cast(Grid, SimpleNamespace(settings=GridSettings(state="/nosuch"))))
         working = asyncio.create_task(asyncio.sleep(3600))
-        gone, there = cast(list[Any], [Line(), Line()])
-        sessions._open[there] = cast(Session, None), working
-        await sessions._end([gone, there], 1008, "the user was removed")
+        gone, there = Line(), Line()
+        sessions._open[cast(Channel, there)] = cast(Session, None), working
+        await sessions._end(cast(list[Channel], [gone, there]), 1008, "the user was removed")
         assert [line for line, _ in closed] == [gone, there]
         assert working.cancelled()
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from headless.grid.copy.access import Replica
-from headless.grid.copy.hashing import Hashing, hash_file, hash_sums, knows_crc32c
+from headless.grid.copy.hashing import STRONG, Hashing, hash_file, hash_sums, select_kinds
 from headless.grid.copy.local import Source, name_descriptor, open_source
 from headless.grid.copy.values import Known
 from headless.grid.messages import GridError
@@ -19,7 +19,6 @@ __all__ = ["Content", "GridContent", "LocalContent", "open_content"]
 
 LARGE = 64 << 20  # bytes; from here on reading the file twice would cost more than asking without its md5
 QUICK = ("crc32c", "md5", "adler32")  # what a storage is asked for; it reads the whole file once more for an answer
-STRONG = ("md5", "crc32c", "adler32")
 
 
 class Content(Protocol):
@@ -64,7 +63,7 @@ class LocalContent:
         self.size = source.size
         is_large = source.size >= LARGE
         self.md5 = "" if is_large else hash_file(source.descriptor)
-        self.kinds = tuple(kind for kind in (QUICK if is_large else STRONG) if kind != "crc32c" or knows_crc32c())
+        self.kinds = select_kinds(QUICK if is_large else STRONG)
         self._source = source
         self._hashing: Hashing | None = None
 

@@ -10,10 +10,11 @@ import zlib
 from contextlib import ExitStack
 
 from headless.grid.copy.access import Replica, parse_known, parse_replicas
-from headless.grid.copy.hashing import Hashing, hash_file
+from headless.grid.copy.hashing import STRONG, Hashing, hash_file, hash_sums, select_kinds
 from headless.grid.copy.limit import copy_within_limit, run_within
 from headless.grid.copy.local import Target, name_descriptor, open_target
 from headless.grid.copy.small import SMALL, is_simple, read_small
+from headless.grid.copy.told import ask_told, is_same_sum
 from headless.grid.copy.values import Known, Status, Transfer
 from headless.grid.copy.work import Work
 from headless.grid.errnos import EBADFD
@@ -109,6 +110,8 @@ def _get_any(
         try:
             with target.write_temporary(work.under_way) as descriptor:
                 found = _read(work, replica, known, descriptor)
+                if not known.md5 and not replica.member:
+                    _check_told(work, replica, descriptor)
                 return _place(work, target, found, descriptor), found, (replica.storage,)
         except GridError as exc:
             work.check()
@@ -181,6 +184,16 @@ def _check(found: Known, known: Known) -> Known:
     if known.md5 and found.md5 != known.md5:
         raise GridError(errno.EBADMSG, f"what has come has the md5 {found.md5}, and {known.md5} is registered")
     return found
+
+
+def _check_told(work: Work, replica: Replica, descriptor: int) -> None:
+    """See that what has come is what the storage has, by its own checksum: nothing is registered to compare with."""
+    told = ask_told(work, replica, select_kinds(STRONG))
+    if told is None:
+        return
+    kind, stored = told
+    if not is_same_sum(stored, found := hash_sums(descriptor, (kind,))[kind]):
+        raise GridError(errno.EBADMSG, f"what has come has the {kind} {found}, and the storage says {stored}")
 
 
 def _unzip(work: Work, replica: Replica, descriptor: int) -> Known:

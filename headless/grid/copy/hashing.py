@@ -10,9 +10,10 @@ from collections.abc import Sequence
 if sys.platform == "win32":
     raise ImportError("copying to and from the grid is for POSIX systems only")
 
-__all__ = ["Hashing", "Sums", "hash_file", "hash_sums", "knows_crc32c"]
+__all__ = ["STRONG", "Hashing", "Sums", "hash_file", "hash_sums", "select_kinds"]
 
 PIECE = 1 << 20
+STRONG = ("md5", "crc32c", "adler32")
 
 
 class Sums:
@@ -36,8 +37,12 @@ class Sums:
         return {"md5": self._md5.hexdigest(), **{kind: f"{number:08x}" for kind, number in self._numbers.items()}}
 
 
-def knows_crc32c() -> bool:
-    """Whether this machine computes crc32c in no time."""
+def select_kinds(kinds: Sequence[str]) -> tuple[str, ...]:
+    """Those that this machine computes in no time."""
+    return tuple(kind for kind in kinds if kind != "crc32c" or _knows_crc32c())
+
+
+def _knows_crc32c() -> bool:
     try:
         import google_crc32c
     except ImportError:

@@ -5,23 +5,19 @@ import errno
 from headless.grid.copy.access import Replica
 from headless.grid.copy.content import Content
 from headless.grid.copy.download import ask_replicas
-from headless.grid.copy.storage import read_back, read_checksum
+from headless.grid.copy.storage import read_back
+from headless.grid.copy.told import Told, ask_told, is_same_sum
 from headless.grid.copy.work import Work
 from headless.grid.messages import GridError
 
-__all__ = ["DoubtfulError", "Stored", "ask_stored", "check_registered", "check_stored"]
-
-LIMIT_S = 1800
-
-Stored = tuple[str, str]
-"""A checksum's kind and the checksum."""
+__all__ = ["DoubtfulError", "ask_stored", "check_registered", "check_stored"]
 
 
 class DoubtfulError(GridError):
     """What is registered cannot be trusted, and could not be withdrawn."""
 
 
-def ask_stored(work: Work, replica: Replica, content: Content) -> Stored | None:
+def ask_stored(work: Work, replica: Replica, content: Content) -> Told | None:
     """What a storage holds; ``None`` where the envelope lets nobody know, for it is for writing only.
 
     A storage that computes no checksum of a kind that is known here has the file read back.
@@ -29,13 +25,8 @@ def ask_stored(work: Work, replica: Replica, content: Content) -> Stored | None:
     Raises:
         GridError: the file is not there, or the storage is gone.
     """
-    with work.checksum_slot(replica.url):
-        for kind in content.kinds:
-            if work.is_told(replica.url, kind):
-                found = read_checksum(replica.address, LIMIT_S, kind)
-                if found[0] in content.kinds:
-                    return found
-                work.note_untold(replica.url, kind)
+    if told := ask_told(work, replica, content.kinds):
+        return told
     try:
         with work.slots:
             return "md5", read_back(replica.address, work.check)
@@ -45,7 +36,7 @@ def ask_stored(work: Work, replica: Replica, content: Content) -> Stored | None:
         raise
 
 
-def check_stored(stored: Stored, content: Content) -> None:
+def check_stored(stored: Told, content: Content) -> None:
     """See that what is stored is what was read here, all of it.
 
     Args:
@@ -56,7 +47,7 @@ def check_stored(stored: Stored, content: Content) -> None:
         GridError: EBADMSG: it is not.
     """
     kind, found = stored
-    if found.lstrip("0") != (right := content.read_sum(kind)).lstrip("0"):
+    if not is_same_sum(found, right := content.read_sum(kind)):
         raise GridError(errno.EBADMSG, f"what was stored has the {kind} {found}, and should have {right}")
 
 

@@ -12,7 +12,8 @@ from headless.grid.copy.pool import SessionPool
 from headless.grid.copy.remote_sweep import name_replaced, name_temporary
 from headless.grid.copy.specs import Specs, parse_specs
 from headless.grid.copy.storage import Ended
-from headless.grid.copy.stored import DoubtfulError, Stored, ask_stored, check_registered, check_stored
+from headless.grid.copy.stored import DoubtfulError, ask_stored, check_registered, check_stored
+from headless.grid.copy.told import Told
 from headless.grid.copy.values import Known, Status
 from headless.grid.copy.work import Work
 from headless.grid.errnos import ENOTCONN
@@ -199,7 +200,7 @@ def _write_replicas(work: Work, lfn: str, content: Content, replicas: list[Repli
 
 
 def _accept(
-    work: Work, lfn: str, content: Content, replica: Replica, stored: Stored | GridError | None
+    work: Work, lfn: str, content: Content, replica: Replica, stored: Told | GridError | None
 ) -> GridError | None:
     """Verify a replica and register it; why it is of no use, if it is of none.
 
@@ -217,7 +218,7 @@ def _accept(
     return check_registered(work, lfn, replica, content) if stored is None else None
 
 
-def _ask_stored(work: Work, replica: Replica, ended: Ended, content: Content) -> Stored | GridError | None:
+def _ask_stored(work: Work, replica: Replica, ended: Ended, content: Content) -> Told | GridError | None:
     """What the storage holds now, or why it holds nothing."""
     if ended.code:
         return GridError(ended.code, ended.message)
