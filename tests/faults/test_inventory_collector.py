@@ -6,8 +6,10 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from fault_support import fill, scale
@@ -193,3 +195,19 @@ def test_the_database_away_at_the_start(tmp_path: Path) -> None:
             for host in ("early.example.org", "late.example.org"):
                 server.wait_fate(host)
             server.stop()
+
+
+def test_a_database_that_comes_back_as_another_one(tmp_path: Path) -> None:
+    """Its service manager sees it, and does not try again: that is for somebody to mend."""
+    with run_postgres() as postgres:
+        url = postgres.create_database("inventory")
+        with closing(psycopg.connect(url)) as connection:
+            connection.execute("create table hosts (id integer)")
+            connection.commit()
+        postgres.stop()
+        with CollectorServer(tmp_path, options=["--database", url]) as server:
+            server.start()
+            assert server.process is not None
+            postgres.start()
+            assert server.process.wait(30 * TIME_SCALE) == 2
+            assert "another program's database" in server.log

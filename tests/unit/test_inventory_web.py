@@ -102,6 +102,7 @@ def test_networks() -> None:
     assert "127.1.2.3" in networks
     assert "::ffff:127.1.2.3" in networks
     assert "2001:db8::1" in networks
+    assert "" in Networks(["unix"])
     assert not any(address in networks for address in ("", "128.0.0.1", "name", "127.0.0.1, 1.2.3.4", "2001:db9::1"))
 
 
