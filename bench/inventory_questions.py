@@ -56,7 +56,7 @@ def measure_asking(state: Path, fleet: Fleet) -> Asking:
     """
     sites, packages = _name_some(fleet)
     at = build_date(START + (fleet.days - 1) * DAY_S - DAY_S // 2)
-    questions = {
+    questions: dict[str, list[dict[str, str]]] = {
         "who-has, at a past date": [{"requirement": f"{name}>=0", "at": at} for name in packages],
         "diff of two sites": [{"a": f"site:{a}@{at}", "b": f"site:{b}@{at}"} for a, b in itertools.pairwise(sites)],
         "census": [{"package": name, "at": at} for name in packages],
@@ -64,7 +64,9 @@ def measure_asking(state: Path, fleet: Fleet) -> Asking:
         "drift": [{"site": site, "at": at} for site in sites],
         "silent": [{}] * 3,
     }
-    first, then, rows = {}, {}, {}
+    first: dict[str, float] = {}
+    then: dict[str, float] = {}
+    rows: dict[str, int] = {}
     for name, asked in questions.items():
         with _run_collector(state) as (port, token):
             times = []
