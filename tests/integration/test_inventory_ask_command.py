@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from openapi_spec_validator import validate
 
+from authority import Authority
 from headless.cli.inventory import ASKED
 from headless.inventory.dates import build_date
 from headless.inventory.questions import QUESTIONS
@@ -182,3 +183,22 @@ def test_without_a_known_token_nothing_is_told(collector: AskedCollector) -> Non
     assert collector.get("/api/v1/hosts", "")[0] == 401
     assert collector.get("/api/v1/hosts", "", headers={"Authorization": "Bearer nonsense"})[0] == 401
     assert collector.get("/api/v1/hosts", "sender")[0] == 403
+
+
+def test_over_tls_a_client_certificate_is_enough(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    authority.issue_server()
+    certificate, key = authority.issue("reader")
+    stranger, stranger_key = authority.issue("stranger")
+    settings = '[serve]\ntls_cert = "localhost.pem"\ntls_key = "localhost.key"\nclient_ca = "ca.pem"\n'
+    with run_asked_collector(tmp_path, settings) as collector:
+        words = ("hosts", "--json", "--collector", f"https{collector.url.removeprefix('http')}")
+        trusting = (*words, "--ca-file", str(tmp_path / "ca.pem"))
+        collector.grant("reader", "--site", "BETA", "--subject", "CN=reader")
+        done = collector.run(*trusting, "--certificate", certificate, "--key", key, token="")
+        assert {row["site"] for row in json.loads(done.stdout)["rows"]} == {"BETA"}
+        assert collector.run(*trusting, "--certificate", stranger, "--key", stranger_key, token="").returncode == 5
+        assert collector.run(*trusting, token="").returncode == 5
+        assert len(json.loads(collector.run(*trusting).stdout)["rows"]) == 36
+        done = collector.run(*words)
+        assert done.returncode == 1 and "certificate" in done.stderr.lower()
