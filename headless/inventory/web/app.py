@@ -12,11 +12,13 @@ from headless.inventory.collect.access import Access
 from headless.inventory.collect.collector import Collector
 from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.collect.spool import Spool
+from headless.inventory.reference_file import read_reference
 from headless.inventory.web.answers import build_answer, tell_away
 from headless.inventory.web.api import build_api_routes
 from headless.inventory.web.desk import Desk
 from headless.inventory.web.feed import FeedEndpoint, Intake
 from headless.inventory.web.limits import Networks, Room
+from headless.inventory.web.pages import build_page_routes
 from headless.inventory.web.settings import WebSettings
 
 __all__ = ["build_app", "build_feeds_app"]
@@ -27,7 +29,8 @@ def build_app(collector: Collector, web: WebSettings) -> ASGIApp:
     access = Access(collector.settings.access)
     desk = Desk(collector.store, access)
     feeds = _build_feeds(collector.settings, collector.spool, web, access)
-    return _build([*feeds, *build_api_routes(desk)])
+    references = [read_reference(path) for path in web.references]
+    return _build([*feeds, *build_api_routes(desk), *build_page_routes(desk, references)])
 
 
 def build_feeds_app(settings: CollectorSettings, spool: Spool, web: WebSettings) -> ASGIApp:

@@ -30,6 +30,7 @@ class WebSettings:
         tls_key: its key, PEM; empty if it is in the same file.
         client_ca: the authorities of clients' certificates, PEM; empty: none is asked for.
         proxies: the networks of proxies whose header ``X-Forwarded-For`` is believed; ``unix``: of a local socket.
+        references: files of rules by which the pages judge the sites.
         max_connections: at a time; what comes above it is told to come later.
         max_per_source: of them, of one address.
         max_in_flight: bytes of all bodies that are in memory.
@@ -42,6 +43,7 @@ class WebSettings:
     tls_key: str = ""
     client_ca: str = ""
     proxies: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
     max_connections: int = 1000
     max_per_source: int = 100
     max_in_flight: int = 256 * MIB
@@ -72,6 +74,10 @@ def read_serve_settings(path: str, state: str, given: Mapping[str, str]) -> tupl
         values = everything.get(TABLE, {})
         if not isinstance(values, dict):
             raise ParameterError(f"{path}: {TABLE!r} must be a table")
+    folder = os.path.dirname(os.path.abspath(path))
+    values = {name: os.path.join(folder, value) if name in PATHS else value for name, value in values.items()}
+    if isinstance(values.get("references"), list):
+        values["references"] = [os.path.join(folder, str(file)) for file in values["references"]]
     options = {name: os.path.abspath(value) if name in PATHS else value for name, value in given.items() if value}
     return collector, _parse_web({**values, **options}, path)
 
