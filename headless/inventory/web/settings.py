@@ -74,10 +74,6 @@ def read_serve_settings(path: str, state: str, given: Mapping[str, str]) -> tupl
         values = everything.get(TABLE, {})
         if not isinstance(values, dict):
             raise ParameterError(f"{path}: {TABLE!r} must be a table")
-    folder = os.path.dirname(os.path.abspath(path))
-    values = {name: os.path.join(folder, value) if name in PATHS else value for name, value in values.items()}
-    if isinstance(values.get("references"), list):
-        values["references"] = [os.path.join(folder, str(file)) for file in values["references"]]
     options = {name: os.path.abspath(value) if name in PATHS else value for name, value in given.items() if value}
     return collector, _parse_web({**values, **options}, path)
 
@@ -110,6 +106,7 @@ def _parse_web(values: Mapping[str, Any], origin: str) -> WebSettings:
         given[name] = tuple(map(str, value)) if isinstance(value, list) else value
     folder = os.path.dirname(os.path.abspath(origin))
     given.update({name: os.path.join(folder, given[name]) for name in PATHS if given.get(name)})
+    given["references"] = tuple(os.path.join(folder, file) for file in given.get("references", ()))
     web = WebSettings(**given)
     _check_networks(tuple(name for name in web.proxies if name != limits.LOCAL), f"{origin}: 'proxies'")
     if min(web.max_connections, web.max_per_source, web.max_in_flight, web.head_s, web.body_s) <= 0:
