@@ -162,13 +162,18 @@ def test_a_disk_that_fills_with_reports(tmp_path: Path, disk: Path) -> None:
 
 
 def test_the_database_away(tmp_path: Path) -> None:
-    """Reports are taken while it is away, and stored when it is back."""
+    """At the start, and again later: reports are taken all the same, and stored once it is back."""
+    question = b"GET /api/v1/hosts HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     with run_postgres() as postgres:
         url = postgres.create_database("inventory")
+        postgres.stop()
         with CollectorServer(tmp_path, options=["--database", url]) as server:
             server.start()
-            assert read_status(talk(server.port, post("/feed/", write_report("before.example.org")))) == 200
-            server.wait_fate("before.example.org")
+            assert read_status(talk(server.port, post("/feed/", write_report("early.example.org")))) == 200
+            assert read_status(talk(server.port, question)) == 503
+            postgres.start()
+            wait_for(lambda: read_status(talk(server.port, question)) == 401, "an answer from the API", 30)
+            server.wait_fate("early.example.org")
             postgres.stop()
             for number in range(20):
                 host = f"during{number}.example.org"
@@ -177,23 +182,6 @@ def test_the_database_away(tmp_path: Path) -> None:
             postgres.start()
             for number in range(20):
                 server.wait_fate(f"during{number}.example.org")
-
-
-def test_the_database_away_at_the_start(tmp_path: Path) -> None:
-    """Reports are taken all the same, questions are not; both without another start once it is back."""
-    with run_postgres() as postgres:
-        url = postgres.create_database("inventory")
-        postgres.stop()
-        with CollectorServer(tmp_path, options=["--database", url]) as server:
-            server.start()
-            assert read_status(talk(server.port, post("/feed/", write_report("early.example.org")))) == 200
-            question = b"GET /api/v1/hosts HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-            assert read_status(talk(server.port, question)) == 503
-            postgres.start()
-            wait_for(lambda: read_status(talk(server.port, question)) == 401, "an answer from the API", 30)
-            assert read_status(talk(server.port, post("/feed/", write_report("late.example.org")))) == 200
-            for host in ("early.example.org", "late.example.org"):
-                server.wait_fate(host)
             server.stop()
 
 

@@ -73,7 +73,7 @@ class _Strict:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["http_version"] not in ("1.0", "1.1"):
-            answer = build_answer(505, "HTTP/1.1 is spoken here", connection="close")
+            answer = build_answer(505, "versions 1.0 and 1.1 of HTTP are spoken here", connection="close")
             await answer(scope, receive, send)
             return
         names = [name for name, _ in scope["headers"]]

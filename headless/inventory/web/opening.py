@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from contextlib import AsyncExitStack
 
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -16,9 +17,12 @@ from headless.inventory.collect.store import Store
 from headless.inventory.web.app import build_app, build_feeds_app
 from headless.inventory.web.settings import WebSettings
 
+if sys.platform == "win32":
+    raise ImportError("the collector runs on POSIX systems only")
+
 __all__ = ["Opening"]
 
-PAUSE_S = 5.0
+PAUSE_S = 2.0
 
 log = logging.getLogger("headless.inventory")
 
