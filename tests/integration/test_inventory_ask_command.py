@@ -11,6 +11,7 @@ from openapi_spec_validator import validate
 
 from authority import Authority
 from headless.cli.inventory import ASKED
+from headless.inventory.ask.page import build_key
 from headless.inventory.dates import build_date
 from headless.inventory.questions import QUESTIONS
 from inventory_fleet import EVIL, AskedCollector, run_asked_collector
@@ -169,7 +170,9 @@ def test_names_are_shown_as_they_are_in_the_api(collector: AskedCollector) -> No
 
 @pytest.mark.parametrize(("path", "status"), [
     ("/api/v1/hosts?at=x", 400), ("/api/v1/hosts?nonsense=1", 400), ("/api/v1/hosts?site=ALPHA&site=BETA", 400),
-    ("/api/v1/hosts?after=AAAA", 400), ("/api/v1/hosts?limit=-1", 400), ("/api/v1/show", 400), ("/api/v1/x", 404),
+    ("/api/v1/hosts?after=AAAA", 400), (f"/api/v1/hosts?after={build_key((10**30,))}", 400),
+    ("/api/v1/show?host=a%00b", 400), (f"/api/v1/hosts?after={build_key(('x', 'y'))}", 400),
+    ("/api/v1/hosts?limit=-1", 400), ("/api/v1/show", 400), ("/api/v1/x", 404),
     ("/api/v1/conform", 405), ("/api/v1/hosts?set=99999999999999999999", 400),
 ])  # fmt: skip
 def test_bad_requests_are_answered_with_one_line(collector: AskedCollector, path: str, status: int) -> None:
