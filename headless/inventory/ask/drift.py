@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from headless.inventory.ask.difference import summarize
 from headless.inventory.ask.page import Answer, Page, cut
 from headless.inventory.ask.sides import list_packages
-from headless.inventory.ask.view import View
+from headless.inventory.ask.view import View, is_of_sites
 from headless.inventory.ask.walking import build_name
 from headless.inventory.collect.schema import domains, hosts, spans
 
@@ -40,7 +40,7 @@ def ask_drift(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
 def _find_examples(view: View, site_id: int, set_ids: Collection[int]) -> dict[int, str]:
     """A host that has each set."""
     chosen = view.select_states(spans.c.set_id, func.min(hosts.c.id)).group_by(spans.c.set_id)
-    found = chosen.where(hosts.c.site_id == site_id, spans.c.set_id.in_(set_ids)).subquery()
+    found = chosen.where(is_of_sites([site_id]), spans.c.set_id.in_(set_ids)).subquery()
     named = select(found.c[0], hosts.c.name, domains.c.name).join(hosts, hosts.c.id == found.c[1])
     rows = view.connection.execute(named.join(domains, domains.c.id == hosts.c.domain_id))
     return {set_id: build_name(short, domain) for set_id, short, domain in rows}

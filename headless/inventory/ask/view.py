@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from headless.errors import ParameterError
 from headless.inventory.ask.memory import Facts, Memory
@@ -14,7 +14,7 @@ from headless.inventory.collect.numbering import slices
 from headless.inventory.collect.schema import hosts, sets, sites, spans
 from headless.inventory.collect.states import select_states
 
-__all__ = ["Group", "View", "count_sets"]
+__all__ = ["Group", "View", "count_sets", "is_of_sites"]
 
 SLICE = 500
 
@@ -115,7 +115,7 @@ class View:
         chosen = self.select_states(*told, func.count(), func.min(spans.c.last), func.max(spans.c.last))
         chosen = chosen.group_by(*told)
         if len(site_ids) < len(self.sites) or self.scope.reads is not None:
-            chosen = chosen.where(hosts.c.site_id.in_(site_ids))
+            chosen = chosen.where(is_of_sites(site_ids))
         groups = [Group(*row) for row in self.connection.execute(chosen)]
         self.memory.keep_groups(key, groups)
         return groups
@@ -127,3 +127,13 @@ def count_sets(groups: Iterable[Group]) -> dict[int, int]:
     for group in groups:
         counts[group.set_id] = counts.get(group.set_id, 0) + group.hosts
     return counts
+
+
+def is_of_sites(site_ids: Collection[int]) -> ColumnElement[bool]:
+    """Whether a host is of one of these sites.
+
+    Its numbers are looked up first: SQLite would else go through all hosts in the order of their names, which is not
+    that of their rows, and takes fifteen times as long.
+    """
+    others = hosts.alias()
+    return hosts.c.id.in_(select(others.c.id).where(others.c.site_id.in_(site_ids)))

@@ -8,7 +8,7 @@ from sqlalchemy import Select, and_, or_
 
 from headless.errors import ParameterError
 from headless.inventory.ask.page import Answer, Key, Page
-from headless.inventory.ask.view import Group, View
+from headless.inventory.ask.view import Group, View, is_of_sites
 from headless.inventory.collect.schema import domains, hosts, spans
 
 __all__ = ["Host", "answer_by_host", "build_name", "find_hosts"]
@@ -95,7 +95,7 @@ def _walk(view: View, groups: Collection[Group], after: Key, before: int | None)
         pairs[group.site_id].add((group.set_id, group.facts_id))
     for site_id, site in view.sites.items():
         if site_id in pairs and (not after or site >= after[0]):
-            statement = _select_hosts(view).where(hosts.c.site_id == site_id)
+            statement = _select_hosts(view).where(is_of_sites([site_id]))
             if before is not None:
                 statement = statement.where(spans.c.last < before)
             yield from _walk_site(view, statement, pairs[site_id], after if after and site == after[0] else ())
