@@ -20,7 +20,7 @@ if sys.platform == "win32":
 __all__ = ["Glances", "Overview"]
 
 FRESH_S = 60
-PATIENCE_S = 0.1
+PATIENCE_S = 0.05
 """For which a first answer waits for the numbers; they come after it."""
 MOST = 200
 """Askers whose overviews are kept."""
