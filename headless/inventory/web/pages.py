@@ -153,7 +153,7 @@ class _Pages:
 
     async def search(self, request: Request, scope: Scope) -> Response:
         """Sites, hosts and packages by the beginning of their names."""
-        text = request.query_params.get("q", "").strip()[:200]
+        text = request.query_params.get("q", "").replace("\0", "").strip()[:200]
         found = await self._desk.read(
             lambda connection: find_names(View(connection, scope, self._desk.memory, int(time.time())), text)
         )
