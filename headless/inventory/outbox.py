@@ -91,10 +91,11 @@ class Outbox:
             descriptor = os.open(os.path.join(self.folder, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             return None
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= FILE_LIMIT:
+            os.close(descriptor)
+            return None
         with open(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= FILE_LIMIT:
-                return None
             return file.read()
 
     def remove(self, name: str) -> None:
@@ -115,7 +116,9 @@ class Outbox:
     def wait_s(self) -> float:
         """How long the collector still wants not to be asked, in seconds; 0 if it does not say."""
         try:
-            with open(os.path.join(self.folder, RETRY_AT), encoding="ascii") as file:
+            # As in read(): neither a link nor a pipe that somebody has put there.
+            descriptor = os.open(os.path.join(self.folder, RETRY_AT), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with open(descriptor, encoding="ascii") as file:
                 left = float(file.read(32)) - time.time()
         except (OSError, ValueError):
             return 0.0

@@ -17,6 +17,7 @@ FIELDS = ("host", "tag", "kernel", "arch", "os", "type", "version", "pkgs", "sit
 PART = re.compile(r'content-disposition:\s*form-data;.*?\bname="?([A-Za-z_]+)"?', re.IGNORECASE)
 PAIR = re.compile(rb"[a-z_]{1,20}=[^&\n]{0,300}(&|$)")
 LINE = re.compile(r"'([^']*)' '([^']*)' '([^']*)' '([^']*)'?")
+HEAD = 500  # characters of a part's headers: the search in them takes the square of their number
 KEY = "gpg-pubkey"  # which rpm lists among packages
 
 
@@ -60,7 +61,7 @@ def _split_parts(text: str) -> dict[str, str]:
     fields: dict[str, str] = {}
     for part in parts:
         head, _, value = part.removeprefix("\n").partition("\n\n")
-        found = PART.search(head)
+        found = PART.search(head[:HEAD])
         if found is not None:
             _set(fields, found[1], value.replace("%2b", "+"))
     return fields

@@ -17,18 +17,15 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 def replace_file(path: str, data: bytes) -> None:
-    """Put a file in place, in one step; what cannot be replaced, as a pipe or a device, is written to.
+    """Put a file in place, in one step; what cannot be replaced, as a pipe or a device, is written to; links stay.
 
     Raises:
         OSError: it cannot be written; then what was there before is there still.
     """
-    if os.path.exists(path) and not os.path.isfile(path):
-        descriptor = os.open(path, os.O_WRONLY)
-        try:
-            write_all(descriptor, data)
-        finally:
-            os.close(descriptor)
-        return
+    if os.path.exists(path):
+        if not os.path.isfile(path) or (os.path.islink(path) and path.startswith("/dev/")):  # /dev/stdout
+            return _write_to(path, data)
+        path = os.path.realpath(path)
     temporary = f"{path}.{os.getpid()}.new"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     try:
@@ -40,3 +37,11 @@ def replace_file(path: str, data: bytes) -> None:
     except OSError:
         os.unlink(temporary)
         raise
+
+
+def _write_to(path: str, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        write_all(descriptor, data)
+    finally:
+        os.close(descriptor)

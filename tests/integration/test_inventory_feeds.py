@@ -261,6 +261,8 @@ def test_a_proxy_is_believed_only_where_the_settings_name_it(server: CollectorSe
     assert read_status(talk(server.port, post("/far/", b"x", header), source="127.0.0.8")) == 403
     first = "X-Forwarded-For: 192.0.2.1, 203.0.113.1"  # which the proxy was told by its client
     assert read_status(talk(server.port, post("/far/", b"x", first), source="127.0.0.9")) == 403
+    ours = "X-Forwarded-For: file"  # the collector's own name for what comes by no network
+    assert read_status(talk(server.port, post("/far/", b"x", ours), source="127.0.0.9")) == 403
     report = write_report("proxied.example.org")
     assert read_status(talk(server.port, post("/far/", report, header), source="127.0.0.9")) == 200
     ((_, _, how),) = server.wait_fate("proxied.example.org")

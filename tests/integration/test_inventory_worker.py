@@ -1,6 +1,7 @@
 """What comes is opened, checked, stored and kept, and whatever is wrong with one letter keeps no other from it."""
 
 import asyncio
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 
 from headless.errors import ParameterError, Skipped, Unavailable
-from headless.inventory.collect.collector import Collector, open_collector
+from headless.inventory.collect import spool, worker
+from headless.inventory.collect.collector import Collector, open_collector, work_in_background
 from headless.inventory.collect.kept import Fate, Item, Kept
 from headless.inventory.collect.spool import Arrived
 from headless.inventory.package import Package
@@ -64,6 +66,23 @@ def test_a_plain_report_that_comes_again_says_the_same_again(desk: Desk) -> None
     ]
     [[(times, _)]] = desk.read_histories().values()
     assert times == (now - DAY, now)
+
+
+def test_a_replay_from_a_host_whose_clock_is_ahead_changes_nothing(desk: Desk) -> None:
+    now = int(time.time())
+    first, second = (plain(version, made=now + 1800 + n) for n, version in enumerate("12"))
+    desk.take(first, received=now)
+    desk.take(second, received=now + 100)
+    before = desk.read_histories()
+    assert desk.take(first, received=now + 200) == desk.take(first, received=now + 300) == [None]
+    assert desk.read_histories() == before
+
+
+def test_what_was_refused_at_one_feed_may_come_by_another(desk: Desk) -> None:
+    body, now = desk.write(), int(time.time())
+    assert tell(*desk.take(body, received=now, address="198.51.100.1")).startswith("refused")
+    assert tell(*desk.take(body, received=now + 1)) == "stored: new"
+    assert tell(*desk.take(body, received=now + 2)) == "nothing"
 
 
 def flip(body: bytes) -> bytes:
@@ -201,6 +220,56 @@ def test_a_damaged_file_is_set_aside(desk: Desk) -> None:
     Path(desk.settings.spool, "00-1-1.0.batch").write_bytes(b'{"size": 5, "how": {}, "replaces": false}\nabc')
     assert tell(*desk.take(desk.write())) == "stored: new"
     assert os.listdir(desk.settings.spool) == ["00-1-1.1.damaged"]
+
+
+def test_a_file_that_cannot_be_read_at_the_moment_waits(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = [errno.EMFILE, errno.ENOMEM]
+
+    def open_later(*arguments: Any) -> Any:
+        if failures:
+            raise OSError(failures.pop(), "too few")
+        return open(*arguments)
+
+    monkeypatch.setattr(worker, "PAUSE_S", 0.01)
+
+    async def take(collector: Collector) -> int:
+        await collector.spool.put(desk.write(), Arrived(int(time.time()), "main", PEER))
+        monkeypatch.setattr(spool, "open", open_later, raising=False)
+        return await collector.worker.work_off()
+
+    assert desk.run(take) == 1
+    assert not failures
+    assert len(desk.read_histories()) == 1
+
+
+def test_being_told_to_stop_is_not_held_against_a_file(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stop(collector: Collector) -> list[str]:
+        await collector.spool.put(desk.write(), Arrived(int(time.time()), "main", PEER))
+
+        async def be_away(_: object) -> None:
+            raise Unavailable("away")
+
+        monkeypatch.setattr(collector.store, "store", be_away)
+        async with work_in_background(collector):
+            await asyncio.sleep(0.1)
+            while not collector.spool.list_files()[0].endswith(".1.batch"):
+                await asyncio.sleep(0.01)
+        return collector.spool.list_files()
+
+    [name] = desk.run(stop)
+    assert name.endswith(".0.batch")
+
+
+def test_a_bug_in_the_writer_is_told_and_the_next_body_is_taken(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def put(collector: Collector) -> None:
+        how = Arrived(int(time.time()), "main", PEER)
+        with monkeypatch.context() as broken:
+            broken.setattr(spool, "_build_record", None)
+            with pytest.raises(TypeError):
+                await collector.spool.put(b"x", how)
+        await collector.spool.put(b"x", how)
+
+    desk.run(put)
 
 
 def test_a_full_spool_takes_nothing_more_and_loses_nothing(desk: Desk, holders: tuple[Holder, Holder]) -> None:

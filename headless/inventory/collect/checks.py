@@ -18,6 +18,7 @@ FEW = 50  # packages below which a list may shrink as it likes
 LONGEST_INTERVAL_S = 366 * 86400
 LONGEST = {"host": 253, "site": 255, "tag": 255}
 LONGEST_FACT = 1000
+LONGEST_FACTS = 2**16 - 1  # bytes, all together, as they are stored
 LONGEST_FIELDS = (16, 255, 255, 32, 255, 255)  # of a package
 MACHINE = re.compile(r"([0-9a-f]{32})?")
 CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -69,6 +70,8 @@ def check_report(arrival: Arrival, opened: Opened, feed: Feed) -> None:
     if arrival.time < arrival.received - HORIZON_S:
         raise BadReport(f"too old: made {(arrival.received - arrival.time) // 86400} days before it came")
     _check_texts(report)
+    if len(arrival.facts) > LONGEST_FACTS:
+        raise BadReport("too much is said beside the packages")
     if not MACHINE.fullmatch(report.machine):
         raise BadReport("'machine' must be 32 hexadecimal digits")
     if report.interval > LONGEST_INTERVAL_S:

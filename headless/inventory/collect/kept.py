@@ -130,8 +130,13 @@ class Kept:
                 )
 
     def has_other(self, letter: Letter) -> bool:
-        """Whether the same body has come at another time."""
-        ask = "select 1 from letters where digest = ? and received <> ? limit 1"
+        """Whether the same body has come at another time, and could be read.
+
+        What was refused before its host was known may be sent again by another way, or to a key that is there now.
+        """
+        ask = (
+            "select 1 from letters where digest = ? and received <> ? and not (fate = 'refused' and host = '') limit 1"
+        )
         return self._connection.execute(ask, (letter.digest, letter.how.received)).fetchone() is not None
 
     def find(self, letter: Letter) -> Item | None:

@@ -18,8 +18,9 @@ from headless.inventory.report import Report
 
 __all__ = ["Reader"]
 
-LISTS = 2_000  # remembered: of 2,000 packages, 32 MB
-PACKAGES = 200_000  # remembered: some 60 MB
+LISTS = 2_000  # remembered
+ENTRIES = 4_000_000  # of all those lists: 32 MB
+PACKAGES = 200_000  # distinct ones, in those lists: some 60 MB
 START, DIVIDER, EMPTY = b"#\n", b"\n#\n", b"\n#\n#\n"
 OF_PACKAGES = (b"count", b"packager", b"sha256")
 """The headers that say how the packages are read, and what they must come to."""
@@ -34,6 +35,7 @@ class Reader:
         self._lock = threading.Lock()
         self._lists: OrderedDict[bytes, _List] = OrderedDict()
         self._packages: dict[Package, Package] = {}
+        self._entries = 0
 
     def read(self, content: bytes, received: int, *, replaces: bool = False) -> Arrival:
         """Read a report.
@@ -71,12 +73,16 @@ class Reader:
     def _remember(self, key: bytes, report: Report) -> _List:
         found = digest(canonical_lines(report.packages))
         with self._lock:
-            if len(self._packages) > PACKAGES:
+            if len(self._packages) > PACKAGES:  # they are freed only with the lists that have them
                 self._packages.clear()
+                self._lists.clear()
+                self._entries = 0
             packages = tuple(self._packages.setdefault(package, package) for package in report.packages)
-            self._lists[key] = packages, found
-            if len(self._lists) > LISTS:
-                self._lists.popitem(last=False)
+            if key not in self._lists:  # another thread may have been at the same
+                self._lists[key] = packages, found
+                self._entries += len(packages)
+            while len(self._lists) > LISTS or self._entries > ENTRIES:
+                self._entries -= len(self._lists.popitem(last=False)[1][0])
         return packages, found
 
 

@@ -6,6 +6,7 @@ three hundred. A file is whole or not there: it has its name only when it is syn
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import json
 import logging
@@ -28,6 +29,7 @@ __all__ = ["Arrived", "Letter", "Spool"]
 
 GROUP = 256  # bodies in one file at most
 GROUP_BYTES = 16 << 20  # above which a file takes no more
+PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 NEW, DONE = ".new", ".batch"
 
 log = logging.getLogger("headless.inventory")
@@ -141,15 +143,26 @@ class Spool:
         os.rename(self._path(name), self._path(new))
         return new, int(tries)
 
+    def put_back(self, name: str) -> None:
+        """Take back what :meth:`begin` has noted."""
+        stem, tries = name.removesuffix(DONE).rsplit(".", 1)
+        os.rename(self._path(name), self._path(f"{stem}.{int(tries) - 1}{DONE}"))
+
     def read(self, name: str) -> list[Letter]:
         """Read a file.
 
         Raises:
+            Unavailable: it cannot be read now: this process or the machine is short of something.
             OSError: it cannot be read.
             ValueError: it is damaged.
         """
-        with open(self._path(name), "rb") as file:
-            data = file.read()
+        try:
+            with open(self._path(name), "rb") as file:
+                data = file.read()
+        except OSError as exc:
+            if exc.errno in PASSING:
+                raise Unavailable(f"the spool cannot be read: {exc.strerror}") from exc
+            raise
         letters, place = [], 0
         while place < len(data):
             end = data.index(b"\n", place)
@@ -223,6 +236,9 @@ class Spool:
         except OSError as exc:
             log.error("spool-write-failed reason=%r", exc.strerror)
             return Unavailable(f"the spool cannot be written: {exc.strerror}")
+        except Exception as exc:  # without this thread nobody would ever be answered again
+            log.exception("bug in the spool")
+            return exc
         return None
 
     def _resolve(self, futures: "list[asyncio.Future[None]]", error: Exception | None) -> None:

@@ -79,7 +79,14 @@ class Worker:
     async def _take_file(self, name: str) -> int:
         name, tries = self._spool.begin(name)
         try:
-            letters = self._spool.read(name)
+            return await self._take_begun(name, tries)
+        except asyncio.CancelledError:
+            self._spool.put_back(name)  # it is not what is in the file that ends us
+            raise
+
+    async def _take_begun(self, name: str, tries: int) -> int:
+        try:
+            letters = await self._insist(lambda: asyncio.to_thread(self._spool.read, name))
         except (OSError, ValueError) as exc:
             log.error("spool-damaged file=%r reason=%r", name, str(exc))
             self._spool.set_aside(name)
@@ -108,7 +115,7 @@ class Worker:
             *(loop.run_in_executor(self._threads, self._processor.process, letter) for letter in fresh)
         )
         records = [item for item in opened if isinstance(item, Record)]
-        ready = [item for item in opened if isinstance(item, Ready)]
+        ready = await asyncio.to_thread(self._leave_out_early, [item for item in opened if isinstance(item, Ready)])
         if not is_accepted:
             ready, held = await self._insist(lambda: self._hold(ready))
             records += held
@@ -130,6 +137,19 @@ class Worker:
             elif letter.replaces or not self._kept.has_other(letter):
                 fresh.setdefault(letter.digest, letter)
         return [*fresh.values(), *plain]
+
+    def _leave_out_early(self, ready: Sequence[Ready]) -> list[Ready]:
+        """Leave out replays from hosts whose clocks are ahead: such a report counts as of when it came first."""
+        seen: set[bytes] = set()
+        fresh: list[Ready] = []
+        for item in ready:
+            letter = item.letter
+            if item.arrival.report.made > letter.how.received and not letter.replaces:
+                if letter.digest in seen or self._kept.has_other(letter):
+                    continue
+                seen.add(letter.digest)
+            fresh.append(item)
+        return fresh
 
     async def _hold(self, ready: Sequence[Ready]) -> tuple[list[Ready], list[Record]]:
         """Part those whose lists have shrunk too much from the others."""

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from starlette.requests import Request
 
@@ -60,4 +61,7 @@ def _find_address(request: Request, proxies: Networks) -> str:
     hops = [hop.strip() for line in request.headers.getlist("x-forwarded-for") for hop in line.split(",")]
     while hops and address in proxies:
         address = hops.pop()
-    return address
+    try:
+        return str(ip_address(address))
+    except ValueError:  # none, and not to be taken for the name of something else
+        return ""
