@@ -94,10 +94,11 @@ class AskedCollector:
         self.url = f"http://127.0.0.1:{server.port}"
         self.now = now
         self._folder = folder
+        self._state = server.state
         self.tokens = {
-            "all": self._grant(server, "all", "--site", "*"),
-            "alpha": self._grant(server, "alpha", "--site", "ALPHA"),
-            "sender": self._grant(server, "sender", "--role", "sender"),
+            "all": self.grant("all", "--site", "*"),
+            "alpha": self.grant("alpha", "--site", "ALPHA"),
+            "sender": self.grant("sender", "--role", "sender"),
         }
 
     def run(self, *words: str, token: str = "all", limit_s: float = 30) -> subprocess.CompletedProcess[str]:
@@ -128,9 +129,10 @@ class AskedCollector:
         told: dict[str, Any] = json.loads(body)
         return told
 
-    def _grant(self, server: CollectorServer, name: str, *options: str) -> Path:
+    def grant(self, name: str, *options: str) -> Path:
+        """Grant something; return the file that the token is in."""
         done = subprocess.run(
-            [HEADLESS, "inventory", "token", "add", name, *options, "--state", str(server.state)],
+            [HEADLESS, "inventory", "token", "add", name, *options, "--state", str(self._state)],
             capture_output=True, check=True, env={"HOME": str(self._folder)}, timeout=30 * TIME_SCALE,
         )  # fmt: skip
         file = self._folder / f"{name}.token"

@@ -22,6 +22,7 @@ class CollectorServer:
 
     Attributes:
         port: where it listens; the same one after a restart.
+        variables: of its environment, beside cron's.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class CollectorServer:
             file.write_text(settings)
             self.options += ["--config", str(file)]
         self.port = 0
+        self.variables: dict[str, str] = {}
         self.log_file = folder / "collector.log"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -58,12 +60,12 @@ class CollectorServer:
     def start(self) -> Self:
         """Start, or start again, and wait until it listens."""
         read, write = os.pipe()
+        environment = {"HOME": str(self.folder), "PATH": "/usr/bin:/bin", **self.variables}
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [HEADLESS, "inventory", "serve", "--state", str(self.state), "--listen", f"127.0.0.1:{self.port}",
                  "--ready-fd", str(write), *self.options],
-                cwd="/", env={"HOME": str(self.folder), "PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, pass_fds=(write,),
+                cwd="/", env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(write,),
             )  # fmt: skip
         os.close(write)
         with os.fdopen(read) as pipe:

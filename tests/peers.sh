@@ -4,12 +4,14 @@
 set -eu
 [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0
 missing=""
-for pair in curl:curl wget:wget openssl:openssl lwp-request:libwww-perl cron:cron sshd:openssh-server ssh:openssh-client systemd-analyze:systemd faketime:faketime rpm:rpm xrootd:xrootd-server xrdcp:xrootd-client mariadbd:mariadb-server; do
+for pair in curl:curl wget:wget openssl:openssl lwp-request:libwww-perl cron:cron sshd:openssh-server ssh:openssh-client systemd-analyze:systemd faketime:faketime rpm:rpm xrootd:xrootd-server xrdcp:xrootd-client mariadbd:mariadb-server chromium:chromium; do
     PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 # PostgreSQL's own programs are on no PATH; its cluster of the system is none of ours.
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 /usr/bin/python3 -c "import apt_pkg" 2>/dev/null || missing="$missing python3-apt"
+# Without any font a browser shows nothing.
+[ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || missing="$missing fonts-dejavu-core"
 [ -n "$missing" ] || exit 0
 echo "installing the tests' peers:$missing"
 export DEBIAN_FRONTEND=noninteractive

@@ -265,6 +265,21 @@ def test_a_commit_whose_answer_is_lost_counts_if_it_was_done(grid: ScriptedGrid,
     assert _cp(grid, _file(tmp_path, "g"), f"{HOME}/g@disk:1").returncode == 107
 
 
+def test_a_second_replicas_commit_that_is_lost_is_no_success_of_the_first(grid: ScriptedGrid, tmp_path: Path) -> None:
+    count = 0
+
+    def lose(_: list[str]) -> None:
+        nonlocal count
+        count += 1
+        if count == 2:
+            raise ConnectionError
+
+    grid.answers["commit"] = lose
+    done = _cp(grid, _file(tmp_path, "f"), f"{HOME}/f@disk:2")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert sorted(grid.files[f"{HOME}/f"].replicas) == ["one", "two"]
+
+
 HOSTILE = {
     "dots": {"lfn": f"{HOME}/d/../../escape", "type": "f", "size": "1"},
     "elsewhere": {"lfn": "/etc/passwd", "type": "f", "size": "1"},

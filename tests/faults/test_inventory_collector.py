@@ -6,8 +6,10 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from fault_support import fill, scale
@@ -19,7 +21,7 @@ from postgres import run_postgres
 from support import TIME_SCALE, wait_for
 
 SENDERS = 6
-KILLS = scale(8, 200)
+KILLS = scale(5, 200)
 REPORTS = scale(40, 1000)
 """That each sender has, at least: it goes on while the collector is killed."""
 
@@ -94,7 +96,7 @@ def test_stopped_under_load(tmp_path: Path, holder: Holder) -> None:
     with CollectorServer(tmp_path, options=["--key", str(tmp_path / "both.pem")]) as server:
         server.start()
         senders = Senders(server.port, holder)
-        for _ in range(3):
+        for _ in range(2):
             time.sleep(0.2)
             server.stop()
             server.start()
@@ -160,13 +162,18 @@ def test_a_disk_that_fills_with_reports(tmp_path: Path, disk: Path) -> None:
 
 
 def test_the_database_away(tmp_path: Path) -> None:
-    """Reports are taken while it is away, and stored when it is back."""
+    """At the start, and again later: reports are taken all the same, and stored once it is back."""
+    question = b"GET /api/v1/hosts HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     with run_postgres() as postgres:
         url = postgres.create_database("inventory")
+        postgres.stop()
         with CollectorServer(tmp_path, options=["--database", url]) as server:
             server.start()
-            assert read_status(talk(server.port, post("/feed/", write_report("before.example.org")))) == 200
-            server.wait_fate("before.example.org")
+            assert read_status(talk(server.port, post("/feed/", write_report("early.example.org")))) == 200
+            assert read_status(talk(server.port, question)) == 503
+            postgres.start()
+            wait_for(lambda: read_status(talk(server.port, question)) == 401, "an answer from the API", 30)
+            server.wait_fate("early.example.org")
             postgres.stop()
             for number in range(20):
                 host = f"during{number}.example.org"
@@ -175,3 +182,20 @@ def test_the_database_away(tmp_path: Path) -> None:
             postgres.start()
             for number in range(20):
                 server.wait_fate(f"during{number}.example.org")
+            server.stop()
+
+
+def test_a_database_that_comes_back_as_another_one(tmp_path: Path) -> None:
+    """Its service manager sees it, and does not try again: that is for somebody to mend."""
+    with run_postgres() as postgres:
+        url = postgres.create_database("inventory")
+        with closing(psycopg.connect(url)) as connection:
+            connection.execute("create table hosts (id integer)")
+            connection.commit()
+        postgres.stop()
+        with CollectorServer(tmp_path, options=["--database", url]) as server:
+            server.start()
+            assert server.process is not None
+            postgres.start()
+            assert server.process.wait(30 * TIME_SCALE) == 2
+            assert "another program's database" in server.log

@@ -1,9 +1,11 @@
 """Leave to read and write, and what becomes of it: the real xrootd refuses what the grid has not given."""
 
+import importlib
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -165,6 +167,21 @@ def test_a_folder_in_a_files_place_is_not_entered(server: GridServer, talk: Talk
     assert stored.stat().st_mode & 0o777 == 0o755
 
 
+def test_a_file_that_is_still_being_written_is_not_entered(talk: Talk, local: Local) -> None:
+    client: Any = importlib.import_module("XRootD.client")
+    flags: Any = importlib.import_module("XRootD.client.flags").OpenFlags
+    (row,) = book(talk, "open", local)
+    file = client.File()
+    assert file.open(show(row), flags.NEW | flags.MAKEPATH)[0].ok
+    assert file.write(local.path.read_bytes(), 0)[0].ok
+    assert file.sync()[0].ok
+    said = commit(talk, row, "open", local)
+    assert (said.code, said.rows[0]["lfn"]) == (53, "0")
+    assert "still open to be written" in said.error
+    assert file.close()[0].ok
+    assert commit(talk, row, "open", local).code == 0
+
+
 def test_an_envelope_that_is_tampered_with_enters_nothing(talk: Talk, local: Local) -> None:
     (row,) = book(talk, "tampered", local)
     assert run_xrdcp(str(local.path), show(row)).returncode == 0
@@ -233,6 +250,19 @@ def test_a_second_replica_of_the_same_file(talk: Talk, local: Local) -> None:
     assert second["guid"] == first["guid"]
     assert len(talk.ask("whereis", "twice")) == 2
     assert talk.run("access", "-s", str(local.size), "-m", local.md5, "write", "twice").code == 77
+
+
+def test_a_member_that_is_stored_by_itself_needs_its_archive_no_more(talk: Talk, local: Local, tmp_path: Path) -> None:
+    put(talk, "whole.zip", local)
+    inner = Local(tmp_path / "inner")
+    inner.path.write_bytes(os.urandom(100))
+    talk.ask("registerMember", "whole.zip", "inner", str(inner.size), inner.md5, "inner")
+    assert talk.ask("access", "read", "inner")[0]["url"].endswith("#inner")
+    put(talk, "inner", inner)
+    talk.ask("rm", "whole.zip")
+    (row,) = talk.ask("access", "read", "inner")
+    assert run_xrdcp(show(row), str(tmp_path / "back")).returncode == 0
+    assert (tmp_path / "back").read_bytes() == inner.path.read_bytes()
 
 
 def test_a_file_that_is_moved_between_its_commits_stays_one(talk: Talk, local: Local) -> None:

@@ -15,7 +15,7 @@ from support import wait_for
 
 pytestmark = [pytest.mark.peer("xrootd"), pytest.mark.peer("xrdcp")]
 FIRST, SECOND = "LOCAL::SITE::SE1", "LOCAL::SITE::SE2"
-LARGE = 128 << 20  # bytes; takes long enough to be killed in the middle
+LARGE = 48 << 20  # bytes; takes long enough to be ended in the middle, and is stored before its envelope ends
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -85,29 +85,36 @@ def test_a_wrong_replica_is_made_anew_from_a_good_one(user: GridUser, local: Loc
 
 def test_a_missing_replica_is_told_and_kept(user: GridUser, local: Local) -> None:
     with Talk(user) as talk:
-        (row,) = put(talk, "away", local, FIRST)
+        row, _ = put(talk, "away", local, "disk:2")
         (stored,) = (user.server.storages / "SE1" / "data").rglob(row["guid"])
         stored.unlink()
         wait_for(lambda: "lfn='/grid/user/t/tester/away' fault=missing" in user.server.log, "the verifier's word", 30)
+        assert len(talk.ask("whereis", "away")) == 2
+        said = talk.run("deleteMirror", "away", SECOND)
+        assert (said.code, "not broken" in said.error) == (1, True)
+        talk.ask("deleteMirror", "away", FIRST)
         assert len(talk.ask("whereis", "away")) == 1
 
 
-def test_a_kill_in_the_middle_of_a_mirror_leaves_nothing_behind(user: GridUser, tmp_path: Path) -> None:
-    server = user.server
+@pytest.mark.parametrize("end", [GridServer.kill, GridServer.stop], ids=["killed", "stopped"])
+def test_an_end_in_the_middle_of_a_mirror_leaves_nothing_behind(
+    user: GridUser, tmp_path: Path, end: Callable[[GridServer], None], request: pytest.FixtureRequest
+) -> None:
+    server, lfn = user.server, f"large-{request.node.callspec.id}"
     large = Local(tmp_path / "large")
     with large.path.open("wb") as file:
         file.truncate(LARGE)
     with Talk(user) as talk:
-        put(talk, "large", large, FIRST)
+        put(talk, lfn, large, FIRST)
         before = _list_files(server, "SE2")
-        talk.ask("mirror", "large", SECOND)
+        talk.ask("mirror", lfn, SECOND)
         while not (begun := set(_list_files(server, "SE2")) - set(before)):
             time.sleep(0.002)
-    server.kill()
+    end(server)
     server.start()
     with Talk(user) as talk:
-        wait_for(_is_whole(talk, "large", 2), "the mirror", 60)
-        (kept,) = [row["pfn"].rpartition("/")[2] for row in talk.ask("whereis", "large") if row["seName"] == SECOND]
+        wait_for(_is_whole(talk, lfn, 2), "the mirror", 60)
+        (kept,) = [row["pfn"].rpartition("/")[2] for row in talk.ask("whereis", lfn) if row["seName"] == SECOND]
         assert kept not in begun
         wait_for(lambda: not begun & set(_list_files(server, "SE2")), "the sweeper", 30)
         assert talk.ask("listTransfer")[0]["status"] == "DONE"

@@ -107,7 +107,9 @@ def test_a_mirror_is_made_and_deleted(talk: Talk, users: dict[str, GridUser], lo
 
 def test_a_storage_that_is_away_is_passed_over(talk: Talk, users: dict[str, GridUser], local: Local) -> None:
     put(talk, "both", local, "disk:2")
-    put(talk, "one", local, FIRST)
+    (one,) = put(talk, "one", local, FIRST)
+    (late,) = book(talk, "late", local, FIRST)
+    assert run_xrdcp(str(local.path), show(late)).returncode == 0
     with _keep_away(users["tester"].server):
         limit = time.monotonic() + 60
         while (none := talk.run("access", "read", "one")).code == 0:  # the grid may have seen it just before
@@ -120,12 +122,15 @@ def test_a_storage_that_is_away_is_passed_over(talk: Talk, users: dict[str, Grid
         assert talk.run("access", "write", "new", FIRST).code == 77
         assert talk.ask("listSEs")[0]["freeSpace"] == "0"
         assert talk.run("testSE", FIRST).code == 121
+        assert commit(talk, one, "one", local).code == 0  # sent again: what was answered is still true
+        assert commit(talk, late, "late", local).code == 53
         offline = talk.run("xrdstat", "one")
         assert (offline.code, offline.rows[0]["status"]) == (121, "offline")
     limit = time.monotonic() + 60
     while talk.run("access", "read", "one").code:
         assert time.monotonic() < limit
         time.sleep(0.1)
+    assert commit(talk, late, "late", local).code == 0
 
 
 @contextmanager
@@ -134,9 +139,11 @@ def _keep_away(server: GridServer) -> Iterator[None]:
     folder = server.storages / "SE1"
     (folder / "admin").chmod(0)
     os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
+    (folder / "data").rename(folder / "hidden")  # the grid looks into a folder of its own by itself
     try:
         yield
     finally:
+        (folder / "hidden").rename(folder / "data")
         (folder / "admin").chmod(0o700)
 
 
@@ -158,8 +165,30 @@ def test_collections_are_stored_as_files(talk: Talk, users: dict[str, GridUser],
         assert (done.returncode, done.stdout.count(b"<event name=")) == (0, count), done
         assert b'turl="alien:///grid/user/t/tester/set/two.root"' in done.stdout
     assert talk.run("find", "-x", "found.xml", "set", "*").code == 17
-    assert talk.run("toXml", "-a", "-x", "found.xml", "set/two.root").code == 95
+    refused = talk.run("toXml", "-a", "-x", "found.xml", "set/two.root")
+    assert (refused.code, "make a new collection of all files" in refused.error) == (95, True)
     assert talk.run("find", "-x", "/theirs.xml", "set", "*").code == 13
+
+
+def test_a_collections_files_are_listed(talk: Talk, users: dict[str, GridUser], local: Local) -> None:
+    for name in ("one", "two &<"):
+        put(talk, f"gathered/{name}", local, FIRST)
+    talk.ask("find", "-x", "listed.xml", "gathered", "*")
+    plain, second = talk.ask("listFilesFromCollection", "listed.xml")
+    guid = talk.ask("lfn2guid", "gathered/one")[0]["guid"]
+    lfn = "/grid/user/t/tester/gathered/one"
+    assert plain == {"guid": guid, "lfn": lfn}
+    assert second["lfn"].endswith("/two &<")
+    files = talk.ask("listFilesFromCollection", "-z", "listed.xml")
+    assert [(row["size"], row["md5"]) for row in files] == [(str(local.size), local.md5)] * 2
+    for run in (users["tester"].run, users["tester"].alien):
+        first, _, total = run("listFilesFromCollection", "-t", "listed.xml").stdout.decode().splitlines()
+        assert (first, total) == (f"{guid} (from the file {lfn})", f"2 files of {2 * local.size} bytes")
+    said = talk.run("listFilesFromCollection", "gathered/one")
+    assert (said.code, "is no XML collection: " in said.error) == (22, True)
+    assert talk.run("listFilesFromCollection", "gathered").code == 21
+    with Talk(users["poor"]) as other:
+        assert other.run("listFilesFromCollection", "/grid/user/t/tester/nothing.xml").code == 2
 
 
 def test_what_is_for_administrators(talk: Talk, users: dict[str, GridUser], local: Local) -> None:

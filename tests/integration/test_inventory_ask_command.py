@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from openapi_spec_validator import validate
 
+from authority import Authority
 from headless.cli.inventory import ASKED
+from headless.inventory.ask.page import build_key
 from headless.inventory.dates import build_date
 from headless.inventory.questions import QUESTIONS
 from inventory_fleet import EVIL, AskedCollector, run_asked_collector
@@ -168,7 +170,9 @@ def test_names_are_shown_as_they_are_in_the_api(collector: AskedCollector) -> No
 
 @pytest.mark.parametrize(("path", "status"), [
     ("/api/v1/hosts?at=x", 400), ("/api/v1/hosts?nonsense=1", 400), ("/api/v1/hosts?site=ALPHA&site=BETA", 400),
-    ("/api/v1/hosts?after=AAAA", 400), ("/api/v1/hosts?limit=-1", 400), ("/api/v1/show", 400), ("/api/v1/x", 404),
+    ("/api/v1/hosts?after=AAAA", 400), (f"/api/v1/hosts?after={build_key((10**30,))}", 400),
+    ("/api/v1/show?host=a%00b", 400), (f"/api/v1/hosts?after={build_key(('x', 'y'))}", 400),
+    ("/api/v1/hosts?limit=-1", 400), ("/api/v1/show", 400), ("/api/v1/x", 404),
     ("/api/v1/conform", 405), ("/api/v1/hosts?set=99999999999999999999", 400),
 ])  # fmt: skip
 def test_bad_requests_are_answered_with_one_line(collector: AskedCollector, path: str, status: int) -> None:
@@ -182,3 +186,22 @@ def test_without_a_known_token_nothing_is_told(collector: AskedCollector) -> Non
     assert collector.get("/api/v1/hosts", "")[0] == 401
     assert collector.get("/api/v1/hosts", "", headers={"Authorization": "Bearer nonsense"})[0] == 401
     assert collector.get("/api/v1/hosts", "sender")[0] == 403
+
+
+def test_over_tls_a_client_certificate_is_enough(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    authority.issue_server()
+    certificate, key = authority.issue("reader")
+    stranger, stranger_key = authority.issue("stranger")
+    settings = '[serve]\ntls_cert = "localhost.pem"\ntls_key = "localhost.key"\nclient_ca = "ca.pem"\n'
+    with run_asked_collector(tmp_path, settings) as collector:
+        words = ("hosts", "--json", "--collector", f"https{collector.url.removeprefix('http')}")
+        trusting = (*words, "--ca-file", str(tmp_path / "ca.pem"))
+        collector.grant("reader", "--site", "BETA", "--subject", "CN=reader")
+        done = collector.run(*trusting, "--certificate", certificate, "--key", key, token="")
+        assert {row["site"] for row in json.loads(done.stdout)["rows"]} == {"BETA"}
+        assert collector.run(*trusting, "--certificate", stranger, "--key", stranger_key, token="").returncode == 5
+        assert collector.run(*trusting, token="").returncode == 5
+        assert len(json.loads(collector.run(*trusting).stdout)["rows"]) == 36
+        done = collector.run(*words)
+        assert done.returncode == 1 and "certificate" in done.stderr.lower()

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from authority import Authority
 from headless.inventory.seal import seal
 from inventory_identities import Holder, make_holder
 from inventory_server import CollectorServer, post, read_status, talk, write_report
-from support import HEADLESS, TIME_SCALE
+from support import HEADLESS, TIME_SCALE, wait_for
 
 SETTINGS = """
 keys = ["both.pem"]
@@ -330,15 +331,7 @@ def test_a_renewed_certificate(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "options", "line"),
     [
-        ("", ["--allow", "nonsense"], "--allow: 'nonsense' does not appear to be"),
-        ("[feeds.a]\n", ["--allow", "10.0.0.0/8"], "--allow is for a collector without feeds"),
-        ("[serve]\nmax_connection = 1\n", [], "unknown setting 'max_connection' of 'serve'"),
-        ("[serve]\nmax_connections = 'x'\n", [], "setting 'max_connections' of 'serve' is of a wrong type"),
-        ("[serve]\nmax_connections = 0\n", [], "is more than 0"),
-        ("[serve]\nproxies = ['x']\n", [], "'proxies': 'x' does not appear to be"),
         ("listen = 'x'\n", [], "unknown setting 'listen'"),
-        ("serve = 1\n", [], "'serve' must be a table"),
-        ("", ["--tls-key", "x"], "give --tls-cert"),
         ("", ["--tls-cert", "/nonexistent"], "No such file or directory"),
         ("", ["--key", "/nonexistent"], "/nonexistent cannot be read"),
         ("", ["--database", "oracle://x"], "postgresql://"),
@@ -370,3 +363,41 @@ def test_an_address_that_is_taken(server: CollectorServer, tmp_path: Path) -> No
         words, env={"HOME": "/"}, capture_output=True, text=True, check=False, timeout=30 * TIME_SCALE
     )
     assert done.returncode == 1, done.stderr
+
+
+def test_a_proxy_on_a_local_socket(tmp_path: Path) -> None:
+    """It says who its clients are: a local socket itself has no addresses."""
+    (tmp_path / "collector.toml").write_text("[feeds.feed]\nsites = ['*']\nnetworks = ['192.0.2.0/24']\n"
+                                             "[serve]\nproxies = ['unix']\n")  # fmt: skip
+    path = tmp_path / "socket"
+    words = ["--config", str(tmp_path / "collector.toml"), "--state", str(tmp_path / "state")]
+    collector = subprocess.Popen(
+        [HEADLESS, "inventory", "serve", *words, "--listen", f"unix:{path}"], env={"HOME": "/"}
+    )
+    try:
+        wait_for(path.exists, "the socket")
+        show = ("curl", "-s", "-o", os.devnull, "-w", "%{http_code}", "--unix-socket", str(path), "--data-binary", "x")
+        assert run(*show, "-H", "X-Forwarded-For: 192.0.2.1", "http://localhost/feed/") == "200"
+        assert run(*show, "http://localhost/feed/") == "403"
+    finally:
+        collector.terminate()
+        assert collector.wait(30 * TIME_SCALE) == 0
+
+
+def test_the_service_manager_is_told(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, CollectorServer(tmp_path) as server:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(30 * TIME_SCALE)
+        server.variables["NOTIFY_SOCKET"] = str(tmp_path / "notify")
+        server.start()
+        assert manager.recv(4096).startswith(f"READY=1\nSTATUS=listening on 127.0.0.1:{server.port}".encode())
+        server.stop()
+        assert manager.recv(4096).startswith(b"STOPPING=1\n")
+
+
+def test_a_handshake_that_is_not_begun(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    authority.issue_server()
+    with CollectorServer(tmp_path, f"{TLS}head_s = {TIME_SCALE}\n") as server:
+        server.start()
+        assert talk(server.port) == b""

@@ -239,7 +239,8 @@ def _register(work: Work, lfn: str, content: Content, replica: Replica) -> None:
         except GridError as exc:
             if is_last or exc.exit_code != ENOTCONN:
                 raise
-            if look(work.pool, lfn) == Known(content.size, content.md5):
+            is_there = look(work.pool, lfn) == Known(content.size, content.md5)
+            if is_there and replica.storage.upper() in _list_storages(work, lfn):  # and not another replica alone
                 return
             continue
         if reply.code:

@@ -95,9 +95,13 @@ def _find_readable(connection: Connection, call: Call, path: str) -> tuple[Entry
     if entry.is_folder:
         raise GridError(EISDIR, path)
     check_access(call.session, entry, "r")
+    if found := list_replicas(connection, entry.guid):  # a member may have been stored by itself since
+        return entry, found, None
     member = find_member(connection, entry.guid)
-    found = list_replicas(connection, member.archive if member else entry.guid)
-    if member is not None and not found:
+    if member is None:
+        return entry, {}, None
+    found = list_replicas(connection, member.archive)
+    if not found:
         raise GridError(EBADFD, f"No read PFNs: {path}: the archive that it was in is gone")
     return entry, found, member
 

@@ -94,7 +94,7 @@ def name_pfn(guid: str) -> str:
 
 def list_replicas(connection: Connection, guid: str) -> dict[str, str]:
     """The paths of a content by storage."""
-    return dict(connection.execute(_REPLICAS, {"of": guid}).tuples().all())
+    return {row.storage: row.pfn for row in connection.execute(_REPLICAS, {"of": guid})}
 
 
 def check_way(connection: Connection, session: Session, path: str) -> Entry | None:

@@ -70,9 +70,10 @@ async def _copy(grid: Grid, transfer: Transfer, size: int, md5: str) -> str:
         raise GridError(ENODATA, f"{transfer.storage} is away" if sources else "no replica can be read")
     limit_ms = int(2 * COPY_LIMIT_S * 1000)
     pfn = await grid.catalogue.write(partial(begin_transfer, transfer=transfer, size=size, md5=md5, limit_ms=limit_ms))
-    await grid.storage_client.copy(sources[0], found[sources[0].name], target, pfn)
+    source = sources[transfer.tries % len(sources)]  # the one before may be what is broken
+    await grid.storage_client.copy(source, found[source.name], target, pfn)
     stored = await grid.storage_client.seal(target, pfn)
     is_whole = stored is not None and stored.size == size
     if not is_whole or (md5 and await grid.storage_client.read_md5(target, pfn) != md5):
-        raise GridError(EREMOTEIO, f"what has come to {target.name} is not what was sent from {sources[0].name}")
+        raise GridError(EREMOTEIO, f"what has come to {target.name} is not what was sent from {source.name}")
     return pfn

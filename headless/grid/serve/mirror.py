@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, select
 
 from headless.grid.errnos import EBADFD, EINVAL, EISDIR, ENOENT, EPERM
 from headless.grid.messages import GridError, Row
@@ -22,7 +22,7 @@ __all__ = ["COMMANDS"]
 SHOWN = 100
 MIRROR = """mirror [-S WISHES] LFN... [SE]: have more replicas made, in the background; listTransfer tells of it
   -S  storages as for access: disk:1,VO::SITE::NAME"""
-DELETE = "deleteMirror LFN SE: remove one replica; never the last one"
+DELETE = "deleteMirror LFN SE: remove one replica; never the last one that is whole"
 LIST = "listTransfer [-u USER] [-id NUMBER]: replicas that are being made, or were"
 
 
@@ -85,6 +85,11 @@ async def _delete_mirror(call: Call) -> Rows:
                 raise GridError(ENOENT, f"{path} has no replica at {store.name}")
             if len(found) == 1:
                 raise GridError(EPERM, f"{path}: this is its last replica: use rm")
+            broken = _list_broken(connection, entry.guid)
+            if store.name not in broken and broken >= found.keys() - {store.name}:
+                raise GridError(
+                    EPERM, f"{path}: this is its last replica that is not broken: mirror it first, or use rm"
+                )
             same = (replicas.c.guid == entry.guid) & (replicas.c.storage == store.name)
             connection.execute(delete(replicas).where(same))
             connection.execute(orphans.insert().values(storage=store.name, pfn=found[store.name]))
@@ -92,6 +97,11 @@ async def _delete_mirror(call: Call) -> Rows:
         return removed
 
     return [{"message": f"{path}: removed from {store.name}"} for path in await call.grid.catalogue.write(remove)]
+
+
+def _list_broken(connection: Connection, guid: str) -> set[str]:
+    query = select(replicas.c.storage).where(replicas.c.guid == guid, replicas.c.fault != "")
+    return set(connection.execute(query).scalars())
 
 
 async def _list_transfer(call: Call) -> Rows:

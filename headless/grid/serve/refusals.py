@@ -11,7 +11,6 @@ INSTEAD = {
     "cat": READ,
     "grep": READ,
     "archiveList": READ,
-    "listFilesFromCollection": READ,
     "changeDiff": "a grid of one's own keeps no differences of files",
     "optimiserLogs": "this server has no optimisers",
     "showTagValue": "this catalogue has no tags",

@@ -13,9 +13,10 @@ from headless.grid.serve.paths import resolve
 from headless.grid.serve.placing import parse_wish
 from headless.grid.serve.stores import Store
 
-__all__ = ["store_pages"]
+__all__ = ["MAX_SIZE", "store_pages"]
 
-MAX_SIZE = 32 << 20  # bytes
+MAX_SIZE = 32 << 20
+"""Bytes of a file that the server itself writes or reads."""
 
 
 async def store_pages(call: Call, word: str, pages: AsyncIterator[Page]) -> Rows:

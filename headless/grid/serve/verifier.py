@@ -77,11 +77,13 @@ async def _look(grid: Grid, store: Store, replica: _Replica, entry: Entry) -> No
 def _note(connection: Connection, replica: _Replica, entry: Entry, fault: str) -> None:
     same = replicas.c.guid == replica.guid, replicas.c.storage == replica.storage, replicas.c.pfn == replica.pfn
     connection.execute(replicas.update().where(*same).values(checked_ms=now_ms(), fault=fault))
-    every = connection.execute(select(replicas).where(replicas.c.guid == replica.guid)).all()
-    if not any(row.checked_ms and not row.fault for row in every):
+    every = replicas.c.guid == replica.guid
+    if fault:
+        # Those that were good once are looked at again, before anything is removed for their sake.
+        connection.execute(replicas.update().where(every, replicas.c.fault == "").values(checked_ms=0))
         return
     # One that is missing stays as it is: perhaps a disk is, and will be back.
-    for row in (row for row in every if row.fault == CONTENT):
+    for row in connection.execute(select(replicas).where(every, replicas.c.fault == CONTENT)).all():
         connection.execute(replicas.delete().where(replicas.c.guid == row.guid, replicas.c.storage == row.storage))
         connection.execute(orphans.insert().values(storage=row.storage, pfn=row.pfn))
         queue(connection, entry.owner, entry.path, row.guid, row.storage)

@@ -1,9 +1,12 @@
 """What the grid itself asks its storages, with envelopes of its own: through XRootD's client library, in threads."""
 
 import asyncio
+import errno
+import fcntl
 import hashlib
 import importlib
 import os
+import signal
 import stat
 import sys
 import time
@@ -314,11 +317,29 @@ def _seal_here(store: Store, path: str) -> Found | None:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # an envelope is good for what lies below its path too
             return None
         os.fchmod(descriptor, 0o444)
+        if _has_writer(descriptor):
+            raise GridError(EREMOTEIO, f"{store.name}: the file is still open to be written: close it first")
         return Found(os.fstat(descriptor).st_size, 0)
     except OSError as exc:
         raise GridError(EREMOTEIO, f"{store.name}: {exc.strerror}") from exc
     finally:
         os.close(descriptor)
+
+
+def _has_writer(descriptor: int) -> bool:
+    """Whether somebody opened a file before it was sealed, and can still write; where the system tells it.
+
+    Linux gives a read lease only on what nobody has open for writing (fcntl(2)).
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)  # else whoever opens it now would have us killed
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except OSError as exc:
+        return exc.errno == errno.EAGAIN  # others: a file system, or a container, that grants no leases
+    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return False
 
 
 def _connect(store: Store) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from headless.errors import ParameterError
 from headless.inventory.ask.census import ask_census
 from headless.inventory.ask.conform import ask_conform
 from headless.inventory.ask.diff import ask_diff
@@ -53,9 +54,11 @@ def answer(
     Raises:
         ParameterError: a parameter is wrong, or names nothing that the asker may see; one line.
     """
+    if any("\0" in value for value in parameters.values() if isinstance(value, str)):
+        raise ParameterError("a NUL is in no name")  # PostgreSQL would refuse it, and be taken for one that is away
     at, key = (page.after[0], page.after[1:]) if page.after else (parameters.get("at", int(time.time())), ())
     if not isinstance(at, int):
-        at = 0
+        raise ParameterError("'after' is no key of a page: take it from 'next' of the page before")
     view = View(connection, scope, memory, at, parameters.get("seen_since", 0), bool(page.after))
     found = ANSWERS[question](view, parameters, page._replace(after=key))
     return found._replace(next=(at, *found.next) if found.next else ())

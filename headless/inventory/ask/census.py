@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from headless.errors import ParameterError
 from headless.inventory.ask.counting import find_sets
 from headless.inventory.ask.naming import find_named
 from headless.inventory.ask.page import Answer, Page, cut
 from headless.inventory.ask.view import View
-from headless.inventory.selector import parse_selector
+from headless.inventory.selector import Selector, parse_selector
 from headless.inventory.versions import sort_key
 
 __all__ = ["ask_census"]
@@ -17,7 +18,7 @@ __all__ = ["ask_census"]
 def ask_census(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
     """Answer ``census``: by site, the oldest version first."""
     groups = view.list_groups(parameters)
-    selector = parse_selector(parameters["package"])
+    selector = _find_selector(parameters["package"])
     named = find_named(view, selector, parameters.get("kind", ""))
     held = find_sets(view, {group.set_id for group in groups}, named)
     counts: Counter[tuple[int, int]] = Counter()
@@ -42,3 +43,11 @@ def _by_kind(rows: Mapping[tuple[str, ...], int]) -> dict[str, set[str]]:
     for _, kind, _, version, _ in rows:
         found.setdefault(kind, set()).add(version)
     return found
+
+
+def _find_selector(text: str) -> Selector:
+    """A name; one that could be no selector is taken as it is, for hosts may have called a package so."""
+    try:
+        return parse_selector(text)
+    except ParameterError:
+        return Selector(text)

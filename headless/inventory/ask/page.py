@@ -11,6 +11,7 @@ from headless.errors import ParameterError
 __all__ = ["Answer", "Page", "build_key", "cut", "parse_key"]
 
 Key = tuple[Any, ...]
+LARGEST = 1 << 62  # databases take 64 bits
 
 
 class Page(NamedTuple):
@@ -68,9 +69,13 @@ def parse_key(text: str) -> Key:
         value = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (ValueError, binascii.Error, RecursionError):
         raise _no_key() from None
-    if not isinstance(value, list) or not value or not all(isinstance(part, int | str) for part in value):
+    if not isinstance(value, list) or not value or not all(map(_is_part, value)):
         raise _no_key()
     return tuple(value)
+
+
+def _is_part(value: object) -> bool:
+    return "\0" not in value if isinstance(value, str) else type(value) is int and abs(value) < LARGEST
 
 
 def _no_key() -> ParameterError:

@@ -5,7 +5,7 @@ import random
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-__all__ = ["build_answer", "build_later", "tell_later"]
+__all__ = ["build_answer", "build_later", "tell_away", "tell_later"]
 
 LATER_S = (30, 90)  # drawn from it, so that those who are told to come later do not come together
 
@@ -24,3 +24,8 @@ def build_later(reason: str) -> Response:
 async def tell_later(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a request that is one too many, before its body is read."""
     await build_later("too many connections")(scope, receive, send)
+
+
+async def tell_away(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a question while there is nothing to ask."""
+    await build_later("the database is away")(scope, receive, send)

@@ -1,46 +1,61 @@
 """The collector's face as one ASGI application: feeds, the API, the pages."""
 
+from collections.abc import Sequence
+
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headless.inventory.collect.access import Access
 from headless.inventory.collect.collector import Collector
-from headless.inventory.web.answers import build_answer
+from headless.inventory.collect.settings import CollectorSettings
+from headless.inventory.collect.spool import Spool
+from headless.inventory.reference_file import read_reference
+from headless.inventory.web.answers import build_answer, tell_away
 from headless.inventory.web.api import build_api_routes
 from headless.inventory.web.desk import Desk
 from headless.inventory.web.feed import FeedEndpoint, Intake
 from headless.inventory.web.limits import Networks, Room
+from headless.inventory.web.pages import build_page_routes
 from headless.inventory.web.settings import WebSettings
 
-__all__ = ["build_app"]
+__all__ = ["build_app", "build_feeds_app"]
 
 
 def build_app(collector: Collector, web: WebSettings) -> ASGIApp:
     """Put the application together."""
     access = Access(collector.settings.access)
     desk = Desk(collector.store, access)
-    app = Starlette(
-        routes=[*_build_feeds(collector, web, access), *build_api_routes(desk)],
-        exception_handlers={404: _answer_not_found, 500: _answer_bug},
-    )
+    feeds = _build_feeds(collector.settings, collector.spool, web, access)
+    references = [read_reference(path) for path in web.references]
+    return _build([*feeds, *build_api_routes(desk), *build_page_routes(desk, references)])
+
+
+def build_feeds_app(settings: CollectorSettings, spool: Spool, web: WebSettings) -> ASGIApp:
+    """The feeds alone; all else is told to come later."""
+    feeds = _build_feeds(settings, spool, web, Access(settings.access))
+    return _build([*feeds, Mount("/", tell_away)])
+
+
+def _build(routes: Sequence[BaseRoute]) -> ASGIApp:
+    app = Starlette(routes=routes, exception_handlers={404: _answer_not_found, 500: _answer_bug})
     app.router.redirect_slashes = False  # the existing clients follow, and leave the report behind
     return _Strict(app)
 
 
-def _build_feeds(collector: Collector, web: WebSettings, access: Access) -> list[BaseRoute]:
+def _build_feeds(settings: CollectorSettings, spool: Spool, web: WebSettings, access: Access) -> list[BaseRoute]:
     intake = Intake(
-        spool=collector.spool,
+        spool=spool,
         access=access,
         room=Room(web.max_in_flight),
         proxies=Networks(web.proxies),
-        max_report=collector.settings.max_report,
+        max_report=settings.max_report,
         body_s=web.body_s,
     )
     routes: list[BaseRoute] = []
-    for feed in collector.settings.feeds.values():
+    for feed in settings.feeds.values():
         if feed.path:
             endpoint = FeedEndpoint(feed, intake)
             routes += [Route(path, endpoint) for path in {feed.path, feed.path.rstrip("/") or "/"}]
@@ -58,7 +73,7 @@ class _Strict:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["http_version"] not in ("1.0", "1.1"):
-            answer = build_answer(505, "HTTP/1.1 is spoken here", connection="close")
+            answer = build_answer(505, "versions 1.0 and 1.1 of HTTP are spoken here", connection="close")
             await answer(scope, receive, send)
             return
         names = [name for name, _ in scope["headers"]]

@@ -44,6 +44,10 @@ class Desk:
             return self._access.find_token(token)
         return self._access.find_subject(subject) if subject else NOTHING
 
+    def find_token(self, token: str) -> Scope:
+        """What the holder of a token may see."""
+        return self._access.find_token(token) if token else NOTHING
+
     async def ask(
         self, question: str, parameters: Mapping[str, Any], page: Page, scope: Scope, build: Callable[[Answer], Result]
     ) -> Result:

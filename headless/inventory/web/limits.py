@@ -6,10 +6,13 @@ from enum import Enum, auto
 from ipaddress import ip_address, ip_network
 from typing import Protocol
 
-__all__ = ["SHUT", "Admission", "Doors", "Networks", "Room", "Share"]
+__all__ = ["LOCAL", "SHUT", "Admission", "Doors", "Networks", "Room", "Share"]
 
 SHUT = 4
 """Times the connections that are let in: above that they are not even told why."""
+
+
+LOCAL = "unix"
 
 
 class Admission(Enum):
@@ -23,12 +26,16 @@ class Admission(Enum):
 
 
 class Networks:
-    """A list of networks."""
+    """A list of networks; ``unix`` stands for those who come by a local socket, and have no address."""
 
     def __init__(self, networks: Iterable[str]) -> None:
-        self._networks = [ip_network(network) for network in networks]
+        networks = list(networks)
+        self._has_local = LOCAL in networks
+        self._networks = [ip_network(network) for network in networks if network != LOCAL]
 
     def __contains__(self, address: str) -> bool:
+        if not address:
+            return self._has_local
         try:
             peer = ip_address(address)
         except ValueError:

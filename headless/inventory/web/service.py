@@ -12,6 +12,7 @@ import ssl
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from ipaddress import ip_address
 
 import uvicorn
@@ -20,11 +21,10 @@ from starlette.types import ASGIApp
 
 from headless.errors import ParameterError, Skipped
 from headless.execution.notify import Notifier
-from headless.inventory.collect.collector import open_collector, work_in_background
 from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.web.answers import tell_later
-from headless.inventory.web.app import build_app
 from headless.inventory.web.limits import SHUT, Doors, Networks
+from headless.inventory.web.opening import Opening
 from headless.inventory.web.protocol import GuardedProtocol, Patience
 from headless.inventory.web.settings import WebSettings
 from headless.transport.address import TcpAddress, parse_address
@@ -64,28 +64,34 @@ def run_collector(settings: CollectorSettings, web: WebSettings, notifier: Notif
 
 
 async def _run(settings: CollectorSettings, web: WebSettings, notifier: Notifier) -> None:
-    stop: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    stop: asyncio.Queue[str] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.put_nowait, number)
+        asyncio.get_running_loop().add_signal_handler(number, stop.put_nowait, number.name)
     tls = _build_tls(web)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _renew, tls, web)
-    async with open_collector(settings) as collector:
-        server = _Server(_build_config(build_app(collector, web)), web, tls)
+    async with AsyncExitStack() as stack:
+        opening = Opening(settings, web, stack)
+        await opening.begin()
+        server = _Server(_build_config(opening), web, tls)
         address = parse_address(web.listen, is_any_port=True)
         channel = open_socket(address, 0o666)
         if isinstance(address, TcpAddress):
             address = TcpAddress(*channel.getsockname()[:2])
             _warn_of_plain(address, tls)
-        async with work_in_background(collector):
-            serving = asyncio.create_task(server.serve([channel]))
-            await server.listening.wait()
-            log.info("listening address=%s tls=%s", address, tls is not None)
-            notifier.ready(f"listening on {address}", str(address))
-            reason = (await stop.get()).name
-            log.info("stopping reason=%s", reason)
-            notifier.stopping(f"stopping: {reason}")
-            server.should_exit = True
-            await serving
+        serving = asyncio.create_task(server.serve([channel]))
+        await server.listening.wait()
+        working = asyncio.create_task(opening.run())
+        working.add_done_callback(lambda _: stop.put_nowait("nothing works"))
+        log.info("listening address=%s tls=%s", address, tls is not None)
+        notifier.ready(f"listening on {address}", str(address))
+        reason = await stop.get()
+        log.info("stopping reason=%r", reason)
+        notifier.stopping(f"stopping: {reason}")
+        server.should_exit = True
+        await serving
+        working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
 
 
 def _build_config(app: ASGIApp) -> uvicorn.Config:

@@ -10,6 +10,7 @@ from typing import Any
 from headless.errors import ParameterError
 from headless.inventory.collect.feeds import LOCAL, Feed
 from headless.inventory.collect.settings import CollectorSettings, read_collector
+from headless.inventory.web import limits
 
 __all__ = ["WebSettings", "add_default_feed", "read_serve_settings"]
 
@@ -28,7 +29,8 @@ class WebSettings:
         tls_cert: the chain of its certificate, PEM; empty: plain HTTP.
         tls_key: its key, PEM; empty if it is in the same file.
         client_ca: the authorities of clients' certificates, PEM; empty: none is asked for.
-        proxies: the networks of proxies whose header ``X-Forwarded-For`` is believed.
+        proxies: the networks of proxies whose header ``X-Forwarded-For`` is believed; ``unix``: of a local socket.
+        references: files of rules by which the pages judge the sites.
         max_connections: at a time; what comes above it is told to come later.
         max_per_source: of them, of one address.
         max_in_flight: bytes of all bodies that are in memory.
@@ -41,6 +43,7 @@ class WebSettings:
     tls_key: str = ""
     client_ca: str = ""
     proxies: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
     max_connections: int = 1000
     max_per_source: int = 100
     max_in_flight: int = 256 * MIB
@@ -71,9 +74,8 @@ def read_serve_settings(path: str, state: str, given: Mapping[str, str]) -> tupl
         values = everything.get(TABLE, {})
         if not isinstance(values, dict):
             raise ParameterError(f"{path}: {TABLE!r} must be a table")
-    folder = os.path.dirname(os.path.abspath(path))
-    values = {name: os.path.join(folder, value) if name in PATHS else value for name, value in values.items()}
-    return collector, _parse_web({**values, **{name: value for name, value in given.items() if value}}, path)
+    options = {name: os.path.abspath(value) if name in PATHS else value for name, value in given.items() if value}
+    return collector, _parse_web({**values, **options}, path)
 
 
 def add_default_feed(settings: CollectorSettings, networks: tuple[str, ...]) -> CollectorSettings:
@@ -102,8 +104,11 @@ def _parse_web(values: Mapping[str, Any], origin: str) -> WebSettings:
         if not isinstance(value, kinds) or isinstance(value, bool):
             raise ParameterError(f"{origin}: setting {name!r} of {TABLE!r} is of a wrong type")
         given[name] = tuple(map(str, value)) if isinstance(value, list) else value
+    folder = os.path.dirname(os.path.abspath(origin))
+    given.update({name: os.path.join(folder, given[name]) for name in PATHS if given.get(name)})
+    given["references"] = tuple(os.path.join(folder, file) for file in given.get("references", ()))
     web = WebSettings(**given)
-    _check_networks(web.proxies, f"{origin}: 'proxies'")
+    _check_networks(tuple(name for name in web.proxies if name != limits.LOCAL), f"{origin}: 'proxies'")
     if min(web.max_connections, web.max_per_source, web.max_in_flight, web.head_s, web.body_s) <= 0:
         raise ParameterError(f"{origin}: what limits something in {TABLE!r} is more than 0")
     if bool(web.tls_key or web.client_ca) and not web.tls_cert:

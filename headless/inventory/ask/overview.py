@@ -1,0 +1,67 @@
+"""The sites at a glance: hosts, groups of equal hosts, silence, conformity."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headless.inventory.ask.conform import judge_groups
+from headless.inventory.ask.silent import find_bounds
+from headless.inventory.ask.view import View
+from headless.inventory.collect.schema import hosts, spans
+from headless.inventory.reference import Reference, State
+
+__all__ = ["SiteGlance", "build_overview"]
+
+
+@dataclass
+class SiteGlance:
+    """A site at a glance.
+
+    Attributes:
+        hosts: how many it has.
+        sets: how many different lists of packages they have.
+        silent: how many have not reported when they meant to.
+        newest: when the last report was made, seconds since the epoch.
+        judged: of how many hosts some rule of the reference is meant.
+        short: how many of them fall short of it, their deadline passed.
+    """
+
+    site: str
+    hosts: int = 0
+    sets: int = 0
+    silent: int = 0
+    newest: int = 0
+    judged: int = 0
+    short: int = 0
+
+
+def build_overview(view: View, references: Sequence[Reference]) -> list[SiteGlance]:
+    """Look at all sites that may be seen."""
+    groups = view.list_groups({})
+    found = {number: SiteGlance(name) for number, name in view.sites.items()}
+    sets: defaultdict[int, set[int]] = defaultdict(set)
+    for group in groups:
+        glance = found[group.site_id]
+        glance.hosts += group.hosts
+        glance.newest = max(glance.newest, group.newest)
+        sets[group.site_id].add(group.set_id)
+    for number, some in sets.items():
+        found[number].sets = len(some)
+    for number, silent in _count_silent(view, {group.facts_id for group in groups}).items():
+        found[number].silent = silent
+    for reference in references:
+        for item in judge_groups(view, reference, groups):
+            glance = found[item.group.site_id]
+            glance.judged += item.group.hosts * item.is_meant
+            glance.short += item.group.hosts * item.falls_short(State.DUE)
+    return [glance for glance in found.values() if glance.hosts]
+
+
+def _count_silent(view: View, facts_ids: set[int]) -> dict[int, int]:
+    bounds = find_bounds(view, facts_ids)
+    late = view.select_states(hosts.c.site_id, spans.c.facts_id, spans.c.last)
+    counts: defaultdict[int, int] = defaultdict(int)
+    for site_id, facts_id, last in view.connection.execute(late.where(spans.c.last < max(bounds.values(), default=0))):
+        if site_id in view.sites and last < bounds[facts_id]:
+            counts[site_id] += 1
+    return counts

@@ -1,0 +1,76 @@
+"""The overview of the start page, kept for each asker's sites and counted anew in the background."""
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+from headless.errors import HeadlessError
+from headless.inventory.ask.overview import SiteGlance, build_overview
+from headless.inventory.ask.view import View
+from headless.inventory.collect.access import Scope
+from headless.inventory.reference import Reference
+from headless.inventory.web.desk import Desk
+
+if sys.platform == "win32":
+    raise ImportError("the collector runs on POSIX systems only")
+
+__all__ = ["Glances", "Overview"]
+
+FRESH_S = 60
+PATIENCE_S = 0.05
+"""For which a first answer waits for the numbers; they come after it."""
+MOST = 200
+"""Askers whose overviews are kept."""
+
+log = logging.getLogger("headless.inventory")
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The sites at a glance.
+
+    Attributes:
+        counted: when, seconds since the epoch.
+    """
+
+    sites: Sequence[SiteGlance]
+    counted: int
+
+
+class Glances:
+    """The overviews."""
+
+    def __init__(self, desk: Desk, references: Sequence[Reference]) -> None:
+        self._desk = desk
+        self._references = references
+        self._found: dict[Hashable, Overview] = {}
+        self._tasks: dict[Hashable, asyncio.Task[None]] = {}
+
+    async def get(self, scope: Scope) -> Overview | None:
+        """An overview, perhaps of a minute ago; ``None`` if it is being counted for the first time."""
+        key = scope.reads
+        known = self._found.get(key)
+        if known is None or time.time() - known.counted > FRESH_S:
+            task = self._tasks.get(key)
+            if task is None:
+                task = self._tasks[key] = asyncio.create_task(self._count(key, scope))
+            if known is None:
+                await asyncio.wait([task], timeout=PATIENCE_S)
+        return self._found.get(key)
+
+    async def _count(self, key: Hashable, scope: Scope) -> None:
+        at = int(time.time())
+        try:
+            sites = await self._desk.read(
+                lambda connection: build_overview(View(connection, scope, self._desk.memory, at), self._references)
+            )
+            if len(self._found) >= MOST:
+                self._found.clear()
+            self._found[key] = Overview(sites, at)
+        except HeadlessError as exc:
+            log.warning("overview-failed reason=%r", str(exc))
+        finally:
+            del self._tasks[key]

@@ -1,0 +1,95 @@
+"""A collector whose database may be away when it starts: reports are taken meanwhile, and questions refused."""
+
+import asyncio
+import logging
+import sys
+from contextlib import AsyncExitStack
+
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from headless.database.backends import build_engine, check_url
+from headless.errors import ParameterError
+from headless.inventory.collect.collector import Collector, make_state, open_collector
+from headless.inventory.collect.settings import CollectorSettings
+from headless.inventory.collect.spool import Spool
+from headless.inventory.collect.store import Store
+from headless.inventory.web.app import build_app, build_feeds_app
+from headless.inventory.web.settings import WebSettings
+
+if sys.platform == "win32":
+    raise ImportError("the collector runs on POSIX systems only")
+
+__all__ = ["Opening"]
+
+PAUSE_S = 2.0
+
+log = logging.getLogger("headless.inventory")
+
+
+class Opening:
+    """The collector's application: its feeds alone, until all of it is open."""
+
+    def __init__(self, settings: CollectorSettings, web: WebSettings, stack: AsyncExitStack) -> None:
+        """Args:
+        settings: of the collector.
+        web: of its face.
+        stack: closes what is opened.
+        """
+        self._settings = settings
+        self._web = web
+        self._stack = stack
+        self._app: ASGIApp
+        self._collector: Collector | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        await self._app(scope, receive, send)
+
+    async def begin(self) -> None:
+        """Open all of it, or, if only the database is away, the spool.
+
+        Raises:
+            HeadlessError: something else is of no use.
+        """
+        make_state(self._settings)
+        if not await self._try_open():
+            spool = Spool(self._settings.spool, self._settings.max_spool)
+            self._stack.push_async_callback(spool.close)
+            self._app = build_feeds_app(self._settings, spool, self._web)
+
+    async def run(self) -> None:
+        """Work until cancelled; open the rest first, as soon as that can be.
+
+        Raises:
+            HeadlessError: the database is there, and of no use.
+        """
+        while self._collector is None:
+            await asyncio.sleep(PAUSE_S)
+            # In a thread: a host that does not answer would hold up the feeds.
+            if await asyncio.to_thread(_can_reach, self._settings.database):
+                await self._try_open()
+        await self._collector.worker.run()
+
+    async def _try_open(self) -> bool:
+        try:
+            collector = await self._stack.enter_async_context(open_collector(self._settings))
+        except ParameterError as exc:
+            if not self._settings.database or not isinstance(exc.__cause__, OperationalError):
+                raise
+            log.error("waiting reason=%r", str(exc))
+            return False
+        self._app = build_app(collector, self._web)
+        self._collector = collector
+        return True
+
+
+def _can_reach(url: str) -> bool:
+    engine = build_engine(check_url(url, "database", Store.schema.backends))
+    try:
+        engine.connect().close()
+    except SQLAlchemyError:
+        return False
+    finally:
+        engine.dispose()
+    return True

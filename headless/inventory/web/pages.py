@@ -1,0 +1,226 @@
+"""The pages: read-only, made on the server, of the same answers as the API's."""
+
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, quote, urlencode
+
+import jinja2
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from headless.errors import ParameterError, Unavailable
+from headless.inventory.ask.names import find_names
+from headless.inventory.ask.page import Answer, Page, build_key, parse_key
+from headless.inventory.ask.versions_over_time import follow_versions
+from headless.inventory.ask.view import View
+from headless.inventory.collect.access import Scope
+from headless.inventory.dates import build_date
+from headless.inventory.questions import QUESTIONS
+from headless.inventory.reference import Reference
+from headless.inventory.web.desk import COOKIE, Desk
+from headless.inventory.web.glances import Glances
+from headless.inventory.web.plot import draw
+
+if sys.platform == "win32":
+    raise ImportError("the collector runs on POSIX systems only")
+
+__all__ = ["build_page_routes"]
+
+FOLDER = os.path.join(os.path.dirname(__file__), "templates")
+ROWS = 100
+"""Rows of a page."""
+DAYS = 90
+"""Of the plot."""
+LOGIN_LIMIT = 4096
+LOGIN_S = 30 * 86400
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none';"
+    " base-uri 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+_Handler = Callable[[Request, Scope], Awaitable[Response]]
+
+
+def build_page_routes(desk: Desk, references: Sequence[Reference]) -> list[BaseRoute]:
+    """The pages' routes.
+
+    Args:
+        desk: where they ask.
+        references: what the sites are judged by.
+    """
+    pages = _Pages(desk, references)
+    return [
+        Route("/", pages.guard(pages.show_sites), methods=["GET"]),
+        Route("/site/{site:path}", pages.guard(pages.show_site), methods=["GET"]),
+        Route("/host/{host:path}", pages.guard(pages.show_host), methods=["GET"]),
+        Route("/package/{name:path}", pages.guard(pages.show_package), methods=["GET"]),
+        Route("/search", pages.guard(pages.search), methods=["GET"]),
+        Route("/login", pages.show_login, methods=["GET"]),
+        Route("/login", pages.log_in, methods=["POST"]),
+        Route("/logout", pages.log_out, methods=["POST"]),
+        Route("/style.css", pages.give_style, methods=["GET"]),
+    ]
+
+
+class _Pages:
+    def __init__(self, desk: Desk, references: Sequence[Reference]) -> None:
+        self._desk = desk
+        self._references = references
+        self._glances = Glances(desk, references)
+        self._templates = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+        )
+        self._templates.filters |= {"date": build_date, "path": lambda text: quote(str(text), safe="")}
+        with open(os.path.join(FOLDER, "style.css"), "rb") as file:
+            self._style = file.read()
+
+    def guard(self, handler: _Handler) -> Callable[[Request], Awaitable[Response]]:
+        """For those only who may see something; what goes wrong is a page too."""
+
+        async def handle(request: Request) -> Response:
+            scope = self._desk.identify(request)
+            if not scope.name:
+                return RedirectResponse("/login", 303, HEADERS)
+            if scope.reads is not None and not scope.reads:
+                return self._render("message.html", 403, who=scope.name, text=f"{scope.name!r} may see no site.")
+            try:
+                return await handler(request, scope)
+            except ParameterError as exc:
+                return self._render("message.html", 404, who=scope.name, text=str(exc))
+            except Unavailable as exc:
+                return self._render("message.html", 503, who=scope.name, text=f"Try again later: {exc}")
+
+        return handle
+
+    async def show_sites(self, request: Request, scope: Scope) -> Response:
+        """The start page: all sites."""
+        overview = await self._glances.get(scope)
+        after = request.query_params.get("after", "")
+        sites = [glance for glance in overview.sites if glance.site > after] if overview else []
+        totals = {
+            name: sum(getattr(glance, name) for glance in overview.sites) if overview else 0
+            for name in ("hosts", "silent", "judged", "short")
+        }
+        following = f"?after={quote(sites[ROWS - 1].site)}" if len(sites) > ROWS else ""
+        return self._render(
+            "sites.html", who=scope.name, overview=overview, sites=sites[:ROWS], totals=totals, next=following,
+            references=[reference.name for reference in self._references],
+        )  # fmt: skip
+
+    async def show_site(self, request: Request, scope: Scope) -> Response:
+        """A site: its groups of equal hosts, and its hosts."""
+        site = request.path_params["site"]
+        chosen = request.query_params.get("set", "")
+        given = {"site": site, **({"set": int(chosen)} if chosen.isdecimal() and len(chosen) < 16 else {})}
+        drift = await self._ask("drift", {"site": site}, scope, Page(25))
+        hosts = await self._ask("hosts", given, scope, self._find_page(request))
+        return self._render(
+            "site.html", who=scope.name, site=site, drift=drift, hosts=hosts, chosen=chosen,
+            next=self._build_next(request, hosts),
+        )  # fmt: skip
+
+    async def show_host(self, request: Request, scope: Scope) -> Response:
+        """A host: its history, and what is installed."""
+        text = request.path_params["host"]
+        history = await self._ask("history", {"host": text}, scope, Page(ROWS))
+        installed = await self._ask("show", {"host": text}, scope, self._find_page(request))
+        return self._render(
+            "host.html", who=scope.name, host=text, history=history, installed=installed,
+            next=self._build_next(request, installed),
+        )  # fmt: skip
+
+    async def show_package(self, request: Request, scope: Scope) -> Response:
+        """A package: its versions over time, and by site."""
+        name = request.path_params["name"]
+        census = await self._ask("census", {"package": name}, scope, self._find_page(request))
+        at = int(time.time())
+        course = await self._desk.read(
+            lambda connection: follow_versions(View(connection, scope, self._desk.memory, at), name, DAYS)
+        )
+        plot = Markup(draw(course)) if course.versions else ""  # noqa: S704  # it escapes
+        return self._render(
+            "package.html", who=scope.name, name=name, census=census, plot=plot, days=DAYS,
+            next=self._build_next(request, census),
+        )  # fmt: skip
+
+    async def search(self, request: Request, scope: Scope) -> Response:
+        """Sites, hosts and packages by the beginning of their names."""
+        text = request.query_params.get("q", "").replace("\0", "").strip()[:200]
+        found = await self._desk.read(
+            lambda connection: find_names(View(connection, scope, self._desk.memory, int(time.time())), text)
+        )
+        return self._render("search.html", who=scope.name, text=text, found=found)
+
+    async def show_login(self, request: Request) -> Response:
+        """The form for a token."""
+        return self._render("login.html", who="", is_wrong=False)
+
+    async def log_in(self, request: Request) -> Response:
+        """Put a token that is known into a cookie."""
+        form = dict(parse_qsl((await self._read_form(request)).decode("ascii", "replace")))
+        token = form.get("token", "").strip()
+        scope = self._desk.find_token(token)
+        if not scope.name:
+            return self._render("login.html", 403, who="", is_wrong=True)
+        answer = RedirectResponse("/", 303, HEADERS)
+        secure = request.url.scheme == "https"
+        answer.set_cookie(COOKIE, token, max_age=LOGIN_S, httponly=True, samesite="strict", secure=secure)
+        return answer
+
+    async def log_out(self, request: Request) -> Response:
+        """Take the cookie back."""
+        answer = RedirectResponse("/login", 303, HEADERS)
+        answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        return answer
+
+    async def give_style(self, request: Request) -> Response:
+        """The style sheet."""
+        headers = {**HEADERS, "Cache-Control": "max-age=3600"}
+        return Response(self._style, headers=headers, media_type="text/css")
+
+    async def _ask(self, question: str, given: Mapping[str, Any], scope: Scope, page: Page) -> "_Rows":
+        names = [column.name for column in QUESTIONS[question].columns]
+
+        def build(answer: Answer) -> _Rows:
+            rows = [dict(zip(names, row, strict=True)) for row in answer.rows]
+            return _Rows(rows, build_key(answer.next), answer.summary or {})
+
+        return await self._desk.ask(question, given, page, scope, build)
+
+    @staticmethod
+    async def _read_form(request: Request) -> bytes:
+        parts = b""
+        async for part in request.stream():
+            parts += part
+            if len(parts) > LOGIN_LIMIT:
+                return b""
+        return parts
+
+    @staticmethod
+    def _find_page(request: Request) -> Page:
+        return Page(ROWS, parse_key(request.query_params.get("after", "")))
+
+    @staticmethod
+    def _build_next(request: Request, rows: "_Rows") -> str:
+        kept = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
+        return "?" + urlencode([*kept, ("after", rows.next)]) if rows.next else ""
+
+    def _render(self, template: str, status: int = 200, **values: Any) -> Response:
+        text = self._templates.get_template(template).render(**values)
+        return Response(text.encode("utf-8", "replace"), status, HEADERS, "text/html")
+
+
+class _Rows(NamedTuple):
+    """Rows as objects, the key of the next page, and the summary."""
+
+    rows: list[dict[str, Any]]
+    next: str
+    summary: Mapping[str, Any]
