@@ -51,7 +51,7 @@ docs: .venv-dev/installed
 	$(DEV)/python -m headless.cli.manual docs
 
 .venv/installed: $(SOURCES)
-	@test -x .venv/bin/python || $(PYTHON) -m venv --upgrade-deps .venv
+	@test -x .venv/bin/python || $(PYTHON) -m venv --upgrade-deps .venv 2>&1 | grep -v '^WARNING: Location' >&2 || true
 	@rm -rf build
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade . 2>&1 | grep -v '^WARNING: Location' >&2 || true
 	@test -x .venv/bin/headless
