@@ -76,7 +76,9 @@ def review_list(config: str, state: str) -> None:
     with _open_kept(read_settings(config, state)) as kept:
         for item in kept.list_by_fate(Fate.HELD):
             received = time.strftime(TIME, time.gmtime(item.received))
-            click.echo(f"{item.id}\t{received}\t{item.host or '-'}\t{item.reason}")
+            # What hosts have written must not steer a terminal.
+            host = "".join(letter if letter.isprintable() else "?" for letter in item.host)
+            click.echo(f"{item.id}\t{received}\t{host or '-'}\t{item.reason}")
 
 
 def _decide(name: str, fate: str, text: str) -> click.Command:

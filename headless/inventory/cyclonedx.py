@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from headless.inventory.document import TEXTS, build_report
+from headless.inventory.lines import TIME_FORMAT
 from headless.inventory.package import Package, canonical_lines, digest
 from headless.inventory.purl import build_purl, parse_purl
 from headless.inventory.report import BadReport, Missing, Report
@@ -18,7 +19,6 @@ from headless.inventory.report import BadReport, Missing, Report
 __all__ = ["parse_bom", "parse_syft", "write_bom"]
 
 PREFIX = "headless:"
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 UNTOLD = (*TEXTS[1:], "interval")  # the host and the time have places of CycloneDX
 
 

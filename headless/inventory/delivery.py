@@ -84,8 +84,9 @@ def _send_waiting(delivery: Delivery, outbox: Outbox) -> None:
         try:
             _send_patiently(delivery, data)
         except NotTaken as exc:
-            delivery.warn(f"{name} was taken out of the spool: {exc}")
-        outbox.remove(name)
+            delivery.warn(f"{exc}: it was taken out of the spool, and is {outbox.folder}/{outbox.set_aside(name)}")
+        else:
+            outbox.remove(name)
 
 
 def _send_patiently(delivery: Delivery, data: bytes) -> None:

@@ -25,6 +25,7 @@ import fcntl
 __all__ = ["Outbox", "open_outbox"]
 
 SUFFIX = ".report"
+REFUSED, REFUSED_LIMIT = ".refused", 100
 LOCK = ".lock"
 RETRY_AT = ".retry-at"
 FILE_LIMIT = 64 * 1024 * 1024  # bytes of one report: what is larger was put there by mistake
@@ -98,8 +99,19 @@ class Outbox:
         with open(descriptor, "rb") as file:
             return file.read()
 
+    def set_aside(self, name: str) -> str:
+        """Keep a report that a collector does not take under a name that is not sent, which is returned.
+
+        It may be the wrong collector. So many are kept, the newest.
+        """
+        refused = f"{name}{REFUSED}"
+        os.rename(os.path.join(self.folder, name), os.path.join(self.folder, refused))
+        for old in sorted(other for other in os.listdir(self.folder) if other.endswith(REFUSED))[:-REFUSED_LIMIT]:
+            self.remove(old)
+        return refused
+
     def remove(self, name: str) -> None:
-        """It has been sent, or never will be."""
+        """It has been sent, or is one too many."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(self.folder, name))
 

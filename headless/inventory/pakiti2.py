@@ -7,6 +7,7 @@ that the URL-encoded form declares leaves out its last two bytes, the quote and 
 import re
 from urllib.parse import unquote
 
+from headless.inventory.gather.files import decode
 from headless.inventory.package import Package
 from headless.inventory.report import BadReport, Report
 
@@ -32,7 +33,7 @@ def parse_form(data: bytes) -> Report:
     Raises:
         BadReport: it is none, or has not what a report has.
     """
-    text = _decode(data)
+    text = decode(data)
     fields = _split_parts(text) if text.startswith("--") else _split_pairs(text)
     if fields.get("version") != "4":
         raise BadReport(f"a form of version {fields.get('version', '')[:20]!r}: only 4 is known, Pakiti 2's")
@@ -94,10 +95,3 @@ def _parse_packages(kind: str, text: str) -> list[Package]:
             continue
         packages.append(Package(kind, name, f"{version}-{release}" if release else version, arch))
     return packages
-
-
-def _decode(data: bytes) -> str:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")

@@ -111,6 +111,7 @@ def split_url(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        (parts.hostname or "").encode("idna")  # as the resolver will: no label empty, or too long
     except ValueError:
         is_good = False
     if not is_good or any(letter <= " " or letter > "~" for letter in url):

@@ -12,6 +12,7 @@ from calendar import timegm
 from collections.abc import Sequence
 from hashlib import sha256
 
+from headless.inventory.gather.files import decode
 from headless.inventory.lines import HEADERS, OWN_HEADERS, PACKAGERS, TIME_FORMAT, build_text
 from headless.inventory.package import Package
 from headless.inventory.report import BadReport, Missing, Report
@@ -68,7 +69,7 @@ def _parse_headers(lines: Sequence[bytes]) -> tuple[dict[str, str], list[Missing
     headers: dict[str, str] = {}
     missing: list[Missing] = []
     for line in lines:
-        name, colon, value = _decode(line).partition(":")
+        name, colon, value = decode(line).partition(":")
         name, value = name.strip(), value.strip()
         if not colon:
             raise BadReport(f"a header without a colon: {name[:60]!r}")
@@ -85,7 +86,7 @@ def _parse_headers(lines: Sequence[bytes]) -> tuple[dict[str, str], list[Missing
 def _parse_packages(packager: str, lines: Sequence[bytes], first: int) -> list[Package]:
     packages = []
     for number, line in enumerate(lines, first):
-        fields = _decode(line).split("\t")
+        fields = decode(line).split("\t")
         if len(fields) != 3 or not fields[0] or not fields[1]:
             raise BadReport(f"line {number}: a package is a name, a version and an architecture, with tabs between")
         name, version, arch = fields
@@ -123,10 +124,3 @@ def _parse_time(text: str) -> int:
         return timegm(time.strptime(text, TIME_FORMAT))
     except ValueError:
         raise BadReport(f"header 'made': {text[:60]!r} is no time like 2026-01-31T04:05:06Z") from None
-
-
-def _decode(line: bytes) -> str:
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError:
-        return line.decode("latin-1")

@@ -159,6 +159,7 @@ def test_a_source_that_cannot_be_read_is_in_the_report_and_told(place: World) ->
         (["--input", "/nowhere"], "cannot be read"),
         (["--site", "S", "--python-path", "/nowhere", "--root", "{home}/empty"], ""),
         (["--site", "S", "--to", "ftp://a/b"], "no URL"),
+        (["--site", "S", "--to", "http://a..b/"], "no URL"),
         (["--site", "S", "--cron"], "--to URL"),
     ],
 )

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ import pytest
 
 from headless.errors import ParameterError, Skipped, Unavailable
 from headless.inventory.collect import spool, worker
+from headless.inventory.collect.arrival import Arrival
 from headless.inventory.collect.collector import Collector, open_collector, work_in_background
 from headless.inventory.collect.kept import Fate, Item, Kept
 from headless.inventory.collect.spool import Arrived
 from headless.inventory.package import Package
-from headless.inventory.report import Report
+from headless.inventory.report import Missing, Report
 from headless.inventory.seal import seal, sign
 from headless.inventory.text import write_text
 from inventory_collecting import PEER, Desk, make_desk
@@ -188,6 +189,32 @@ def test_what_is_kept_is_processed_again_when_a_key_has_been_added(desk: Desk, h
         assert kept.process_again(0) == 1
     desk.take()
     assert len(desk.read_histories()) == 1
+
+
+def test_large_bodies_are_processed_again_a_few_at_a_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.take(*(desk.write(host=f"h{number}") for number in range(5)))
+    with closing(Kept(desk.settings.kept)) as kept:
+        assert kept.process_again(0) == 5
+    monkeypatch.setattr(worker, "GROUP_BYTES", 1)
+    sizes: list[int] = []
+
+    async def work(collector: Collector) -> int:
+        store = collector.store.store
+
+        async def count(arrivals: Sequence[Arrival]) -> Any:
+            sizes.append(len(arrivals))
+            return await store(arrivals)
+
+        monkeypatch.setattr(collector.store, "store", count)
+        return await collector.worker.work_off()
+
+    assert desk.run(work) == 5
+    assert sizes == [1] * 5
+
+
+def test_too_much_said_beside_the_packages_is_refused(desk: Desk) -> None:
+    missing = tuple(Missing("rpm", "x" * 1900) for _ in range(40))
+    assert "beside the packages" in tell(*desk.take(plain(missing=missing)))
 
 
 def test_what_ends_the_collector_again_and_again_is_set_aside(desk: Desk) -> None:

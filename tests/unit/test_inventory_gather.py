@@ -81,7 +81,7 @@ def test_apk_is_read_with_its_origin(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("text", [APK[:-4], APK.replace("V:1.2.4-r2\n", "")])
+@pytest.mark.parametrize("text", [APK[:-4], APK[:-1], APK[: -len("F:lib\nR:P\n\n")], APK.replace("V:1.2.4-r2\n", "")])
 def test_a_damaged_list_of_apk_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "lib/apk/db").mkdir(parents=True)
     (tmp_path / "lib/apk/db/installed").write_text(text)
@@ -170,3 +170,14 @@ def test_no_release_file_is_odd_enough_to_stop_a_report(tmp_path: Path, files: d
 
 def test_the_name_of_a_system_needs_no_file(tmp_path: Path) -> None:
     assert find_system(str(tmp_path), {}) == ""
+
+
+@pytest.mark.parametrize(
+    ("place", "source"),
+    [("var/lib/dpkg", "dpkg"), ("usr/lib", "python"), ("var/lib/rpm/rpmdb.sqlite", "rpm"), ("var/lib/rpm", "rpm")],
+)
+def test_a_place_that_cannot_be_looked_into_is_told(tmp_path: Path, place: str, source: str) -> None:
+    loop = tmp_path / place  # a link to itself, which root cannot follow either
+    loop.parent.mkdir(parents=True)
+    loop.symlink_to(loop)
+    assert source in [name for name, _ in gather(str(tmp_path)).missing]

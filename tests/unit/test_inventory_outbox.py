@@ -5,16 +5,28 @@ from pathlib import Path
 
 import pytest
 
+from headless.inventory import outbox
 from headless.inventory.outbox import Outbox
 from headless.inventory.writing import replace_file
 
 
 def test_what_is_no_plain_file_is_passed_over(tmp_path: Path) -> None:
-    outbox = Outbox(str(tmp_path))
+    spool = Outbox(str(tmp_path))
     (tmp_path / "folder.report").mkdir()
     (tmp_path / "link.report").symlink_to("/etc/passwd")
     os.mkfifo(tmp_path / "pipe.report")
-    assert [outbox.read(name) for name in outbox.names()] == [None, None, None]
+    assert [spool.read(name) for name in spool.names()] == [None, None, None]
+
+
+def test_what_is_set_aside_is_not_sent_and_the_newest_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "REFUSED_LIMIT", 2)
+    spool = Outbox(str(tmp_path))
+    for number in range(4):
+        spool.put(b"%d" % number)
+    aside = [spool.set_aside(name) for name in spool.names()]
+    assert spool.names() == []
+    assert sorted(os.listdir(tmp_path)) == aside[2:]
+    assert (tmp_path / aside[3]).read_bytes() == b"3"
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/etc/passwd", path)])

@@ -25,10 +25,11 @@ from headless.errors import ParameterError, Unavailable
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
 
-__all__ = ["Arrived", "Letter", "Spool"]
+__all__ = ["GROUP_BYTES", "Arrived", "Letter", "Spool"]
 
 GROUP = 256  # bodies in one file at most
-GROUP_BYTES = 16 << 20  # above which a file takes no more
+GROUP_BYTES = 16 << 20
+"""Of bodies, above which a file takes no more, and nothing more is processed at a time."""
 PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 NEW, DONE = ".new", ".batch"
 

@@ -16,11 +16,11 @@ from typing import TypeVar
 from headless.errors import Unavailable
 from headless.inventory.collect.arrival import Outcome
 from headless.inventory.collect.checks import explain_shrinkage
-from headless.inventory.collect.kept import Fate, Kept, Record
+from headless.inventory.collect.kept import Fate, Item, Kept, Record
 from headless.inventory.collect.processing import Processor, Ready
 from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.collect.sizes import read_sizes
-from headless.inventory.collect.spool import Letter, Spool
+from headless.inventory.collect.spool import GROUP_BYTES, Letter, Spool
 from headless.inventory.collect.store import Store
 
 __all__ = ["Worker"]
@@ -66,15 +66,27 @@ class Worker:
         for name in self._spool.list_files():
             count += await self._take_file(name)
         while decided := self._kept.list_by_fate(Fate.ACCEPTED, Fate.AGAIN, limit=BATCH):
-            letters = [(self._kept.read(item), item.fate is Fate.ACCEPTED) for item in decided]
-            for is_accepted in (False, True):
-                await self._process([letter for letter, accepted in letters if accepted is is_accepted], is_accepted)
-            count += len(decided)
+            count += await self._take_decided(decided)
         return count
 
     def close(self) -> None:
         """Let the threads go."""
         self._threads.shutdown()
+
+    async def _take_decided(self, decided: Sequence[Item]) -> int:
+        """Process the first of them, as many as there is room for in memory."""
+        letters: dict[bool, list[Letter]] = {False: [], True: []}
+        size = count = 0
+        for item in decided:
+            letter = self._kept.read(item)
+            letters[item.fate is Fate.ACCEPTED].append(letter)
+            size += len(letter.body)
+            count += 1
+            if size >= GROUP_BYTES:
+                break
+        for is_accepted, some in letters.items():
+            await self._process(some, is_accepted)
+        return count
 
     async def _take_file(self, name: str) -> int:
         name, tries = self._spool.begin(name)

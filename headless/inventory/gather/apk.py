@@ -24,8 +24,8 @@ def read_apk(root: str = "") -> list[Row]:
         text = decode(read(path))
     except OSError as exc:
         raise Unreadable(f"{exc.filename}: {exc.strerror}") from exc
-    if text and not text.endswith("\n"):
-        raise Unreadable(f"{path}: cut short: its last line has no end")
+    if text and not text.endswith("\n\n"):
+        raise Unreadable(f"{path}: cut short: no empty line stands after its last package")
     return [_parse(paragraph, path) for paragraph in text.split("\n\n") if paragraph.strip()]
 
 

@@ -46,9 +46,11 @@ def _read_lists(folder: str) -> list[bytearray]:
     try:
         names = sorted(os.listdir(folder + "/status.d"))
         paths = [f"{folder}/status.d/{name}" for name in names if not name.endswith(".md5sums")]
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         paths = []
-    if os.path.exists(folder + "/status") or (not paths and os.path.isdir(folder + "/info")):
+    except OSError as exc:
+        raise Unreadable(f"{exc.filename}: {exc.strerror}") from exc
+    if os.path.lexists(folder + "/status") or (not paths and os.path.isdir(folder + "/info")):
         paths.append(folder + "/status")
     if not paths:
         raise NoSource

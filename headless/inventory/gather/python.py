@@ -94,5 +94,7 @@ def _field(text: str, name: str) -> str:
 def _list(folder: str) -> list[str]:
     try:
         return sorted(os.listdir(folder))
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as exc:
+        raise Unreadable(f"{folder}: {exc.strerror}") from exc

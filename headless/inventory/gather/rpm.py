@@ -56,8 +56,13 @@ def _find(root: str) -> str:
     for folder in FOLDERS:
         for name in DATABASES:
             path = place(root, f"{folder}/{name}")
-            if os.path.exists(path):
-                return path
+            try:
+                os.stat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as exc:
+                raise Unreadable(f"{path}: {exc.strerror}") from exc
+            return path
     raise NoSource
 
 
