@@ -26,8 +26,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="hl-bench-") as name:
         reporting = measure_reporting(Path(name), arguments.rounds)
         accepting = measure_accepting(Path(name) / "accept")
-        storing = measure_storing(Path(name), arguments.hosts)
-        asking = measure_asking(Path(name) / "fleet", Fleet(arguments.hosts))
+        storing = measure_storing(Path(name) / "store", arguments.hosts)
+        asking = measure_asking(Path(name) / "store" / "fleet", Fleet(arguments.hosts))
     targets = [
         *build_report_targets(reporting),
         *build_accept_targets(accepting),

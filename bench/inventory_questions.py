@@ -17,9 +17,9 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from bench.inventory_fleet import DAY_S, START, Fleet
+from bench.inventory_store import store_fleet
 from bench.report import Target, build_table
 from bench.server import HEADLESS
-from headless.inventory.collect.store import Store
 from headless.inventory.dates import build_date
 
 __all__ = ["Asking", "build_question_rows", "build_question_targets", "measure_asking"]
@@ -144,15 +144,6 @@ def _get(port: int, token: str, path: str) -> tuple[float, bytes]:
     return time.perf_counter() - began, body
 
 
-async def _fill(state: Path, fleet: Fleet) -> None:
-    store = Store.open("", str(state))
-    for day in range(fleet.days):
-        arrivals = fleet.list_day(day)
-        while batch := list(itertools.islice(arrivals, BATCH)):
-            await store.store(batch)
-    await store.close()
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure asking alone; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench.inventory_questions", description=__doc__)
@@ -163,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="hl-bench-") as name:
         state = Path(given.state or name)
         if not (state / "inventory.db").exists():
-            asyncio.run(_fill(state, fleet))
+            asyncio.run(store_fleet(state, fleet))
         asking = measure_asking(state, fleet)
     targets = build_question_targets(asking)
     print(build_table(("target", "measured", "must", "aim", ""), (target.row for target in targets)))

@@ -33,7 +33,15 @@ from headless.inventory.collect.store import Store
 from headless.inventory.seal import seal
 from headless.inventory.text import write_text
 
-__all__ = ["HOSTS", "Storing", "build_store_rows", "build_store_targets", "make_identity", "measure_storing"]
+__all__ = [
+    "HOSTS",
+    "Storing",
+    "build_store_rows",
+    "build_store_targets",
+    "make_identity",
+    "measure_storing",
+    "store_fleet",
+]
 
 BATCH = 250
 SEALED, NAIVE = 5_000, 300  # reports
@@ -71,7 +79,7 @@ def measure_storing(folder: Path, hosts: int, sealed: int = SEALED) -> Storing:
     accepted_rate, sealed_rate, replayed = asyncio.run(_measure_sealed(folder / "sealed", sample))
     layout_rate = asyncio.run(_measure_layout(folder / "layout", sample))
     naive_rate = _measure_naive(folder / "naive.db", sample[:NAIVE])
-    reports, size, took_s, counts = asyncio.run(_store_fleet(folder / "fleet", fleet))
+    reports, size, took_s, counts = asyncio.run(store_fleet(folder / "fleet", fleet))
     return Storing(
         sealed_rate,
         accepted_rate,
@@ -175,9 +183,9 @@ def _measure_naive(path: Path, sample: Sequence[Arrival]) -> float:
         return len(sample) / (time.perf_counter() - began)
 
 
-async def _store_fleet(folder: Path, fleet: Fleet) -> tuple[int, int, float, tuple[int, int]]:
+async def store_fleet(folder: Path, fleet: Fleet) -> tuple[int, int, float, tuple[int, int]]:
     """The number of reports, bytes of the database, seconds, and the numbers of sets and spans."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     store = Store.open("", str(folder))
     reports, began = 0, time.perf_counter()
     for day in range(fleet.days):
