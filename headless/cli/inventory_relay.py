@@ -30,10 +30,12 @@ def relay(talk: Talk, /, **values: Any) -> None:
         raise ParameterError("packages are reported on POSIX systems only")
     from headless.cli.inventory_reporting import deliver_or_keep
     from headless.inventory.outbox import open_outbox
+    from headless.inventory.send import split_url
 
     options = {name: values[name.replace("-", "_")] for name in TAKEN}
     if not options["to"] or not options["spool"]:
         raise ParameterError("give both --spool FOLDER and --to URL")
+    split_url(options["to"])
     if not os.path.isdir(options["spool"]):
         raise ParameterError(f"--spool {options['spool']}: no such folder")
     left = deliver_or_keep(talk, options, open_outbox(options["spool"]), None)

@@ -43,6 +43,10 @@ def run_report(talk: Talk, options: dict[str, Any]) -> None:
     """
     given = dict(options)
     options = _add_config(talk, options)
+    if options["to"]:
+        from headless.inventory.send import split_url
+
+        split_url(options["to"])  # or it is kept, gathered in vain, for a place that is none
     if options["cron"] or options["systemd"]:
         return click.echo(_build_schedule(options, given), nl=False)
     if options["splay"]:

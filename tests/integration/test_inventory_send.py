@@ -348,6 +348,19 @@ def test_a_signal_ends_it_and_the_report_is_kept(place: World, collector: Script
     assert [path.read_bytes() for path in kept(place)] == collector.bodies[:1]
 
 
+@pytest.mark.parametrize("url", ["127.0.0.1:8095/feed/", "ftp://a/b", "https:///feed/"])
+def test_a_url_that_is_none_is_told_before_anything_is_kept(place: World, url: str) -> None:
+    spool = place.home / "spool"
+    for done in (
+        place.run(*words(place, url, "--spool", str(spool))),
+        place.run(*words(place, url, "--cron")),
+        place.run("inventory", "relay", "--to", url, "--spool", str(place.home)),
+    ):
+        assert (done.returncode, done.stdout) == (2, b"")
+        assert b"is no URL like https://HOST:PORT/PATH" in done.stderr and b"kept" not in done.stderr
+    assert not spool.exists() and kept(place) == []
+
+
 def test_a_spool_of_somebody_else_is_not_used(place: World, collector: ScriptedCollector) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can make a folder somebody else's")
