@@ -41,7 +41,8 @@ def close_report(
 
 
 def read_recipients(sources: Iterable[str]) -> tuple[list[x509.Certificate], list[str]]:
-    """Read the certificates to seal for; return them, and a warning for each that does not hold today.
+    """Read the certificates to seal for; return them, and a warning for each that does not hold
+    today, or has its private key beside it.
 
     Args:
         sources: paths, or texts of PEM; of several certificates in one, all count.
@@ -52,6 +53,10 @@ def read_recipients(sources: Iterable[str]) -> tuple[list[x509.Certificate], lis
     certificates, warnings = [], []
     for source in sources:
         name = "the certificate of --encrypt" if "-----BEGIN" in source else source
+        if b"PRIVATE KEY-----" in _read_source(source):
+            warnings.append(
+                f"{name}: a private key stands in it, which opens all reports: leave but the certificate on this host"
+            )
         for certificate in _read(source, name):
             if not isinstance(certificate.public_key(), rsa.RSAPublicKey):
                 raise ParameterError(f"{name}: only certificates of RSA keys can be sealed for")
@@ -87,11 +92,14 @@ def read_signer(key_file: str, certificate_file: str) -> tuple[x509.Certificate,
 
 
 def _read(source: str, name: str) -> list[x509.Certificate]:
-    data = source.encode() if "-----BEGIN" in source else _read_file(source)
     try:
-        return x509.load_pem_x509_certificates(data)
+        return x509.load_pem_x509_certificates(_read_source(source))
     except ValueError as exc:
         raise ParameterError(f"{name}: no certificate in PEM in it") from exc
+
+
+def _read_source(source: str) -> bytes:
+    return source.encode() if "-----BEGIN" in source else _read_file(source)
 
 
 def _read_file(path: str) -> bytes:
