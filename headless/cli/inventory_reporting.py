@@ -48,7 +48,7 @@ def run_report(talk: Talk, options: dict[str, Any]) -> None:
 
         split_url(options["to"])  # or it is kept, gathered in vain, for a place that is none
     if options["cron"] or options["systemd"]:
-        return click.echo(_build_schedule(options, given), nl=False)
+        return click.echo(_build_schedule(talk, options, given), nl=False)
     if options["splay"]:
         time.sleep(random.uniform(0, options["splay"]))  # noqa: S311
     wanted = _read_wanted(options)
@@ -223,7 +223,8 @@ def _print(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def _build_schedule(options: dict[str, Any], given: dict[str, Any]) -> str:
+def _build_schedule(talk: Talk, options: dict[str, Any], given: dict[str, Any]) -> str:
+    from headless.inventory.schedule_checks import find_obstacles
     from headless.inventory.schedule_files import build_command, build_cron, build_units, find_program
 
     if options["cron"] and options["systemd"]:
@@ -236,7 +237,10 @@ def _build_schedule(options: dict[str, Any], given: dict[str, Any]) -> str:
     given = given | {"interval": interval_s}
     if options["cron"] and options["to"] and not options["spool"] and user == "nobody":
         given["spool"] = NOBODYS_SPOOL
-    words = build_command(find_program(), given)
+    program = find_program()
+    words = build_command(program, given)
+    for line in find_obstacles(program, options, user):
+        talk.error(line)
     host = wanted.host or read_system(wanted.root)["host"]
     if options["systemd"]:
         return build_units(words, site=wanted.site, host=host, interval_s=interval_s, user=user)

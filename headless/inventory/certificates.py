@@ -12,7 +12,7 @@ from headless.errors import ParameterError
 from headless.inventory.seal import seal, sign
 from headless.inventory.signature import SigningKey
 
-__all__ = ["close_report", "read_recipients", "read_signer"]
+__all__ = ["close_report", "holds_private_key", "read_recipients", "read_signer"]
 
 
 def close_report(
@@ -53,7 +53,7 @@ def read_recipients(sources: Iterable[str]) -> tuple[list[x509.Certificate], lis
     certificates, warnings = [], []
     for source in sources:
         name = "the certificate of --encrypt" if "-----BEGIN" in source else source
-        if b"PRIVATE KEY-----" in _read_source(source):
+        if holds_private_key(source):
             warnings.append(
                 f"{name}: a private key stands in it, which opens all reports: leave but the certificate on this host"
             )
@@ -67,6 +67,15 @@ def read_recipients(sources: Iterable[str]) -> tuple[list[x509.Certificate], lis
                     f"to {certificate.not_valid_after_utc:%Y-%m-%d}: ask the collector's administrator for a new one"
                 )
     return certificates, warnings
+
+
+def holds_private_key(source: str) -> bool:
+    """Whether a private key stands in a file, or a text of PEM.
+
+    Raises:
+        ParameterError: it cannot be read.
+    """
+    return b"PRIVATE KEY-----" in _read_source(source)
 
 
 def read_signer(key_file: str, certificate_file: str) -> tuple[x509.Certificate, SigningKey]:
