@@ -8,13 +8,13 @@ from headless.errors import ParameterError
 from headless.inventory.report import BadReport
 from headless.inventory.rule import HostFacts
 from headless.inventory.standard import JudgedSet
-from headless.inventory.verdict import Row, build_gap_row
+from headless.inventory.verdict import Row
 
 __all__ = ["check"]
 
 EXIT_STATUS = (
     "\n\n\b\nExit status: 0 all hosts conform, 4 one falls short,"
-    "\n2 a file cannot be read, or no rule is meant for any host."
+    "\n2 a file cannot be read or is no report, or no rule is meant for any host."
 )
 
 
@@ -44,12 +44,13 @@ def check(
     standard = read_standard(references, models, advisories, day)
     rows: list[Row] = []
     is_judged = False
+    bad = 0
     for path in reports:
         try:
             report = read_report(path)
         except BadReport as exc:
-            rows.append(build_gap_row(HostFacts(path), "the report", str(exc)))
-            is_judged = True
+            click.echo(f"{path}: no report: {exc}", err=True)
+            bad += 1
             continue
         host = HostFacts.from_report(report)
         rows += JudgedSet(standard, report.packages).build_rows(host)
@@ -58,6 +59,8 @@ def check(
         else:
             click.echo(f"{host.host!r}: no rule is meant for it", err=True)
     print_rows(rows, as_json=as_json)
+    if bad:
+        raise ParameterError(f"{bad} of {len(reports)} files could not be judged")
     if not is_judged:
         raise ParameterError("nothing was judged: no rule is meant for any of these hosts")
     finish(rows, len(reports), fail_on)

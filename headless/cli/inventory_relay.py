@@ -1,5 +1,6 @@
 """``headless inventory relay``: send what others have put into a spool."""
 
+import os
 import sys
 from typing import Any
 
@@ -7,7 +8,7 @@ import click
 
 from headless.cli.inventory_options import OPTIONS
 from headless.cli.inventory_report import add_options
-from headless.errors import ParameterError
+from headless.errors import ParameterError, Unavailable
 from headless.launcher.talk import Talk
 
 __all__ = ["relay"]
@@ -27,12 +28,16 @@ def relay(talk: Talk, /, **values: Any) -> None:
     """
     if sys.platform == "win32":
         raise ParameterError("packages are reported on POSIX systems only")
-    from headless.cli.inventory_reporting import RETRY_FOR_S, read_collector
-    from headless.inventory.delivery import Delivery, deliver
+    from headless.cli.inventory_reporting import deliver_or_keep
     from headless.inventory.outbox import open_outbox
+    from headless.inventory.send import split_url
 
     options = {name: values[name.replace("-", "_")] for name in TAKEN}
     if not options["to"] or not options["spool"]:
         raise ParameterError("give both --spool FOLDER and --to URL")
-    retry_for_s = RETRY_FOR_S if options["retry-for"] is None else options["retry-for"]
-    deliver(Delivery(read_collector(options), open_outbox(options["spool"]), retry_for_s, talk.error), None)
+    split_url(options["to"])
+    if not os.path.isdir(options["spool"]):
+        raise ParameterError(f"--spool {options['spool']}: no such folder")
+    left = deliver_or_keep(talk, options, open_outbox(options["spool"]), None)
+    if left:
+        raise Unavailable(f"{left} of the reports in {options['spool']} could not be sent")

@@ -16,6 +16,7 @@ from headless.inventory.gather.files import tidy
 from headless.inventory.making import Wanted, make_report, rewrite_report
 from headless.inventory.slot import DAY_S
 from headless.inventory.writing import replace_file
+from headless.launcher.interrupts import Interrupted, catch_interrupts
 from headless.launcher.talk import Talk
 
 if sys.platform == "win32":
@@ -24,7 +25,7 @@ if sys.platform == "win32":
 from headless.inventory.gather.system import read_system
 from headless.inventory.outbox import Outbox, open_outbox
 
-__all__ = ["RETRY_FOR_S", "read_collector", "run_report"]
+__all__ = ["deliver_or_keep", "run_report"]
 
 NOBODYS_SPOOL = "/var/tmp/headless-inventory-nobody"  # noqa: S108  # made for that user alone, or not used
 RETRY_FOR_S, TIMEOUT_S = 300, 30
@@ -42,8 +43,12 @@ def run_report(talk: Talk, options: dict[str, Any]) -> None:
     """
     given = dict(options)
     options = _add_config(talk, options)
+    if options["to"]:
+        from headless.inventory.send import split_url
+
+        split_url(options["to"])  # or it is kept, gathered in vain, for a place that is none
     if options["cron"] or options["systemd"]:
-        return click.echo(_build_schedule(options, given), nl=False)
+        return click.echo(_build_schedule(talk, options, given), nl=False)
     if options["splay"]:
         time.sleep(random.uniform(0, options["splay"]))  # noqa: S311
     wanted = _read_wanted(options)
@@ -54,7 +59,35 @@ def run_report(talk: Talk, options: dict[str, Any]) -> None:
     _give(talk, options, data)
 
 
-def read_collector(options: dict[str, Any]) -> Any:
+def deliver_or_keep(talk: Talk, options: dict[str, Any], outbox: Outbox | None, data: bytes | None) -> int:
+    """Send what waits and then a report, as the options say; a signal ends it, once the report is kept.
+
+    Args:
+        talk: for warnings.
+        options: by their names with dashes.
+        outbox: the spool; ``None`` if there is none.
+        data: the report; ``None`` to send but what waits.
+
+    Returns:
+        How many of those that waited were left in the spool.
+
+    Raises:
+        HeadlessError: not all was sent.
+        Interrupted: a signal has come.
+    """
+    from headless.inventory.delivery import Delivery, deliver, keep
+
+    retry_for_s = RETRY_FOR_S if options["retry-for"] is None else options["retry-for"]
+    delivery = Delivery(_read_collector(options), outbox, retry_for_s, talk.error)
+    with catch_interrupts() as interrupts:
+        interrupts.truth = "not sent"
+        try:
+            return deliver(delivery, data)
+        except Interrupted as exc:
+            raise Interrupted(exc.number, f"{exc}{keep(delivery, data)}") from None
+
+
+def _read_collector(options: dict[str, Any]) -> Any:
     """The collector that the options name."""
     from headless.inventory.send import Collector, read_token
 
@@ -165,8 +198,6 @@ def _give(talk: Talk, options: dict[str, Any], data: bytes) -> None:
 
 
 def _send(talk: Talk, options: dict[str, Any], data: bytes) -> None:
-    from headless.inventory.delivery import Delivery, deliver
-
     outbox: Outbox | None = None
     try:
         outbox = open_outbox(options["spool"] or "", options["to"])
@@ -174,8 +205,7 @@ def _send(talk: Talk, options: dict[str, Any], data: bytes) -> None:
         if options["spool"]:
             raise
         talk.info(str(exc))
-    retry_for_s = RETRY_FOR_S if options["retry-for"] is None else options["retry-for"]
-    deliver(Delivery(read_collector(options), outbox, retry_for_s, talk.error), data)
+    deliver_or_keep(talk, options, outbox, data)
 
 
 def _keep(talk: Talk, options: dict[str, Any], data: bytes) -> None:
@@ -193,7 +223,8 @@ def _print(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def _build_schedule(options: dict[str, Any], given: dict[str, Any]) -> str:
+def _build_schedule(talk: Talk, options: dict[str, Any], given: dict[str, Any]) -> str:
+    from headless.inventory.schedule_checks import find_obstacles
     from headless.inventory.schedule_files import build_command, build_cron, build_units, find_program
 
     if options["cron"] and options["systemd"]:
@@ -206,7 +237,10 @@ def _build_schedule(options: dict[str, Any], given: dict[str, Any]) -> str:
     given = given | {"interval": interval_s}
     if options["cron"] and options["to"] and not options["spool"] and user == "nobody":
         given["spool"] = NOBODYS_SPOOL
-    words = build_command(find_program(), given)
+    program = find_program()
+    words = build_command(program, given)
+    for line in find_obstacles(program, options, user):
+        talk.error(line)
     host = wanted.host or read_system(wanted.root)["host"]
     if options["systemd"]:
         return build_units(words, site=wanted.site, host=host, interval_s=interval_s, user=user)

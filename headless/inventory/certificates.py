@@ -12,7 +12,7 @@ from headless.errors import ParameterError
 from headless.inventory.seal import seal, sign
 from headless.inventory.signature import SigningKey
 
-__all__ = ["close_report", "read_recipients", "read_signer"]
+__all__ = ["close_report", "holds_private_key", "read_recipients", "read_signer"]
 
 
 def close_report(
@@ -41,7 +41,8 @@ def close_report(
 
 
 def read_recipients(sources: Iterable[str]) -> tuple[list[x509.Certificate], list[str]]:
-    """Read the certificates to seal for; return them, and a warning for each that does not hold today.
+    """Read the certificates to seal for; return them, and a warning for each that does not hold
+    today, or has its private key beside it.
 
     Args:
         sources: paths, or texts of PEM; of several certificates in one, all count.
@@ -52,6 +53,10 @@ def read_recipients(sources: Iterable[str]) -> tuple[list[x509.Certificate], lis
     certificates, warnings = [], []
     for source in sources:
         name = "the certificate of --encrypt" if "-----BEGIN" in source else source
+        if holds_private_key(source):
+            warnings.append(
+                f"{name}: a private key stands in it, which opens all reports: leave but the certificate on this host"
+            )
         for certificate in _read(source, name):
             if not isinstance(certificate.public_key(), rsa.RSAPublicKey):
                 raise ParameterError(f"{name}: only certificates of RSA keys can be sealed for")
@@ -62,6 +67,15 @@ def read_recipients(sources: Iterable[str]) -> tuple[list[x509.Certificate], lis
                     f"to {certificate.not_valid_after_utc:%Y-%m-%d}: ask the collector's administrator for a new one"
                 )
     return certificates, warnings
+
+
+def holds_private_key(source: str) -> bool:
+    """Whether a private key stands in a file, or a text of PEM.
+
+    Raises:
+        ParameterError: it cannot be read.
+    """
+    return b"PRIVATE KEY-----" in _read_source(source)
 
 
 def read_signer(key_file: str, certificate_file: str) -> tuple[x509.Certificate, SigningKey]:
@@ -87,11 +101,14 @@ def read_signer(key_file: str, certificate_file: str) -> tuple[x509.Certificate,
 
 
 def _read(source: str, name: str) -> list[x509.Certificate]:
-    data = source.encode() if "-----BEGIN" in source else _read_file(source)
     try:
-        return x509.load_pem_x509_certificates(data)
+        return x509.load_pem_x509_certificates(_read_source(source))
     except ValueError as exc:
         raise ParameterError(f"{name}: no certificate in PEM in it") from exc
+
+
+def _read_source(source: str) -> bytes:
+    return source.encode() if "-----BEGIN" in source else _read_file(source)
 
 
 def _read_file(path: str) -> bytes:

@@ -14,7 +14,7 @@ if sys.platform == "win32":
 
 from headless.inventory.outbox import Outbox
 
-__all__ = ["Delivery", "deliver"]
+__all__ = ["Delivery", "deliver", "keep"]
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
 
@@ -36,11 +36,14 @@ class Delivery:
     warn: Callable[[str], None]
 
 
-def deliver(delivery: Delivery, data: bytes | None) -> None:
+def deliver(delivery: Delivery, data: bytes | None) -> int:
     """Send what waits, and then this report.
 
     Args:
         data: a new report; ``None`` to send but what waits.
+
+    Returns:
+        How many of those that waited were left in the spool, each with a warning.
 
     Raises:
         Unavailable: the collector was away or busy for too long.
@@ -50,24 +53,25 @@ def deliver(delivery: Delivery, data: bytes | None) -> None:
     try:
         if delivery.outbox is None:
             _send_new(delivery, data)
-        else:
-            _send_all(delivery, delivery.outbox, data)
+            return 0
+        return _send_all(delivery, delivery.outbox, data)
     except NotTaken as exc:
         raise ParameterError(f"not sent, and not kept: {exc}") from exc
     except (Wait, Refused, ParameterError) as exc:
         kind = Unavailable if isinstance(exc, Wait) else type(exc)
-        raise kind(f"not sent: {exc}{_keep(delivery, data)}") from exc
+        raise kind(f"not sent: {exc}{keep(delivery, data)}") from exc
 
 
-def _send_all(delivery: Delivery, outbox: Outbox, data: bytes | None) -> None:
+def _send_all(delivery: Delivery, outbox: Outbox, data: bytes | None) -> int:
     with outbox.turn(delivery.retry_for_s) as is_ours:
         if not is_ours:
             raise Wait("another run is sending at this moment")
         if outbox.wait_s > delivery.retry_for_s:
             raise Wait(f"the collector has asked not to be asked again for {outbox.wait_s:.0f} s")
-        _send_waiting(delivery, outbox)
+        left = _send_waiting(delivery, outbox)
         _send_new(delivery, data)
         outbox.ask_again_after(None)
+        return left
 
 
 def _send_new(delivery: Delivery, data: bytes | None) -> None:
@@ -75,18 +79,28 @@ def _send_new(delivery: Delivery, data: bytes | None) -> None:
         _send_patiently(delivery, data)
 
 
-def _send_waiting(delivery: Delivery, outbox: Outbox) -> None:
+def _send_waiting(delivery: Delivery, outbox: Outbox) -> int:
+    """Send what waits; return how many could not be read, or not be taken out."""
+    left = 0
     for name in outbox.names():
-        data = outbox.read(name)
-        if data is None:
-            delivery.warn(f"{outbox.folder}/{name} is no report, and was left there")
-            continue
         try:
-            _send_patiently(delivery, data)
-        except NotTaken as exc:
-            delivery.warn(f"{exc}: it was taken out of the spool, and is {outbox.folder}/{outbox.set_aside(name)}")
-        else:
-            outbox.remove(name)
+            if (data := outbox.read(name)) is None:
+                continue
+            _send_one(delivery, outbox, name, data)
+        except (OSError, ValueError) as exc:
+            reason = f"{exc.strerror}: it is another user's" if isinstance(exc, PermissionError) else str(exc)
+            delivery.warn(f"{outbox.folder}/{name} was left there: {reason}")
+            left += 1
+    return left
+
+
+def _send_one(delivery: Delivery, outbox: Outbox, name: str, data: bytes) -> None:
+    try:
+        _send_patiently(delivery, data)
+    except NotTaken as exc:
+        delivery.warn(f"{exc}: it was taken out of the spool, and is {outbox.folder}/{outbox.set_aside(name)}")
+    else:
+        outbox.remove(name)
 
 
 def _send_patiently(delivery: Delivery, data: bytes) -> None:
@@ -108,8 +122,8 @@ def _send_patiently(delivery: Delivery, data: bytes) -> None:
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
-def _keep(delivery: Delivery, data: bytes | None) -> str:
-    """Keep it if there is a place for it; return a clause that says what became of it."""
+def keep(delivery: Delivery, data: bytes | None) -> str:
+    """Keep a report if there is a place for it; return a clause that says what became of it."""
     outbox = delivery.outbox
     if outbox is None:
         return "; there is no spool to keep it in: see --spool"

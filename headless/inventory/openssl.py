@@ -80,7 +80,7 @@ def _is_plain(path: str) -> bool:
             text = file.read(65536)
         _, _, rest = text.partition(b"-----BEGIN CERTIFICATE-----")
         body, end, rest = rest.partition(b"-----END CERTIFICATE-----")
-        if not end or b"-----BEGIN CERT" in rest:
+        if not end or b"-----BEGIN CERT" in rest or b"PRIVATE KEY-----" in text:
             return False
         import binascii
 

@@ -6,6 +6,7 @@ putting something in needs no lock.
 """
 
 import contextlib
+import errno
 import os
 import stat
 import sys
@@ -73,7 +74,7 @@ class Outbox:
             finally:
                 os.close(descriptor)
             os.rename(temporary, path)
-        except OSError:
+        except BaseException:  # also a signal's
             os.unlink(temporary)
             raise
         self._sync()
@@ -84,18 +85,26 @@ class Outbox:
         return sorted(name for name in os.listdir(self.folder) if name.endswith(SUFFIX) and not name.startswith("."))
 
     def read(self, name: str) -> bytes | None:
-        """Read a report; ``None`` if it has gone meanwhile, or is no plain file of a sensible size.
+        """Read a report; ``None`` if it has gone meanwhile.
 
         Links are not followed: whoever may put files here must not have others read for him.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: it is no plain file of a sensible size.
         """
         try:
             descriptor = os.open(os.path.join(self.folder, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
+        except FileNotFoundError:
             return None
+        except OSError as exc:
+            if exc.errno == errno.ELOOP:
+                raise ValueError("it is no report") from None
+            raise
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= FILE_LIMIT:
             os.close(descriptor)
-            return None
+            raise ValueError("it is no report")
         with open(descriptor, "rb") as file:
             return file.read()
 
@@ -117,8 +126,18 @@ class Outbox:
 
     @contextlib.contextmanager
     def turn(self, limit_s: float) -> Iterator[bool]:
-        """Wait for the turn to send; whether it has come within the time."""
-        descriptor = os.open(os.path.join(self.folder, LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        """Wait for the turn to send; whether it has come within the time.
+
+        Raises:
+            ParameterError: the lock's file is another user's.
+        """
+        path = os.path.join(self.folder, LOCK)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError as exc:
+            raise ParameterError(
+                f"{path} cannot be opened: {exc.strerror}: one user alone sends what is in a spool"
+            ) from exc
         try:
             yield _lock(descriptor, limit_s)
         finally:

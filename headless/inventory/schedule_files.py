@@ -12,13 +12,14 @@ from headless.schedule.cron import build_cron_file
 from headless.schedule.expression import parse_expression
 from headless.schedule.systemd import build_service, build_timer
 
-__all__ = ["build_command", "build_cron", "build_units", "find_program"]
+__all__ = ["READ", "build_command", "build_cron", "build_units", "find_program"]
 
 NAME = "headless-inventory"
 DESCRIPTION = "Report the installed packages"
 NOT_PASSED_ON = ("cron", "systemd", "user", "mailto")
-FILES = ("output", "input", "sign", "sign-certificate", "config", "token-file", "ca-file", "certificate", "key")
-PATHS = (*FILES, "root", "spool", "encrypt", "python-path")
+READ = ("input", "encrypt", "sign", "sign-certificate", "config", "token-file", "ca-file", "certificate", "key")
+"""The options that name files to be read."""
+PATHS = (*READ, "output", "root", "spool", "python-path")
 LIMIT_S = 1800
 
 
@@ -73,7 +74,9 @@ def build_units(words: Sequence[str], *, site: str, host: str, interval_s: int, 
     service = build_service(
         words,
         description=DESCRIPTION,
-        user=user,
+        # Systemd warns of nobody, whose processes and files are anybody's. What is to be written outside the state
+        # folder needs a user that has a name before it starts.
+        user="" if user == "nobody" and not writable else user,
         limit_s=LIMIT_S,
         needs_network="--to" in words,
         state=NAME,

@@ -13,7 +13,7 @@ from headless.config import read_variables
 from headless.errors import ParameterError, Refused
 from headless.inventory.envelope import ENVELOPED, SIGNED, read_content_type
 
-__all__ = ["Collector", "NotTaken", "Wait", "read_token", "send"]
+__all__ = ["Collector", "NotTaken", "Wait", "read_token", "send", "split_url"]
 
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTPS_PROXY", "NO_PROXY")  # HTTP_PROXY is a header's, under CGI
 REDIRECTS = 5

@@ -80,7 +80,7 @@ def build_service(
     Args:
         argv: the program, as an absolute path, and its arguments.
         description: one line for people.
-        user: the OS user it runs as.
+        user: the OS user it runs as; empty: one that systemd makes for it.
         limit_s: seconds after which systemd ends it, to be above its own limit; ``None`` for no limit.
         working_folder: an absolute path.
         needs_network: start after the network is up.
@@ -102,7 +102,7 @@ def build_service(
         "[Service]",
         "Type=oneshot",
         f"ExecStart={' '.join(_argument(word) for word in argv)}",
-        f"User={check_user(user)}",
+        f"User={check_user(user)}" if user else "DynamicUser=yes",
         f"WorkingDirectory={_percent(working_folder)}",
         "# Above the command's own time limit, which is the one to change first.",
         f"TimeoutStartSec={'infinity' if limit_s is None else limit_s}",

@@ -102,9 +102,11 @@ def test_the_list_of_another_host_as_reference(world: World, files: Path) -> Non
 
 def test_what_is_not_known_is_never_well(world: World, files: Path) -> None:
     reference = ("--reference", files / "reference.toml")
-    code, out, _ = check(world, files / "good.json", files / "cut.txt", *reference)
-    assert code == 4
-    assert "cut.txt: unknown: the report (cut short" in out
+    (files / "empty").touch()
+    code, out, err = check(world, files / "bad.json", files / "cut.txt", files / "empty", *reference)
+    assert (code, out.count("\n")) == (2, 1) and out.startswith("S/node1: ")  # the others are judged all the same
+    assert "cut.txt: no report: cut short" in err and "2 of 3 files could not be judged" in err
+    assert check(world, files / "empty", *reference)[:2] == (2, "")
     code, out, _ = check(world, files / "plain.txt", *reference, "--advisories", OSV)
     assert code == 4
     assert "unknown: src:openssl, wanted >= 3.0.14 by 2026-01-31 (the host tells no source packages)" in out

@@ -1,10 +1,12 @@
 """``headless inventory report --cron`` and ``--systemd``: files that the real programs take."""
 
+import getpass
 import os
 import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -83,10 +85,38 @@ def test_files_are_named_by_their_whole_paths(world: World) -> None:
     ]
 
 
+def test_what_will_not_work_is_told_with_the_line(world: World) -> None:
+    (world.home / "both.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
+    given = ("--encrypt", str(world.home / "both.pem"), "--encrypt", "nosuch.pem", "--token-file", "nosuchtok")
+    done = world.run(*REPORT, "--to", "https://a/b", *given, "--cron", "--user", getpass.getuser())
+    assert done.returncode == 0 and b" inventory report " in done.stdout
+    said = done.stderr.decode()
+    assert "--encrypt nosuch.pem: no such file" in said and "--token-file nosuchtok: no such file" in said
+    assert "both.pem: a private key stands in it" in said and said.count("\n") == 3
+
+
+def test_what_its_user_cannot_use_is_told(world: World) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root knows what another user can read")
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    hidden, plain = folder / "hidden.pem", folder / "plain.pem"
+    for path, mode in ((hidden, 0o600), (plain, 0o644)):
+        path.touch(mode)
+        path.chmod(mode)
+    try:
+        given = ("--encrypt", str(hidden), "--ca-file", str(plain), "--cron", "--user")
+        said = world.run(*REPORT, "--to", "https://a/b", *given, "nobody").stderr.decode()
+        assert f"--encrypt {hidden}: nobody cannot read it" in said and "plain.pem" not in said
+        assert world.run(*REPORT, "--to", "https://a/b", *given, "root").stderr == b""
+    finally:
+        shutil.rmtree(folder)
+
+
 @pytest.mark.peer("systemd-analyze")
 def test_systemds_units_are_whole(world: World, tmp_path: Path) -> None:
     done = world.run(*REPORT, "--to", "https://a/b", "--systemd", "--user", "nobody")
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.returncode == 0
     parts = re.split(r"(?m)^# /etc/systemd/system/(\S+)\n", done.stdout.decode())[1:]
     units = dict(zip(parts[::2], parts[1::2], strict=True))
     assert sorted(units) == ["headless-inventory.service", "headless-inventory.timer"]
@@ -94,7 +124,9 @@ def test_systemds_units_are_whole(world: World, tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     verify = ["systemd-analyze", "verify", "--man=no", *(str(tmp_path / name) for name in units)]
     checked = subprocess.run(verify, capture_output=True, text=True, check=False)
-    assert checked.returncode == 0, checked.stderr
+    assert (checked.returncode, "nobody" in checked.stderr) == (0, False), checked.stderr
+    assert "DynamicUser=yes" in units["headless-inventory.service"]
+    assert "User=nobody" not in units["headless-inventory.service"]
     minute, hour, *_ = build_slot("MY-SITE", "node1.example.org").split()
     assert f"OnCalendar=*-*-* {int(hour):02}:{int(minute):02}:00" in units["headless-inventory.timer"]
     assert "StateDirectory=headless-inventory" in units["headless-inventory.service"]

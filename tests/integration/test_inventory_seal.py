@@ -5,9 +5,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
+from headless.inventory.collect.identities import read_identities
 from headless.inventory.seal import BadSeal, is_sealed, is_signed, open_sealed, seal, sign, verify
 from inventory_identities import Holder, make_holder
+from inventory_roots import make_debian
+from support import World
 
 DATA = b"#\nhost: a\r\nversion: 1\n#\n\xff\x00\n#\n"
 pytestmark = pytest.mark.peer("openssl")
@@ -113,6 +117,28 @@ def test_an_envelope_for_somebody_else_says_so(anna: Holder, bert: Holder) -> No
         open_sealed(seal(DATA, [bert.certificate]), [(anna.certificate, anna.rsa_key)])
     with pytest.raises(BadSeal, match="no key"):
         open_sealed(seal(DATA, [bert.certificate]), [])
+
+
+@pytest.mark.parametrize("more", [(), ("--format", "json")])
+def test_a_private_key_among_those_to_seal_for_is_told(world: World, anna: Holder, more: tuple[str, ...]) -> None:
+    root = make_debian(world.home / "root")
+    both = world.home / "both.pem"
+    both.write_bytes(anna.certificate_file.read_bytes() + anna.key_file.read_bytes())
+    words = ("inventory", "report", "--site", "S", "--root", str(root), *more, "--encrypt")
+    done = world.run(*words, str(both))
+    assert done.returncode == 0 and b"both.pem: a private key stands in it" in done.stderr
+    assert b"node1" in open_sealed(done.stdout, [(anna.certificate, anna.rsa_key)])
+    assert world.run(*words, str(anna.certificate_file)).stderr == b""
+
+
+def test_the_pair_that_the_docs_make_seals_and_opens(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs/inventory.md").read_text()
+    begin = text.index("openssl req -x509")
+    commands = text[begin : text.index("```", begin)]
+    subprocess.run(["/bin/sh", "-ec", commands], cwd=tmp_path, capture_output=True, check=True)
+    certificate = x509.load_pem_x509_certificate((tmp_path / "collector.crt").read_bytes())
+    [identity] = read_identities([str(tmp_path / "collector.pem")])
+    assert open_sealed(seal(DATA, [certificate]), [identity]) == DATA
 
 
 def test_only_rsa_keys_can_be_sealed_for(folder: Path) -> None:

@@ -2,8 +2,11 @@
 
 import os
 import resource
+import shutil
+import signal
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -13,8 +16,11 @@ from pathlib import Path
 import pytest
 
 from authority import Authority
+from headless.errors import ParameterError
+from headless.inventory.delivery import Delivery, deliver
 from headless.inventory.formats import parse_report
 from headless.inventory.outbox import Outbox
+from headless.inventory.send import Collector
 from inventory_collector import Answer, ScriptedCollector, run_collector
 from inventory_roots import make_debian
 from support import HEADLESS, World, wait_for
@@ -295,10 +301,64 @@ def test_a_relay_sends_what_others_have_spooled(place: World, collector: Scripte
     collector.answers = [Answer(503)]
     assert place.run(*relay).returncode == 1
     done = place.run(*relay)
-    assert done.returncode == 0 and b"evil.report is no report" in done.stderr
+    assert done.returncode == 1 and b"evil.report was left there: it is no report" in done.stderr
+    assert b"1 of the reports in" in done.stderr
     assert [parse_report(body).tag for body in collector.bodies] == ["one", "one", "two"]
     assert os.listdir(spool).count("evil.report") == 1
+    (place.home / "spool/evil.report").unlink()
+    assert place.run(*relay).returncode == 0
     assert place.run("inventory", "relay", "--spool", spool).returncode == 2
+    done = place.run("inventory", "relay", "--spool", spool + "2", "--to", collector.url)
+    assert done.returncode == 2 and b"no such folder" in done.stderr and not (place.home / "spool2").exists()
+
+
+def test_what_another_user_has_spooled_is_named_and_left(place: World, collector: ScriptedCollector) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can run as somebody else")
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o1777)
+    spool = Outbox(str(folder))
+    spool.put(b"report")
+
+    said: list[str] = []
+    delivery = Delivery(Collector(url=collector.url), Outbox(str(folder)), 0, said.append)
+    os.seteuid(65534)
+    try:
+        assert deliver(delivery, None) == 1
+        assert len(said) == 1 and said[0].endswith("was left there: Permission denied: it is another user's")
+        (folder / ".lock").unlink()
+        os.seteuid(0)
+        with spool.turn(0):
+            os.seteuid(65534)
+            with pytest.raises(ParameterError, match=r"\.lock cannot be opened: Permission denied"):
+                deliver(delivery, None)
+        assert collector.taken == [] and len(spool.names()) == 1
+    finally:
+        os.seteuid(0)
+        shutil.rmtree(folder)
+
+
+def test_a_signal_ends_it_and_the_report_is_kept(place: World, collector: ScriptedCollector) -> None:
+    collector.answers = [Answer(503)]
+    run = place.start(*words(place, collector.url, retry_for=600))
+    assert collector.has_come.wait(30)
+    run.terminate()
+    _, said = run.communicate(timeout=30)
+    assert run.returncode == -signal.SIGTERM and b"ended by SIGTERM: not sent; kept in" in said
+    assert [path.read_bytes() for path in kept(place)] == collector.bodies[:1]
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8095/feed/", "ftp://a/b", "https:///feed/"])
+def test_a_url_that_is_none_is_told_before_anything_is_kept(place: World, url: str) -> None:
+    spool = place.home / "spool"
+    for done in (
+        place.run(*words(place, url, "--spool", str(spool))),
+        place.run(*words(place, url, "--cron")),
+        place.run("inventory", "relay", "--to", url, "--spool", str(place.home)),
+    ):
+        assert (done.returncode, done.stdout) == (2, b"")
+        assert b"is no URL like https://HOST:PORT/PATH" in done.stderr and b"kept" not in done.stderr
+    assert not spool.exists() and kept(place) == []
 
 
 def test_a_spool_of_somebody_else_is_not_used(place: World, collector: ScriptedCollector) -> None:

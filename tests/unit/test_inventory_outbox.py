@@ -15,7 +15,12 @@ def test_what_is_no_plain_file_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "folder.report").mkdir()
     (tmp_path / "link.report").symlink_to("/etc/passwd")
     os.mkfifo(tmp_path / "pipe.report")
-    assert [spool.read(name) for name in spool.names()] == [None, None, None]
+    (tmp_path / "empty.report").touch()
+    assert len(spool.names()) == 4
+    for name in spool.names():
+        with pytest.raises(ValueError, match="no report"):
+            spool.read(name)
+    assert spool.read("gone.report") is None
 
 
 def test_what_is_set_aside_is_not_sent_and_the_newest_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,64 @@
+"""Whether the user of a schedule can use what its line names: told when the line is made, not at night by mail."""
+
+import os
+import pwd
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from headless.inventory.certificates import holds_private_key
+from headless.inventory.schedule_files import READ
+
+if sys.platform == "win32":
+    raise ImportError("reports are made on POSIX systems only")
+
+__all__ = ["find_obstacles"]
+
+
+def find_obstacles(program: str, values: Mapping[str, Any], user: str) -> Iterator[str]:
+    """A line for each thing that will not work, as far as it can be known here.
+
+    Args:
+        program: of headless.
+        values: of the options, by their names with dashes.
+        user: who will run it; what another one can use is known to root alone.
+    """
+    for path in dict.fromkeys((program, sys.executable)):
+        if not _can(user, "-x", path):
+            yield f"{path}: {user} cannot run it"
+    for option in READ:
+        value = values.get(option) or ()
+        for path in (value,) if isinstance(value, str) else value:
+            if "-----BEGIN" in path or path == "-":  # the text itself, or standard input
+                continue
+            if not os.path.exists(path):
+                yield f"--{option} {path}: no such file"
+            elif not _can(user, "-r", path):
+                yield f"--{option} {path}: {user} cannot read it"
+            elif option == "encrypt" and holds_private_key(path):
+                yield f"--{option} {path}: a private key stands in it, which opens all reports"
+
+
+def _can(user: str, test: str, path: str) -> bool:
+    """Whether a user can read (-r) or run (-x) a file: asked as that user, as folders and lists of access count too."""
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        return True  # not of this machine, where the line may not belong either
+    if entry.pw_uid == os.geteuid():
+        return os.access(path, os.R_OK if test == "-r" else os.X_OK)
+    if os.geteuid() != 0:
+        return True
+    try:
+        ran = subprocess.run(  # noqa: S603  # the words go to test as they are
+            ["/bin/sh", "-c", 'test "$0" "$1"', test, os.path.abspath(path)],
+            user=entry.pw_uid,
+            group=entry.pw_gid,
+            extra_groups=os.getgrouplist(user, entry.pw_gid),
+            cwd="/",
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return True  # a root that may not become another user
+    return ran.returncode == 0
