@@ -136,7 +136,10 @@ def _finish(summary: dict[str, Any], fail_on: str) -> None:
         JobFailed: something falls short.
     """
     if not summary.get("judged"):
-        raise ParameterError("nothing was judged: no rule is meant for any host that was asked about")
+        reason = (
+            "no rule is meant for any host that was asked about" if summary.get("hosts") else "there is no such host"
+        )
+        raise ParameterError(f"nothing was judged: {reason}")
     if short := summary[fail_on]:
         raise JobFailed(f"{short} of {summary['judged']} hosts fall short")
 

@@ -148,6 +148,8 @@ def test_conform_exits_4_if_a_host_falls_short_and_0_if_none_does(collector: Ask
     since = build_date(collector.now - 2 * 86400)
     done = collector.run("conform", "--reference", str(tmp_path / "r.toml"), "--seen-since", since)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = collector.run("conform", "--reference", str(tmp_path / "r.toml"), "--seen-since", "2100-01-01")
+    assert done.returncode == 2 and "nothing was judged: there is no such host" in done.stderr
     (tmp_path / "r.toml").write_text(REFERENCE + 'site = "NOWHERE"\n')
     done = collector.run("conform", "--reference", str(tmp_path / "r.toml"))
     assert done.returncode == 2 and "no rule is meant for any host" in done.stderr
