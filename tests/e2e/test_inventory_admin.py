@@ -27,6 +27,11 @@ def ask(world: World, *words: str, code: int = 0) -> str:
     return (done.stdout + done.stderr).decode()
 
 
+def make_collector(world: World) -> None:
+    """Begin a collector."""
+    ask(world, "take", write(world, "first", write_text(make_report())))
+
+
 def write(world: World, name: str, data: bytes) -> str:
     path = world.home / name
     path.write_bytes(data)
@@ -60,7 +65,17 @@ def test_sealed_reports_are_opened_with_the_keys_of_the_settings(world: World) -
     assert "replay" in done.stdout.decode()
 
 
+def test_a_state_folder_of_no_collector_is_not_made(world: World) -> None:
+    for words in (("reprocess",), ("token", "list"), ("token", "add", "a", "--site", "S"), ("review", "list")):
+        told = ask(world, *words, code=2)
+        assert "is no collector's state folder" in told and len(told.splitlines()) == 1
+        assert not (world.home / "state").exists()
+    done = world.run("inventory", "take", write(world, "report", write_text(make_report())), "--state", "/dev/null")
+    assert done.returncode == 2
+
+
 def test_tokens_are_told_once(world: World) -> None:
+    make_collector(world)
     token = ask(world, "token", "add", "bob", "--site", "A").strip()
     shown = ask(world, "token", "list")
     assert token.startswith("hli_") and token not in shown and shown.startswith("bob\treader\tA\t")

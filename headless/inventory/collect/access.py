@@ -159,6 +159,8 @@ class Access:
         except FileNotFoundError:
             self._seen, self._grants = (), {}
             return
+        except OSError as exc:
+            raise ParameterError(f"{self._path} cannot be read: {exc.strerror}") from exc
         seen = (status.st_mtime_ns, status.st_ino, status.st_size)
         if seen != self._seen:
             self._grants, self._seen = self._read(), seen
