@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from headless.cli.inventory_output import demand_output, print_now
 from headless.cli.serve import default_state
 from headless.config import read_environment
 from headless.errors import JobFailed, ParameterError, Skipped, TimedOut
@@ -67,6 +68,7 @@ def take(files: Sequence[str], wait: float, config: str, state: str) -> None:
 
     What is in them is opened and checked as if it had come over the network. Exit status 4: one was refused or held.
     """
+    demand_output()
     settings = read_settings(config, state, may_be_new=True)
     bodies = [_read_file(path) for path in files]
     items = asyncio.run(_take(settings, bodies, wait))
@@ -86,6 +88,7 @@ def review() -> None:
 @collector_options
 def review_list(config: str, state: str) -> None:
     """List the reports that are held."""
+    demand_output()
     from headless.inventory.collect.kept import Fate
 
     with _open_kept(read_settings(config, state)) as kept:
@@ -122,6 +125,7 @@ review.add_command(_decide("refuse", "refused", "Refuse reports that are held; t
 @collector_options
 def reprocess(since: str, config: str, state: str) -> None:
     """Open, check and store once more what is kept: after a key was added, or headless has learned to read more."""
+    demand_output()
     settings = read_settings(config, state)
     with _open_kept(settings) as kept:
         count = kept.process_again(_parse_day(since))
@@ -144,16 +148,23 @@ def token_add(name: str, role: str, sites: tuple[str, ...], subject: str, config
     """Make a token, and print it: this once."""
     from headless.inventory.collect.access import Access
 
-    settings = read_settings(config, state)
-    made = Access(settings.access).add(name, role, sites, subject)
+    if not subject:
+        demand_output()
+    access = Access(read_settings(config, state).access)
+    made = access.add(name, role, sites, subject)
     if made:
-        click.echo(made)
+        try:
+            print_now(made)
+        except OSError:
+            access.remove(name)  # nobody has seen it
+            raise
 
 
 @token.command(name="list")
 @collector_options
 def token_list(config: str, state: str) -> None:
     """List what is granted; tokens themselves are not known any more."""
+    demand_output()
     from headless.inventory.collect.access import Access
 
     for grant in Access(read_settings(config, state).access).list_grants():

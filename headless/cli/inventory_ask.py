@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from headless.cli.inventory_output import demand_output
 from headless.cli.inventory_rows import PRINTERS
 from headless.cli.shortfalls import fail_on_option
 from headless.config import read_variables
@@ -74,6 +75,7 @@ def _build_callback(question: Question) -> Callable[..., None]:
     def run(as_json: bool, as_csv: bool, **values: Any) -> None:
         from headless.inventory.asking import ask
 
+        demand_output()
         if as_json and as_csv:
             raise ParameterError("--json or --csv, not both")
         given = {item.name: values[item.name] for item in question.parameters if values[item.name]}

@@ -1,5 +1,6 @@
 """The collector's administration, as the installed command."""
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,7 @@ from headless.inventory.seal import seal
 from headless.inventory.text import write_text
 from inventory_identities import make_holder
 from inventory_support import make_report
-from support import World, open_world
+from support import HEADLESS, World, open_world
 
 MANY = tuple(Package("rpm", f"lib{number}", "0:1-1", "x86_64") for number in range(100))
 
@@ -81,3 +82,18 @@ def test_tokens_are_told_once(world: World) -> None:
     assert token.startswith("hli_") and token not in shown and shown.startswith("bob\treader\tA\t")
     assert ask(world, "token", "remove", "bob") == ask(world, "token", "list") == ""
     assert "nothing is granted" in ask(world, "token", "remove", "bob", code=2)
+
+
+def test_what_cannot_be_printed_is_no_success(world: World) -> None:
+    make_collector(world)
+    state = f"--state {world.home / 'state'}"
+    for words in (f"token list {state}", "hosts --collector http://127.0.0.1:9", f"token add a --site A {state}"):
+        done = run_shell(f"{HEADLESS} inventory {words} >&-", world)
+        assert done.returncode == 2 and "standard output is closed" in done.stderr
+    done = run_shell(f"{HEADLESS} inventory token add a --site A {state} >/dev/full", world)
+    assert done.returncode == 2 and "could not be written" in done.stderr
+    assert ask(world, "token", "list") == ""
+
+
+def run_shell(line: str, world: World) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["/bin/sh", "-c", line], env=world.environment, capture_output=True, text=True, check=False)
