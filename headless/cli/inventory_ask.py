@@ -107,11 +107,15 @@ def _find_collector(values: dict[str, Any]) -> "Collector":
 def _read_body(path: str | None) -> bytes:
     if path is None:
         return b""
+    from headless.inventory.reference_file import read_reference
+
     try:
         with open(path, "rb") as file:
             data = file.read(REFERENCE_LIMIT + 1)
     except OSError as exc:
         raise ParameterError(f"{path}: {exc.strerror}") from None
+    if data:
+        read_reference(path)  # a mistake in it is told with the file's name
     if not data or len(data) > REFERENCE_LIMIT:
         raise ParameterError(f"{path}: {'empty' if not data else 'too large'}: no reference")
     return data

@@ -60,7 +60,8 @@ def test_sealed_reports_are_opened_with_the_keys_of_the_settings(world: World) -
     write(world, "both.pem", holder.certificate_file.read_bytes() + holder.key_file.read_bytes())
     config = write(world, "inventory.toml", b'state = "state"\nkeys = ["both.pem"]\n')
     sealed = write(world, "sealed", seal(write_text(make_report()), [holder.certificate]))
-    assert "no key" in ask(world, "take", sealed, code=4)
+    told = ask(world, "take", sealed, code=4)
+    assert "no key" in told and "--config" in told and "reprocess" in told
     assert ask(world, "reprocess", "--config", config) == "1 processed again\n"
     done = world.run("inventory", "take", "--config", config, sealed)
     assert "replay" in done.stdout.decode()
@@ -81,6 +82,7 @@ def test_tokens_are_told_once(world: World) -> None:
     shown = ask(world, "token", "list")
     assert token.startswith("hli_") and token not in shown and shown.startswith("bob\treader\tA\t")
     assert ask(world, "token", "remove", "bob") == ask(world, "token", "list") == ""
+    assert "Give --site" in ask(world, "token", "add", "bob", "--role", "reader", code=2)
     assert "nothing is granted" in ask(world, "token", "remove", "bob", code=2)
 
 
