@@ -218,14 +218,14 @@ def test_over_tls_a_client_certificate_is_enough(tmp_path: Path) -> None:
 
 
 def test_what_show_prints_as_json_is_a_model_for_others(collector: AskedCollector, tmp_path: Path) -> None:
-    shown = collector.run("show", "wn1", "--json").stdout
+    shown = collector.run("show", "wn1", "--kind", "rpm", "--json").stdout
     (tmp_path / "like.json").write_text(shown)
     packages = tuple(Package(*(row[name] for name in Package._fields)) for row in json.loads(shown)["rows"])
     report = tmp_path / "report.txt"
     report.write_bytes(write_text(Report(host="wn1", site="S", packages=packages)))
     words = [HEADLESS, "inventory", "check", str(report), "--like", str(tmp_path / "like.json")]
     done = subprocess.run(words, capture_output=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert done.returncode == 0, done.stdout
     report.write_bytes(write_text(Report(host="wn1", site="S", packages=packages[:-1])))
     assert subprocess.run(words, capture_output=True, check=False).returncode == 4
 
