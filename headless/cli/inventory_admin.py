@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from headless.cli.inventory_output import demand_output, print_now
 from headless.cli.serve import default_state
 from headless.config import read_environment
 from headless.errors import JobFailed, ParameterError, Skipped, TimedOut
@@ -25,22 +26,37 @@ __all__ = ["reprocess", "review", "take", "token"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 WAIT_S = 60.0
+STATE_HELP = "the collector's state folder  [/var/lib/headless/inventory for root]"
 TIME = "%Y-%m-%d %H:%M:%S"
 
 
 def collector_options(command: Command) -> Command:
     """Where the collector is."""
-    state = click.option("--state", default="", metavar="FOLDER", help="the collector's state folder")
+    state = click.option("--state", default="", metavar="FOLDER", help=STATE_HELP)
     return click.option("--config", default="", metavar="FILE", help="the collector's settings, TOML")(state(command))
 
 
-def read_settings(config: str, state: str) -> "CollectorSettings":
-    """The collector's settings; without a file, those of a collector in the usual place."""
+def read_settings(config: str, state: str, *, may_be_new: bool = False) -> "CollectorSettings":
+    """The collector's settings; without a file, those of a collector in the usual place.
+
+    Args:
+        config: the settings file; empty for none.
+        state: the state folder; empty for the file's, or the usual one.
+        may_be_new: the state folder need not be there, if it was named.
+
+    Raises:
+        ParameterError: a setting is of no use, or the state folder is no collector's.
+    """
+    from headless.inventory.collect.collector import check_state
     from headless.inventory.collect.settings import read_collector
 
-    if not config and not state:
-        state = f"{default_state(read_environment().state_folder)}/inventory"
-    return read_collector(config, state)
+    is_named = bool(config or state)
+    settings = read_collector(
+        config, state if is_named else f"{default_state(read_environment().state_folder)}/inventory"
+    )
+    if not (may_be_new and is_named):
+        check_state(settings)
+    return settings
 
 
 @click.command()
@@ -52,7 +68,8 @@ def take(files: Sequence[str], wait: float, config: str, state: str) -> None:
 
     What is in them is opened and checked as if it had come over the network. Exit status 4: one was refused or held.
     """
-    settings = read_settings(config, state)
+    demand_output()
+    settings = read_settings(config, state, may_be_new=True)
     bodies = [_read_file(path) for path in files]
     items = asyncio.run(_take(settings, bodies, wait))
     for path, item in zip(files, items, strict=True):
@@ -71,6 +88,7 @@ def review() -> None:
 @collector_options
 def review_list(config: str, state: str) -> None:
     """List the reports that are held."""
+    demand_output()
     from headless.inventory.collect.kept import Fate
 
     with _open_kept(read_settings(config, state)) as kept:
@@ -107,6 +125,7 @@ review.add_command(_decide("refuse", "refused", "Refuse reports that are held; t
 @collector_options
 def reprocess(since: str, config: str, state: str) -> None:
     """Open, check and store once more what is kept: after a key was added, or headless has learned to read more."""
+    demand_output()
     settings = read_settings(config, state)
     with _open_kept(settings) as kept:
         count = kept.process_again(_parse_day(since))
@@ -128,19 +147,24 @@ def token() -> None:
 def token_add(name: str, role: str, sites: tuple[str, ...], subject: str, config: str, state: str) -> None:
     """Make a token, and print it: this once."""
     from headless.inventory.collect.access import Access
-    from headless.inventory.collect.collector import make_state
 
-    settings = read_settings(config, state)
-    make_state(settings)
-    made = Access(settings.access).add(name, role, sites, subject)
+    if not subject:
+        demand_output()
+    access = Access(read_settings(config, state).access)
+    made = access.add(name, role, sites, subject)
     if made:
-        click.echo(made)
+        try:
+            print_now(made)
+        except OSError:
+            access.remove(name)  # nobody has seen it
+            raise
 
 
 @token.command(name="list")
 @collector_options
 def token_list(config: str, state: str) -> None:
     """List what is granted; tokens themselves are not known any more."""
+    demand_output()
     from headless.inventory.collect.access import Access
 
     for grant in Access(read_settings(config, state).access).list_grants():
@@ -195,10 +219,8 @@ async def _work_off(settings: "CollectorSettings") -> bool:
 
 
 def _open_kept(settings: "CollectorSettings") -> Any:
-    from headless.inventory.collect.collector import make_state
     from headless.inventory.collect.kept import Kept
 
-    make_state(settings)
     return closing(Kept(settings.kept))
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from headless.cli.inventory_output import demand_output
 from headless.cli.inventory_rows import PRINTERS
 from headless.cli.shortfalls import fail_on_option
 from headless.config import read_variables
@@ -74,6 +75,7 @@ def _build_callback(question: Question) -> Callable[..., None]:
     def run(as_json: bool, as_csv: bool, **values: Any) -> None:
         from headless.inventory.asking import ask
 
+        demand_output()
         if as_json and as_csv:
             raise ParameterError("--json or --csv, not both")
         given = {item.name: values[item.name] for item in question.parameters if values[item.name]}
@@ -105,11 +107,15 @@ def _find_collector(values: dict[str, Any]) -> "Collector":
 def _read_body(path: str | None) -> bytes:
     if path is None:
         return b""
+    from headless.inventory.reference_file import read_reference
+
     try:
         with open(path, "rb") as file:
             data = file.read(REFERENCE_LIMIT + 1)
     except OSError as exc:
         raise ParameterError(f"{path}: {exc.strerror}") from None
+    if data:
+        read_reference(path)  # a mistake in it is told with the file's name
     if not data or len(data) > REFERENCE_LIMIT:
         raise ParameterError(f"{path}: {'empty' if not data else 'too large'}: no reference")
     return data
@@ -136,7 +142,10 @@ def _finish(summary: dict[str, Any], fail_on: str) -> None:
         JobFailed: something falls short.
     """
     if not summary.get("judged"):
-        raise ParameterError("nothing was judged: no rule is meant for any host that was asked about")
+        reason = (
+            "no rule is meant for any host that was asked about" if summary.get("hosts") else "there is no such host"
+        )
+        raise ParameterError(f"nothing was judged: {reason}")
     if short := summary[fail_on]:
         raise JobFailed(f"{short} of {summary['judged']} hosts fall short")
 

@@ -12,6 +12,10 @@ from headless.log import set_up_log
 
 __all__ = ["serve"]
 
+STATE_HELP = (
+    "where the spool, what is kept and the inventory are; made if need be  "
+    "[that of headless serve, and inventory in it: /var/lib/headless/inventory for root]"
+)
 EXIT_STATUS = (
     "\n\n\b\nExit status: 0 stopped as told, 1 the address is not to be had,"
     "\n2 a setting, the database or the state folder is of no use."
@@ -20,7 +24,7 @@ EXIT_STATUS = (
 
 @click.command(name="serve", epilog=EXIT_STATUS)
 @click.option("--config", default="", metavar="FILE", help="its settings, TOML: feeds, limits; an option wins")
-@click.option("--state", default="", metavar="FOLDER", help="where the spool, what is kept and the inventory are")
+@click.option("--state", default="", metavar="FOLDER", help=STATE_HELP)
 @click.option("--listen", default="", metavar="ADDRESS", help="HOST:PORT, [IPv6]:PORT or unix:/path  [127.0.0.1:8095]")
 @click.option("--database", default="", metavar="URL", help="postgresql:// or mysql:// instead of SQLite in the state")
 @click.option(

@@ -11,7 +11,7 @@ import click
 from headless.errors import ParameterError
 from headless.inventory.advisory_files import read_advisories
 from headless.inventory.formats import parse_report
-from headless.inventory.listing import parse_listing
+from headless.inventory.listing import is_listing, parse_listing
 from headless.inventory.reference import Reference, build_reference
 from headless.inventory.reference_file import read_reference
 from headless.inventory.report import BadReport, Report
@@ -76,7 +76,7 @@ def _read_model(path: str) -> Reference:
     """Make a reference of a report, or of what ``headless inventory show --json`` has printed."""
     try:
         data = _read_file(path)
-        packages = parse_listing(data) if data.lstrip()[:1] == b"[" else parse_report(data).packages
+        packages = parse_listing(data) if is_listing(data) else parse_report(data).packages
         return build_reference(path, packages)
     except ValueError as exc:
         raise ParameterError(f"{path}: {exc}") from None

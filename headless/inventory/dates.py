@@ -13,8 +13,12 @@ DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 LATEST = 253_402_300_799  # the end of the year 9999
 
 
-def parse_date(text: str) -> int:
+def parse_date(text: str, *, is_start: bool = False) -> int:
     """Read a time: RFC 3339, or a day, which means its last second, UTC.
+
+    Args:
+        text: the time.
+        is_start: something begins then: a day means its first second.
 
     Returns:
         Seconds since the epoch.
@@ -27,7 +31,7 @@ def parse_date(text: str) -> int:
     except ValueError:
         raise _no_date(text) from None
     if DAY.fullmatch(text):
-        return int(moment.replace(tzinfo=UTC).timestamp()) + DAY_S - 1
+        return int(moment.replace(tzinfo=UTC).timestamp()) + (0 if is_start else DAY_S - 1)
     if moment.tzinfo is None or len(text) < 16 or not 0 <= moment.timestamp() <= LATEST:
         raise _no_date(text)
     return int(moment.timestamp())

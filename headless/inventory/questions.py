@@ -75,7 +75,7 @@ def _columns(names: str) -> tuple[Column, ...]:
 SITE = Parameter("site", "of this site only")
 TAG = Parameter("tag", "with this tag only")
 AT = Parameter("at", "as it was then; left out: now", kind="date")
-SEEN = Parameter("seen_since", "without the hosts that have not reported since", kind="date")
+SEEN = Parameter("seen_since", "without the hosts that have not reported since; a day: its beginning", kind="date")
 KIND = Parameter("kind", "packages of this kind only: rpm, dpkg, apk, python ...")
 HOST = Parameter("host", "its name; SITE/NAME where two sites have one", is_argument=True)
 CHANGES = "added:number removed:number changed:number changes:texts"
@@ -148,7 +148,7 @@ QUESTIONS = {
         Question(
             "silent",
             "the hosts that have not reported when they meant to",
-            (SITE, TAG, Parameter("since", "that have not reported since", kind="date")),
+            (SITE, TAG, Parameter("since", "that have not reported since; a day: its beginning", kind="date")),
             _columns("site host (id:number) tag last:time interval:number missed:number"),
         ),
         Question(

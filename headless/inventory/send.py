@@ -220,7 +220,8 @@ def _build_error(url: str, status: int, headers: http.client.HTTPMessage, said: 
     if status in BAD_REPORT:
         return NotTaken(f"{line}: this report is not taken")
     if status in BAD_LOGIN:
-        return Refused(f"{line}: see --token-file and --certificate")
+        theirs = ", or the collector's --allow" if status == 403 else ""
+        return Refused(f"{line}: see --token-file and --certificate{theirs}")
     if 300 <= status < 400:
         place = headers.get("Location") or "another place"
         return ParameterError(f"{line}: it leads to {place} without the report: give the right URL with --to")

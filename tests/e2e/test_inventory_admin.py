@@ -1,5 +1,6 @@
 """The collector's administration, as the installed command."""
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,7 @@ from headless.inventory.seal import seal
 from headless.inventory.text import write_text
 from inventory_identities import make_holder
 from inventory_support import make_report
-from support import World, open_world
+from support import HEADLESS, World, open_world
 
 MANY = tuple(Package("rpm", f"lib{number}", "0:1-1", "x86_64") for number in range(100))
 
@@ -25,6 +26,11 @@ def ask(world: World, *words: str, code: int = 0) -> str:
     done = world.run("inventory", *words, "--state", str(world.home / "state"))
     assert done.returncode == code, done.stderr
     return (done.stdout + done.stderr).decode()
+
+
+def make_collector(world: World) -> None:
+    """Begin a collector."""
+    ask(world, "take", write(world, "first", write_text(make_report())))
 
 
 def write(world: World, name: str, data: bytes) -> str:
@@ -54,15 +60,42 @@ def test_sealed_reports_are_opened_with_the_keys_of_the_settings(world: World) -
     write(world, "both.pem", holder.certificate_file.read_bytes() + holder.key_file.read_bytes())
     config = write(world, "inventory.toml", b'state = "state"\nkeys = ["both.pem"]\n')
     sealed = write(world, "sealed", seal(write_text(make_report()), [holder.certificate]))
-    assert "no key" in ask(world, "take", sealed, code=4)
+    told = ask(world, "take", sealed, code=4)
+    assert "no key" in told and "--config" in told and "reprocess" in told
     assert ask(world, "reprocess", "--config", config) == "1 processed again\n"
     done = world.run("inventory", "take", "--config", config, sealed)
     assert "replay" in done.stdout.decode()
 
 
+def test_a_state_folder_of_no_collector_is_not_made(world: World) -> None:
+    for words in (("reprocess",), ("token", "list"), ("token", "add", "a", "--site", "S"), ("review", "list")):
+        told = ask(world, *words, code=2)
+        assert "is no collector's state folder" in told and len(told.splitlines()) == 1
+        assert not (world.home / "state").exists()
+    done = world.run("inventory", "take", write(world, "report", write_text(make_report())), "--state", "/dev/null")
+    assert done.returncode == 2
+
+
 def test_tokens_are_told_once(world: World) -> None:
+    make_collector(world)
     token = ask(world, "token", "add", "bob", "--site", "A").strip()
     shown = ask(world, "token", "list")
     assert token.startswith("hli_") and token not in shown and shown.startswith("bob\treader\tA\t")
     assert ask(world, "token", "remove", "bob") == ask(world, "token", "list") == ""
+    assert "Give --site" in ask(world, "token", "add", "bob", "--role", "reader", code=2)
     assert "nothing is granted" in ask(world, "token", "remove", "bob", code=2)
+
+
+def test_what_cannot_be_printed_is_no_success(world: World) -> None:
+    make_collector(world)
+    state = f"--state {world.home / 'state'}"
+    for words in (f"token list {state}", "hosts --collector http://127.0.0.1:9", f"token add a --site A {state}"):
+        done = run_shell(f"{HEADLESS} inventory {words} >&-", world)
+        assert done.returncode == 2 and "standard output is closed" in done.stderr
+    done = run_shell(f"{HEADLESS} inventory token add a --site A {state} >/dev/full", world)
+    assert done.returncode == 2 and "could not be written" in done.stderr
+    assert ask(world, "token", "list") == ""
+
+
+def run_shell(line: str, world: World) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["/bin/sh", "-c", line], env=world.environment, capture_output=True, text=True, check=False)

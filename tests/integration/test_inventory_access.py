@@ -1,5 +1,6 @@
 """Who may see what of the inventory."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 
 from headless.errors import ParameterError
 from headless.inventory.collect.access import NOTHING, Access
+from headless.inventory.collect.collector import check_state
+from headless.inventory.collect.settings import parse_collector
 
 
 def test_nobody_may_anything_unless_it_is_said(tmp_path: Path) -> None:
@@ -62,3 +65,16 @@ def test_what_cannot_be_granted(tmp_path: Path) -> None:
     (tmp_path / "access.json").write_text("{")
     with pytest.raises(ParameterError, match="mend it"):
         Access(str(tmp_path / "access.json")).list_grants()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user's folder")
+def test_what_may_not_be_read_is_named(tmp_path: Path) -> None:
+    settings = parse_collector({"state": str(tmp_path)}, "")
+    os.seteuid(65534)
+    try:
+        with pytest.raises(ParameterError, match=r"state folder .* cannot be read: Permission denied"):
+            check_state(settings)
+        with pytest.raises(ParameterError, match=r"access\.json cannot be read: Permission denied"):
+            Access(settings.access).list_grants()
+    finally:
+        os.seteuid(0)

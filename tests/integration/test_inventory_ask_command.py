@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,12 @@ from authority import Authority
 from headless.cli.inventory import ASKED
 from headless.inventory.ask.page import build_key
 from headless.inventory.dates import build_date
+from headless.inventory.package import Package
 from headless.inventory.questions import QUESTIONS
+from headless.inventory.report import Report
+from headless.inventory.text import write_text
 from inventory_fleet import EVIL, AskedCollector, run_asked_collector
+from support import HEADLESS
 
 REFERENCE = """
 [[rule]]
@@ -115,6 +120,9 @@ def test_nothing_found_is_no_failure_and_prints_nothing(collector: AskedCollecto
 @pytest.mark.parametrize(("words", "token", "code", "said"), [
     (("who-has", "openssl<>"), "all", 2, "a version is expected"),
     (("show", "node1"), "all", 2, "say which of ALPHA/node1.example.org, GAMMA/node1.example.org"),
+    (("show", "nosuch"), "all", 2, "there is no host 'nosuch' that you may see\n"),
+    (("show", "wn1@2026-11-05"), "all", 2, "that you may see; a time is given with --at"),
+    (("show", "wn1", "--at", "2001-01-01"), "all", 2, "that you may see, at 2001-01-01T23:59:59Z"),
     (("hosts", "--at", "yesterday"), "all", 2, "is no time"),
     (("hosts", "--site", "BETA"), "alpha", 2, "there is no site 'BETA' that you may see"),
     (("hosts",), "sender", 5, "'sender' may see no site"),
@@ -148,6 +156,8 @@ def test_conform_exits_4_if_a_host_falls_short_and_0_if_none_does(collector: Ask
     since = build_date(collector.now - 2 * 86400)
     done = collector.run("conform", "--reference", str(tmp_path / "r.toml"), "--seen-since", since)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = collector.run("conform", "--reference", str(tmp_path / "r.toml"), "--seen-since", "2100-01-01")
+    assert done.returncode == 2 and "nothing was judged: there is no such host" in done.stderr
     (tmp_path / "r.toml").write_text(REFERENCE + 'site = "NOWHERE"\n')
     done = collector.run("conform", "--reference", str(tmp_path / "r.toml"))
     assert done.returncode == 2 and "no rule is meant for any host" in done.stderr
@@ -205,3 +215,22 @@ def test_over_tls_a_client_certificate_is_enough(tmp_path: Path) -> None:
         assert len(json.loads(collector.run(*trusting).stdout)["rows"]) == 36
         done = collector.run(*words)
         assert done.returncode == 1 and "certificate" in done.stderr.lower()
+
+
+def test_what_show_prints_as_json_is_a_model_for_others(collector: AskedCollector, tmp_path: Path) -> None:
+    shown = collector.run("show", "wn1", "--kind", "rpm", "--json").stdout
+    (tmp_path / "like.json").write_text(shown)
+    packages = tuple(Package(*(row[name] for name in Package._fields)) for row in json.loads(shown)["rows"])
+    report = tmp_path / "report.txt"
+    report.write_bytes(write_text(Report(host="wn1", site="S", packages=packages)))
+    words = [HEADLESS, "inventory", "check", str(report), "--like", str(tmp_path / "like.json")]
+    done = subprocess.run(words, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout
+    report.write_bytes(write_text(Report(host="wn1", site="S", packages=packages[:-1])))
+    assert subprocess.run(words, capture_output=True, check=False).returncode == 4
+
+
+def test_an_error_of_a_reference_names_its_file(collector: AskedCollector, tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("[[rule]]\nnonsense = 1\n")
+    done = collector.run("conform", "--reference", str(tmp_path / "bad.toml"))
+    assert done.returncode == 2 and "bad.toml: rule 1" in done.stderr

@@ -13,8 +13,10 @@ import pytest
 
 from authority import Authority
 from headless.inventory.seal import seal
+from headless.inventory.text import write_text
 from inventory_identities import Holder, make_holder
 from inventory_server import CollectorServer, post, read_status, talk, write_report
+from inventory_support import make_report
 from support import HEADLESS, TIME_SCALE, wait_for
 
 SETTINGS = """
@@ -246,6 +248,20 @@ def test_all_bodies_are_answered_alike(server: CollectorServer, holder: Holder, 
 def test_answers(server: CollectorServer, request_bytes: bytes, status: int) -> None:
     """Nothing that is not stored is answered with 2xx or 3xx; nothing leads anywhere else."""
     assert read_status(talk(server.port, request_bytes)) == status
+
+
+def test_who_is_refused_is_logged_once_a_while(server: CollectorServer) -> None:
+    for _ in range(3):
+        assert read_status(talk(server.port, post("/nobody/", b"x"), source="127.0.0.77")) == 403
+    said = [line for line in server.log.splitlines() if "127.0.0.77" in line]
+    assert len(said) == 1 and "may-not-send feed=nobody address='127.0.0.77'" in said[0] and "networks" in said[0]
+
+
+def test_a_refused_report_is_logged_with_its_host_and_address(server: CollectorServer) -> None:
+    report = write_text(make_report(host="late.example.org", made=1))
+    assert read_status(talk(server.port, post("/feed/", report))) == 200
+    assert server.wait_fate("late.example.org")[0][0] == "refused"
+    wait_for(lambda: "refused feed=feed address='127.0.0.1' host='late.example.org'" in server.log, "the line")
 
 
 def test_chunks_without_end(server: CollectorServer) -> None:

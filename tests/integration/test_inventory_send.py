@@ -74,7 +74,7 @@ def test_the_token_goes_along_and_is_in_no_message(place: World, collector: Scri
     collector.answers = [Answer(403, body=b"no")]
     done = send(place, collector, "--token-file", str(place.home / "token"))
     assert collector.taken[0].headers["Authorization"] == "Bearer s3cret"
-    assert done.returncode == 5 and b"s3cret" not in done.stderr
+    assert done.returncode == 5 and b"s3cret" not in done.stderr and b"or the collector's --allow" in done.stderr
     assert len(kept(place)) == 1  # it is not the report's fault
 
 

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from headless.errors import ParameterError
+from headless.inventory.ask.parameters import parse_parameters
 from headless.inventory.collect.feeds import LOCAL
+from headless.inventory.questions import QUESTIONS
 from headless.inventory.web.limits import Admission, Doors, Networks, Room, Share
 from headless.inventory.web.senders import read_token
 from headless.inventory.web.settings import WebSettings, add_default_feed, read_serve_settings
@@ -122,3 +124,10 @@ def test_networks() -> None:
 )
 def test_tokens(header: str, token: str) -> None:
     assert read_token(header) == token
+
+
+def test_a_day_is_its_end_and_since_a_day_its_beginning() -> None:
+    assert parse_parameters(QUESTIONS["hosts"], [("at", "1970-01-02"), ("seen_since", "1970-01-02")])[0] == {
+        "at": 2 * 86400 - 1, "seen_since": 86400,
+    }  # fmt: skip
+    assert parse_parameters(QUESTIONS["silent"], [("since", "1970-01-02")])[0] == {"since": 86400}

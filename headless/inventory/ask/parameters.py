@@ -11,6 +11,8 @@ from headless.inventory.questions import PAGE_LIMIT, Parameter, Question
 __all__ = ["DEFAULT_LIMIT", "parse_parameters"]
 
 DEFAULT_LIMIT = 1000
+STARTS = ("since", "seen_since")
+"""The parameters whose day is meant from its beginning."""
 TEXT_LIMIT = 1000
 """The longest text of a parameter."""
 
@@ -48,7 +50,7 @@ def parse_parameters(question: Question, given: Iterable[tuple[str, str]]) -> tu
 
 def _parse(parameter: Parameter, text: str) -> Any:
     if parameter.kind == "date":
-        return parse_date(text)
+        return parse_date(text, is_start=parameter.name in STARTS)
     if parameter.kind == "number":
         return _parse_number(parameter.name, text)
     if len(text) > TEXT_LIMIT:

@@ -1,5 +1,6 @@
 """What a person names: a host, or a site, or a tag, each as it was at a time."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -7,10 +8,12 @@ from headless.errors import ParameterError
 from headless.inventory.ask.counting import count_packages
 from headless.inventory.ask.view import View, count_sets
 from headless.inventory.ask.walking import Host, find_hosts
-from headless.inventory.dates import parse_date
+from headless.inventory.dates import build_date, parse_date
 from headless.inventory.package import Package
 
 __all__ = ["Side", "find_host", "find_side", "list_packages"]
+
+NOW_S = 60  # what is asked as of so long ago was asked as of now
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,9 @@ def find_host(view: View, text: str) -> Host:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise ParameterError(f"there is no host {text[:80]!r} that you may see, at that time")
+        when = f", at {build_date(view.at)}" if view.at < time.time() - NOW_S else ""
+        hint = "; a time is given with --at" if "@" in text else ""
+        raise ParameterError(f"there is no host {text[:80]!r} that you may see{when}{hint}")
     names = [f"{host.site}/{host.name}" for host in found]
     is_one_name = len(set(names)) < len(names)
     told = [f"{name}#{host.id}" if is_one_name else name for name, host in zip(names, found, strict=True)]

@@ -126,8 +126,10 @@ class Access:
         Raises:
             ParameterError: the name or the subject is taken, the role is not known, or the file cannot be written.
         """
-        if role not in ROLES or not name or not (sites or role in ("admin", "sender")):
-            raise ParameterError(f"a grant has a name, a role of {', '.join(ROLES)}, and sites (--site, '*' for all)")
+        if role not in ROLES or not name:
+            raise ParameterError(f"a grant has a name, and a role (--role) of {', '.join(ROLES)}")
+        if not sites and role not in ("admin", "sender"):
+            raise ParameterError(f"of which sites is {name!r} to be a {role}? Give --site SITE, or --site '*' for all")
         token = "" if subject else PREFIX + secrets.token_urlsafe(32)
         grant = Grant(name, subject or _hash_token(token), bool(subject), role, sites, int(time.time()))
         with self._change() as grants:
@@ -159,6 +161,8 @@ class Access:
         except FileNotFoundError:
             self._seen, self._grants = (), {}
             return
+        except OSError as exc:
+            raise ParameterError(f"{self._path} cannot be read: {exc.strerror}") from exc
         seen = (status.st_mtime_ns, status.st_ino, status.st_size)
         if seen != self._seen:
             self._grants, self._seen = self._read(), seen

@@ -22,7 +22,9 @@ from headless.inventory.collect.worker import Worker
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
 
-__all__ = ["Collector", "make_state", "open_collector", "work_in_background"]
+__all__ = ["Collector", "check_state", "make_state", "open_collector", "work_in_background"]
+
+INVENTORY = "inventory.db"  # in the state folder, unless it is elsewhere
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,23 @@ class Collector:
     store: Store
     spool: Spool
     worker: Worker
+
+
+def check_state(settings: CollectorSettings) -> None:
+    """Make sure that a collector has been at work in the state folder: a command must not begin one by a slip.
+
+    Raises:
+        ParameterError: none has, or it cannot be looked at.
+    """
+    try:
+        names = os.listdir(settings.state)
+    except (FileNotFoundError, NotADirectoryError):
+        names = []
+    except OSError as exc:
+        raise ParameterError(f"the state folder {settings.state} cannot be read: {exc.strerror}") from exc
+    if not {os.path.basename(settings.lock), INVENTORY}.intersection(names):
+        advice = "see --state and --config; headless inventory serve makes one"
+        raise ParameterError(f"{settings.state} is no collector's state folder: {advice}")
 
 
 def make_state(settings: CollectorSettings) -> None:
@@ -85,7 +104,7 @@ async def work_in_background(collector: Collector) -> AsyncIterator[None]:
 def _check_database(settings: CollectorSettings) -> None:
     """Remember which database a state folder goes with: a command without the settings must not begin another."""
     path = os.path.join(settings.state, "database")
-    database = "inventory.db"
+    database = INVENTORY
     if settings.database:
         check_url(settings.database, "database", Store.schema.backends)
         database = make_url(settings.database).set(password=None).render_as_string()

@@ -11,6 +11,10 @@ from headless.inventory.seal import BadSeal, Identity, is_sealed, is_signed, ope
 
 __all__ = ["Opened", "open_body"]
 
+NO_KEY = (
+    "no key to open it with: name one in the settings ('keys', --config) or to serve (--key),"
+    " then: headless inventory reprocess"
+)
 LAYERS = 3  # signed, sealed, and signed again
 
 
@@ -48,6 +52,8 @@ def open_body(
     for _ in range(LAYERS):
         try:
             if is_sealed(body):
+                if not identities:
+                    raise BadReport(NO_KEY)
                 body, has_seal = open_sealed(body, identities), True
             elif is_signed(body):
                 body, certificate = verify(body, trusted, now=datetime.fromtimestamp(received, UTC))

@@ -12,7 +12,7 @@ from headless.inventory.collect.checks import check_letter, check_report, check_
 from headless.inventory.collect.feeds import Feed
 from headless.inventory.collect.identities import read_certificates, read_identities
 from headless.inventory.collect.kept import Fate, Record
-from headless.inventory.collect.opening import open_body
+from headless.inventory.collect.opening import Opened, open_body
 from headless.inventory.collect.reading import Reader
 from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.collect.spool import Letter
@@ -21,6 +21,7 @@ from headless.inventory.seal import is_sealed, is_signed
 
 __all__ = ["Processor", "Ready"]
 
+LONGEST_HOST = 255
 log = logging.getLogger("headless.inventory")
 
 
@@ -52,23 +53,31 @@ class Processor:
 
     def process(self, letter: Letter) -> Ready | Record:
         """Make a letter ready to be stored, or say why not. Never raises: one letter must not stop the others."""
+        host = ""
         try:
-            return Ready(letter, self._read(letter))
+            arrival, opened, feed = self._read(letter)
+            host = _tidy_host(arrival.report.host)
+            check_report(arrival, opened, feed)
+            return Ready(letter, arrival)
         except BadReport as exc:
-            return Record(letter, Fate.REFUSED, str(exc), "")
+            return Record(letter, Fate.REFUSED, str(exc), host)
         except Exception as exc:
             log.exception("bug while opening a report")
-            return Record(letter, Fate.REFUSED, f"a bug in headless: {type(exc).__name__}", "")
+            return Record(letter, Fate.REFUSED, f"a bug in headless: {type(exc).__name__}", host)
 
-    def _read(self, letter: Letter) -> Arrival:
+    def _read(self, letter: Letter) -> tuple[Arrival, Opened, Feed]:
         how, largest = letter.how, self._settings.max_report
         feed = check_sender(letter, self._settings.feeds.get(how.feed))
         check_letter(letter, largest)
         opened = open_body(letter.body, self._identities, self._signers[feed.name], how.received)
         check_letter(Letter(how, opened.content), largest)
-        arrival = _name_site(self._reader.read(opened.content, how.received, replaces=letter.replaces), feed)
-        check_report(arrival, opened, feed)
-        return arrival
+        arrival = self._reader.read(opened.content, how.received, replaces=letter.replaces)
+        return _name_site(arrival, feed), opened, feed
+
+
+def _tidy_host(name: str) -> str:
+    """A name that nobody has checked, as it can be kept and logged."""
+    return name[:LONGEST_HOST].encode("utf-8", "replace").decode()
 
 
 def _name_site(arrival: Arrival, feed: Feed) -> Arrival:

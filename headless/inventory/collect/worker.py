@@ -135,9 +135,11 @@ class Worker:
         await self._insist(lambda: self._keep(records))
         for record in records:
             if record.fate is not Fate.STORED:
+                how = record.letter.how
                 log.warning(
-                    "%s feed=%s host=%r reason=%r", record.fate, record.letter.how.feed, record.host, record.reason
-                )
+                    "%s feed=%s address=%r host=%r reason=%r",
+                    record.fate, how.feed, how.address, record.host, record.reason,
+                )  # fmt: skip
 
     def _find_fresh(self, letters: Sequence[Letter]) -> list[Letter]:
         """Leave out what is sealed and has come before: no two envelopes are made alike, so it is a replay."""

@@ -5,6 +5,7 @@ bodies are answered alike, and nobody learns from an answer what is in one.
 """
 
 import asyncio
+import logging
 import time
 from dataclasses import dataclass
 
@@ -24,6 +25,10 @@ __all__ = ["FeedEndpoint", "Intake"]
 
 KEPT_HEADERS = ("content-type", "user-agent")
 LONGEST_HEADER = 200
+QUIET_S = 60.0  # between two lines of the log about one address
+MOST_TOLD = 1000
+
+log = logging.getLogger("headless.inventory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,7 @@ class FeedEndpoint:
     def __init__(self, feed: Feed, intake: Intake) -> None:
         self._feed = feed
         self._intake = intake
+        self._told: dict[str, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one."""
@@ -72,7 +78,22 @@ class FeedEndpoint:
             return None
         if self._feed.tokens and not sender.has_token:
             return build_answer(401, "a token is needed", www_authenticate='Basic realm="headless inventory"')
+        self._log_refusal(sender)
         return build_answer(403, "you may not send to this feed")
+
+    def _log_refusal(self, sender: Sender) -> None:
+        """Say who was refused: once a while, for whoever is refused may come as often as he likes."""
+        now = time.monotonic()
+        if now < self._told.get(sender.address, -QUIET_S) + QUIET_S:
+            return
+        if len(self._told) >= MOST_TOLD:
+            self._told.clear()
+        self._told[sender.address] = now
+        token = sender.token or ("unknown" if sender.has_token else "none")
+        log.warning(
+            "may-not-send feed=%s address=%r certificate=%r token=%r reason=%r",
+            self._feed.name, sender.address, sender.subject, token, "named by none of its networks, subjects, tokens",
+        )  # fmt: skip
 
     def _check_head(self, request: Request) -> Response | None:
         headers = request.headers
