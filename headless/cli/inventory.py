@@ -4,6 +4,8 @@ import importlib
 
 import click
 
+from headless.cli.inventory_group import OneLineGroup
+
 __all__ = ["inventory"]
 
 EPILOG = """\
@@ -28,7 +30,7 @@ OWN: dict[str, str] = {
 }
 
 
-class _Inventory(click.Group):
+class _Inventory(OneLineGroup):
     """Its commands are imported when used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from headless.cli.inventory_group import OneLineGroup
 from headless.cli.inventory_output import demand_output, print_now
 from headless.cli.serve import default_state
 from headless.config import read_environment
@@ -79,7 +80,7 @@ def take(files: Sequence[str], wait: float, config: str, state: str) -> None:
         raise JobFailed(f"{bad} of {len(files)} not stored")
 
 
-@click.group()
+@click.group(cls=OneLineGroup)
 def review() -> None:
     """Decide on the reports that are held: lists that have shrunk too much."""
 
@@ -133,7 +134,7 @@ def reprocess(since: str, config: str, state: str) -> None:
     click.echo(f"{count} processed again" if is_done else f"{count} are processed again by the collector that runs")
 
 
-@click.group()
+@click.group(cls=OneLineGroup)
 def token() -> None:
     """Who may ask the collector what: API tokens, and client certificates."""
 

@@ -96,7 +96,8 @@ def read_token(path: str) -> str:
         with open(path, encoding="ascii") as file:
             token = file.read(4096).strip()
     except (OSError, UnicodeDecodeError) as exc:
-        raise ParameterError(f"the token's file {path} cannot be read: {exc}") from exc
+        reason = exc.strerror if isinstance(exc, OSError) else "it is not ASCII"
+        raise ParameterError(f"the token's file {path} cannot be read: {reason}") from exc
     if not token or not token.isprintable() or " " in token:
         raise ParameterError(f"the token's file {path}: one line of letters, digits and signs is wanted, the token")
     return token

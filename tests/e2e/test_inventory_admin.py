@@ -99,3 +99,14 @@ def test_what_cannot_be_printed_is_no_success(world: World) -> None:
 
 def run_shell(line: str, world: World) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["/bin/sh", "-c", line], env=world.environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    ((), "which command? Known are census, "), (("token",), "which command? Known are add, list, remove"),
+    (("review",), "which command? Known are accept, "), (("hots",), "did you mean 'headless inventory hosts'?"),
+    (("token", "lits"), "did you mean 'headless inventory token list'?"),
+    (("zzz",), "unknown command 'zzz': known are "),
+])  # fmt: skip
+def test_a_command_that_is_not_there_is_one_line(world: World, words: tuple[str, ...], said: str) -> None:
+    done = world.run("inventory", *words)
+    assert done.returncode == 2 and said in done.stderr.decode() and len(done.stderr.splitlines()) == 1

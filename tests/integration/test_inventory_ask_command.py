@@ -234,3 +234,10 @@ def test_an_error_of_a_reference_names_its_file(collector: AskedCollector, tmp_p
     (tmp_path / "bad.toml").write_text("[[rule]]\nnonsense = 1\n")
     done = collector.run("conform", "--reference", str(tmp_path / "bad.toml"))
     assert done.returncode == 2 and "bad.toml: rule 1" in done.stderr
+
+
+def test_a_plain_collector_that_is_asked_by_https_is_said_to_be_plain(collector: AskedCollector) -> None:
+    done = collector.run("hosts", "--collector", f"https{collector.url.removeprefix('http')}")
+    assert done.returncode == 1 and "it speaks plain http there" in done.stderr
+    done = collector.run("hosts", "--token-file", "/nosuch")
+    assert done.returncode == 2 and done.stderr.count("/nosuch") == 1
