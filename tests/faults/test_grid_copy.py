@@ -170,6 +170,20 @@ def test_an_upload_that_is_cut_is_not_registered(
     assert grid.names() == []
 
 
+@pytest.mark.parametrize("size", [20 << 20, SMALL])
+def test_an_upload_that_is_cut_once_is_tried_again(
+    grid: ScriptedGrid, storages: list[Storage], tmp_path: Path, size: int
+) -> None:
+    data = os.urandom(size)
+    source = _file(tmp_path, "f", data)
+    with tcp_relay(storages[0].service, [size // 3]) as relay, show_port(storages[0], relay.service):
+        done = _cp(grid, source, f"{HOME}/f@disk:1")
+        assert relay.cuts == 1
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert _cp(grid, f"{HOME}/f", f"file:{tmp_path}/back").returncode == 0
+    assert (tmp_path / "back").read_bytes() == data
+
+
 def test_frozen_storage_is_given_up(grid: ScriptedGrid, storages: list[Storage], tmp_path: Path) -> None:
     lfn = grid.put("f", b"x" * 100_000, *storages[:2])
     storages[0].freeze()

@@ -62,7 +62,8 @@ def write_small(address: str, data: bytes, options: CopyOptions) -> Ended:
     ends_at = time.monotonic() + options.timeout_s if options.timeout_s else 0.0
     for left in reversed(range(1 + options.retries)):
         status = _write(f"{address}&oss.asize={len(data)}", data, options, ends_at)
-        if status.ok or status.code in (ANSWERED, EXPIRED) or not left:
+        is_late = ends_at and time.monotonic() >= ends_at
+        if status.ok or status.code in (ANSWERED, EXPIRED) or is_late or not left:
             break
     return explain(status)
 
