@@ -20,7 +20,7 @@ from tcp_relay import tcp_relay
 
 pytestmark = pytest.mark.peer("xrootd")
 CUT = [6 << 20, *[1] * 1000]  # bytes: one connection is cut in the middle of a file, and all after it at once
-SMALL = 1 << 20  # bytes: up to here files come down in another way
+SMALL = 1 << 20  # bytes: up to here files go up and come down in another way
 Done = subprocess.CompletedProcess[bytes]
 
 
@@ -153,9 +153,12 @@ def test_a_download_that_is_cut_leaves_nothing(
     assert _left(tmp_path) == []
 
 
-def test_an_upload_that_is_cut_is_not_registered(grid: ScriptedGrid, storages: list[Storage], tmp_path: Path) -> None:
-    source = _file(tmp_path, "f", os.urandom(20 << 20))
-    with tcp_relay(storages[0].service, CUT) as relay:
+@pytest.mark.parametrize("size", [20 << 20, SMALL])
+def test_an_upload_that_is_cut_is_not_registered(
+    grid: ScriptedGrid, storages: list[Storage], tmp_path: Path, size: int
+) -> None:
+    source = _file(tmp_path, "f", os.urandom(size))
+    with tcp_relay(storages[0].service, [size // 3, *CUT[1:]]) as relay:
         real = storages[0].port
         storages[0].port = int(relay.service.rpartition(":")[2])
         try:
@@ -165,6 +168,20 @@ def test_an_upload_that_is_cut_is_not_registered(grid: ScriptedGrid, storages: l
         assert relay.cuts
     assert done.returncode != 0
     assert grid.names() == []
+
+
+@pytest.mark.parametrize("size", [20 << 20, SMALL])
+def test_an_upload_that_is_cut_once_is_tried_again(
+    grid: ScriptedGrid, storages: list[Storage], tmp_path: Path, size: int
+) -> None:
+    data = os.urandom(size)
+    source = _file(tmp_path, "f", data)
+    with tcp_relay(storages[0].service, [size // 3]) as relay, show_port(storages[0], relay.service):
+        done = _cp(grid, source, f"{HOME}/f@disk:1")
+        assert relay.cuts == 1
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert _cp(grid, f"{HOME}/f", f"file:{tmp_path}/back").returncode == 0
+    assert (tmp_path / "back").read_bytes() == data
 
 
 def test_frozen_storage_is_given_up(grid: ScriptedGrid, storages: list[Storage], tmp_path: Path) -> None:
@@ -177,18 +194,19 @@ def test_frozen_storage_is_given_up(grid: ScriptedGrid, storages: list[Storage],
     assert (done.returncode, (tmp_path / "out").read_bytes()) == (0, b"x" * 100_000)
 
 
-def test_read_only_and_full_storage(grid: ScriptedGrid, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [5 << 20, SMALL])
+def test_read_only_and_full_storage(grid: ScriptedGrid, tmp_path: Path, size: int) -> None:
     folder = Path(tempfile.mkdtemp(prefix="headless-full-", dir="/tmp"))
     folder.chmod(0o755)
     disk = folder / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(disk)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size // 2}", "none", str(disk)], check=True)
     full, closed = Storage(folder, "full", files=disk), Storage(folder, "closed", read_only=True)
     try:
         grid.storages = [full.start()]
-        _fail(grid, 28, "no space", _file(tmp_path, "f", os.urandom(5 << 20)), f"{HOME}/f")
+        _fail(grid, 28, "no space", _file(tmp_path, "f", os.urandom(size)), f"{HOME}/f")
         grid.storages = [closed.start()]
-        done = _cp(grid, _file(tmp_path, "f"), f"{HOME}/f")
+        done = _cp(grid, _file(tmp_path, "f", bytes(size)), f"{HOME}/f")
         assert (done.returncode, b"read/only" in done.stderr) == (121, True), done.stderr
         assert grid.names() == []
     finally:
@@ -210,25 +228,26 @@ def test_a_full_disk_here_leaves_nothing(grid: ScriptedGrid, tmp_path: Path, siz
         subprocess.run(["umount", "-l", str(tmp_path / "disk")], check=True)
 
 
+@pytest.mark.parametrize("size", [2 << 20, 1000])
 @pytest.mark.parametrize("change", ["grow", "shrink", "rewrite", "vanish", "replace"])
 def test_a_file_that_changes_while_it_is_copied_is_not_registered(
-    grid: ScriptedGrid, tmp_path: Path, change: str
+    grid: ScriptedGrid, tmp_path: Path, change: str, size: int
 ) -> None:
-    source = _file(tmp_path, "f", b"x" * 1000)
+    source = _file(tmp_path, "f", b"x" * size)
     path = tmp_path / "f"
 
     def answer(options: list[str]) -> None:
         """The moment between the first look at the file and its copying."""
         if change == "grow":
-            path.write_bytes(b"x" * 2000)
+            path.write_bytes(b"x" * 2 * size)
         elif change == "shrink":
             path.write_bytes(b"x")
         elif change == "rewrite":
-            path.write_bytes(b"y" * 1000)
+            path.write_bytes(b"y" * size)
         else:
             path.unlink()
         if change == "replace":
-            path.write_bytes(b"x" * 1000)
+            path.write_bytes(b"x" * size)
 
     grid.answers["access"] = answer
     done = _cp(grid, "-norecovery", source, f"{HOME}/f@disk:1")
@@ -370,6 +389,27 @@ def test_a_signal_leaves_nothing_half(
         assert process.wait(30 * TIME_SCALE) == -number
     assert not (tmp_path / "out").exists()
     assert _left(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("size", [100 << 20, SMALL])
+def test_an_upload_that_a_signal_ends_is_not_registered(
+    grid: ScriptedGrid, storages: list[Storage], tmp_path: Path, number: signal.Signals, size: int
+) -> None:
+    source = _file(tmp_path, "f", bytes(size))
+    stored = storages[0].find()
+    with tcp_relay(storages[0].service) as relay, show_port(storages[0], relay.service):
+        relay.pause_s = 0.2
+        process = grid.world.start("grid", "cp", source, f"{HOME}/f@disk:1")
+        try:
+            wait_for(lambda: storages[0].find() != stored, "the file's beginning")
+            relay.stall()
+            process.send_signal(number)
+            process.communicate(timeout=30 * TIME_SCALE)
+        finally:
+            relay.resume()
+            grid.world.close()
+    assert (process.returncode, grid.names()) == (-number, [])
 
 
 def test_what_a_killed_run_leaves_the_next_one_removes(

@@ -16,6 +16,7 @@ FAR = (0.06, 1_000)  # seconds a piece, bytes of the file: the answers are late
 NARROW = (0.001, 1_500_000)  # the content is
 # XRootD's own limits, which are short in these tests, would end it too.
 PATIENT = {"XRD_STREAMTIMEOUT": "60", "XRD_REQUESTTIMEOUT": "1200"}
+WAYS = [(NARROW[1], "16384"), (NARROW[1], "4194304"), (900_000, "4194304")]  # bytes of the file, of a chunk
 STARVED_S = 0.15  # at which that content takes a minute
 
 
@@ -65,11 +66,7 @@ def test_a_slow_storage_is_waited_for(
     assert (tmp_path / "back").read_bytes() == data
 
 
-@pytest.mark.parametrize(
-    ("size", "chunk"),
-    [(NARROW[1], "16384"), (NARROW[1], "4194304"), (900_000, "4194304")],
-    ids=["between chunks", "in one", "small"],
-)
+@pytest.mark.parametrize(("size", "chunk"), WAYS, ids=["between chunks", "in one", "small"])
 def test_a_download_that_takes_too_long_is_given_up_and_leaves_what_was_there(
     grid: ScriptedGrid, relay: TcpRelay, tmp_path: Path, size: int, chunk: str
 ) -> None:
@@ -83,11 +80,11 @@ def test_a_download_that_takes_too_long_is_given_up_and_leaves_what_was_there(
     assert (os.listdir(out.parent), out.read_bytes()) == (["out"], b"precious")
 
 
-@pytest.mark.parametrize("chunk", ["16384", "4194304"], ids=["between chunks", "in one"])
+@pytest.mark.parametrize(("size", "chunk"), WAYS, ids=["between chunks", "in one", "small"])
 def test_an_upload_that_takes_too_long_is_given_up_and_not_registered(
-    grid: ScriptedGrid, relay: TcpRelay, tmp_path: Path, chunk: str
+    grid: ScriptedGrid, relay: TcpRelay, tmp_path: Path, size: int, chunk: str
 ) -> None:
-    (tmp_path / "f").write_bytes(os.urandom(NARROW[1]))
+    (tmp_path / "f").write_bytes(os.urandom(size))
     relay.pause_s = STARVED_S
     done = _cp(grid, "-norecovery", "-timeout", "1", "-chunksz", chunk, f"file:{tmp_path}/f", f"{HOME}/f@disk:1")
     assert done.returncode == 110, done.stderr

@@ -47,7 +47,7 @@ def grid(tmp_path: Path, storage: Storage) -> Iterator[ScriptedGrid]:
         grid.close()
 
 
-@pytest.mark.parametrize("size", [100, LARGE])
+@pytest.mark.parametrize("size", [100, 3 << 20, LARGE])
 def test_what_is_changed_on_its_way_is_found(grid: ScriptedGrid, storage: Storage, tmp_path: Path, size: int) -> None:
     data = os.urandom(size // 2) + MARK * 9 + os.urandom(size // 2)
     (tmp_path / "f").write_bytes(data)

@@ -4,11 +4,14 @@ import errno
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TypeVar
 
 from headless.grid.copy.local import DESCRIPTORS, name_descriptor
+from headless.grid.copy.small import write_small
 from headless.grid.copy.storage import Ended, Progress, copy_bytes
 from headless.grid.copy.values import CopyOptions
 from headless.grid.messages import GridError
@@ -16,7 +19,7 @@ from headless.grid.messages import GridError
 if sys.platform == "win32":
     raise ImportError("copying to and from the grid is for POSIX systems only")
 
-__all__ = ["copy_within_limit", "keep_open", "run_within"]
+__all__ = ["begin_within", "copy_within_limit", "keep_open", "run_within", "write_within_limit"]
 
 GRACE_S = 2.0  # for which XRootD may clean up after its own time limit
 Result = TypeVar("Result")
@@ -38,6 +41,20 @@ def copy_within_limit(source: str, targets: Sequence[str], options: CopyOptions,
         return [Ended(exc.exit_code, str(exc))] * len(targets)
 
 
+def write_within_limit(targets: Sequence[str], data: bytes, options: CopyOptions) -> list[Ended]:
+    """Write a small file to all targets at once; see :func:`write_small`."""
+    first, *others = [partial(write_small, target, data, options) for target in targets]
+    begun = [begin_within(options.timeout_s, other) for other in others]
+    return [_end(partial(run_within, options.timeout_s, first)), *map(_end, begun)]
+
+
+def _end(call: Callable[[], Ended]) -> Ended:
+    try:
+        return call()
+    except GridError as exc:
+        return Ended(exc.exit_code, str(exc))
+
+
 def run_within(limit_s: int, function: Callable[[], Result]) -> Result:
     """Call a function; one that takes longer is left behind, in a thread that nobody waits for.
 
@@ -49,8 +66,15 @@ def run_within(limit_s: int, function: Callable[[], Result]) -> Result:
         GridError: ETIMEDOUT.
         Exception: what the function has raised.
     """
-    if not limit_s:
-        return function()
+    return begin_within(limit_s, function)() if limit_s else function()
+
+
+def begin_within(limit_s: int, function: Callable[[], Result]) -> Callable[[], Result]:
+    """Begin to call a function in a thread; see :func:`run_within`.
+
+    Returns:
+        Waits for its end, and does as :func:`run_within` does.
+    """
     results: list[Result] = []
     errors: list[BaseException] = []
 
@@ -64,13 +88,18 @@ def run_within(limit_s: int, function: Callable[[], Result]) -> Result:
     try:
         thread.start()
     except RuntimeError:  # the system grants no thread: XRootD's own limit is left
-        return function()
-    thread.join(limit_s + GRACE_S)
-    if errors:
-        raise errors[0]
-    if not results:
-        raise GridError(errno.ETIMEDOUT, f"it has taken longer than {limit_s} s, and was given up")
-    return results[0]
+        return function
+    until = time.monotonic() + limit_s + GRACE_S
+
+    def wait() -> Result:
+        thread.join(max(until - time.monotonic(), 0) if limit_s else None)
+        if errors:
+            raise errors[0]
+        if not results:
+            raise GridError(errno.ETIMEDOUT, f"it has taken longer than {limit_s} s, and was given up")
+        return results[0]
+
+    return wait
 
 
 @contextmanager

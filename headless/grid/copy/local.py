@@ -217,8 +217,11 @@ def open_target(path: str, root: str) -> Iterator[Target]:
     below = os.path.relpath(path, base).split("/")
     if any(part in ("", ".", "..") or "\0" in part for part in below):
         raise OSError(errno.ELOOP, f"leads out of {base}", path)
-    os.makedirs(base, exist_ok=True)
-    folder = os.open(base, FOLDER)
+    try:
+        folder = os.open(base, FOLDER)
+    except FileNotFoundError:
+        os.makedirs(base, exist_ok=True)
+        folder = os.open(base, FOLDER)
     try:
         for name in below[:-1]:
             folder = _enter(folder, name, path)

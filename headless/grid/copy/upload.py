@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from headless.grid.copy.access import Replica, check_committed, parse_known, parse_replicas
 from headless.grid.copy.content import Content
-from headless.grid.copy.limit import copy_within_limit
+from headless.grid.copy.limit import copy_within_limit, write_within_limit
 from headless.grid.copy.pool import SessionPool
 from headless.grid.copy.remote_sweep import name_replaced, name_temporary
+from headless.grid.copy.small import is_simple
 from headless.grid.copy.specs import Specs, parse_specs
 from headless.grid.copy.storage import Ended
 from headless.grid.copy.stored import DoubtfulError, ask_stored, check_registered, check_stored
@@ -183,9 +184,7 @@ def _write_replicas(work: Work, lfn: str, content: Content, replicas: list[Repli
     """Copy, verify and register; what fails is noted."""
     with work.slots:
         work.check()
-        content.begin()
-        addresses = [replica.address for replica in replicas]
-        endings = copy_within_limit(content.address, addresses, work.options, work.watch())
+        endings = _move(work, content, [replica.address for replica in replicas])
     work.check()
     # The storages read the files while what is left of this machine's is.
     asked = [_ask_stored(work, replica, ended, content) for replica, ended in zip(replicas, endings, strict=True)]
@@ -197,6 +196,16 @@ def _write_replicas(work: Work, lfn: str, content: Content, replicas: list[Repli
             written.storages.append(replica.storage)
         else:
             written.failure = GridError(failure.exit_code, f"{replica.storage or replica.url}: {failure}")
+
+
+def _move(work: Work, content: Content, addresses: list[str]) -> list[Ended]:
+    """Have the bytes at the storages; how that ended, for each."""
+    if content.data is not None and is_simple(work.options):
+        endings = write_within_limit(addresses, content.data, work.options)
+        work.gauge.moved += content.size
+        return endings
+    content.begin()
+    return copy_within_limit(content.address, addresses, work.options, work.watch())
 
 
 def _accept(
