@@ -19,6 +19,7 @@ __all__ = ["StorageServer"]
 
 START_LIMIT_S = 20.0
 STOP_LIMIT_S = 5.0
+PORT_LIMIT_S = 5.0
 PAUSES_S = (0.5, 60.0)  # before it is started again: the first, doubled each time, up to the last
 STEADY_S = 60.0  # after which a start counts as good
 LOG_DAYS = "7"
@@ -67,12 +68,19 @@ class StorageServer:
         stale = self.folder.end_stale()
         if stale is not None:
             log.warning("storage-stale name=%s pid=%d", self.name, stale)
+            await self._wait_for_port()
         if not self.port or not is_free(self.port):
             if self.port:
                 log.warning("storage-port-taken name=%s port=%d", self.name, self.port)
             self.port = _choose_port()
         await self._spawn()
         self._keeper = asyncio.create_task(self._keep())
+
+    async def _wait_for_port(self) -> None:
+        """A process that is killed loses its command line first, and its sockets a moment later."""
+        limit = time.monotonic() + PORT_LIMIT_S
+        while self.port and not is_free(self.port) and time.monotonic() < limit:
+            await asyncio.sleep(0.02)
 
     async def stop(self) -> None:
         """End it."""
