@@ -3,14 +3,12 @@
 import os
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
+from peer_server import check_peer, make_peer_folder
 from support import TIME_SCALE
 
 USER = "mysql"
@@ -73,19 +71,10 @@ def _find(name: str) -> str:
 @contextmanager
 def run_mariadb() -> Iterator[MariaDB]:
     """A server for as long as the block runs; where MariaDB is missing the test is skipped, and fails in CI."""
-    if shutil.which("mariadbd", path=FIND) is None:
-        message = "the real MariaDB is not installed"
-        if os.environ.get("CI", "").lower() in ("true", "1"):
-            pytest.fail(message)
-        pytest.skip(message)
-    folder = Path(tempfile.mkdtemp(prefix="hlmy-"))
-    if os.geteuid() == 0:
-        shutil.chown(folder, USER, USER)
-    try:
+    check_peer(shutil.which("mariadbd", path=FIND), "MariaDB")
+    with make_peer_folder("hlmy-", USER) as folder:
         server = MariaDB(folder)
         try:
             yield server
         finally:
             server.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -5,13 +5,11 @@ import os
 import pwd
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
+from peer_server import check_peer, make_peer_folder
 from support import TIME_SCALE
 
 USER = "postgres"
@@ -72,19 +70,10 @@ class Postgres:
 @contextmanager
 def run_postgres() -> Iterator[Postgres]:
     """A cluster for as long as the block runs; where PostgreSQL is missing the test is skipped, and fails in CI."""
-    if find_program("initdb") is None:
-        message = "the real PostgreSQL is not installed"
-        if os.environ.get("CI", "").lower() in ("true", "1"):
-            pytest.fail(message)
-        pytest.skip(message)
-    folder = Path(tempfile.mkdtemp(prefix="hlpg-"))
-    if os.geteuid() == 0:
-        shutil.chown(folder, USER, USER)
-    try:
+    check_peer(find_program("initdb"), "PostgreSQL")
+    with make_peer_folder("hlpg-", USER) as folder:
         server = Postgres(folder)
         try:
             yield server
         finally:
             server.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

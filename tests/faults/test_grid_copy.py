@@ -41,11 +41,8 @@ def storages() -> Iterator[list[Storage]]:
 @pytest.fixture
 def grid(tmp_path: Path, storages: list[Storage]) -> Iterator[ScriptedGrid]:
     """A server with two of them."""
-    grid = ScriptedGrid(tmp_path, storages[:2])
-    try:
+    with ScriptedGrid(tmp_path, storages[:2]) as grid:
         yield grid
-    finally:
-        grid.close()
 
 
 def _cp(grid: ScriptedGrid, *words: str, environment: Mapping[str, str] | None = None) -> Done:

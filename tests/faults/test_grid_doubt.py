@@ -27,11 +27,8 @@ def storage() -> Iterator[Storage]:
 @pytest.fixture
 def grid(tmp_path: Path, storage: Storage) -> Iterator[ScriptedGrid]:
     """A server with it."""
-    grid = ScriptedGrid(tmp_path, [storage])
-    try:
+    with ScriptedGrid(tmp_path, [storage]) as grid:
         yield grid
-    finally:
-        grid.close()
 
 
 def _run(grid: ScriptedGrid, *words: str, **variables: str) -> Done:

@@ -26,11 +26,8 @@ def storage() -> Iterator[Storage]:
 @pytest.fixture
 def grid(tmp_path: Path, storage: Storage) -> Iterator[ScriptedGrid]:
     """A server with it."""
-    grid = ScriptedGrid(tmp_path, [storage])
-    try:
+    with ScriptedGrid(tmp_path, [storage]) as grid:
         yield grid
-    finally:
-        grid.close()
 
 
 def _cp(grid: ScriptedGrid, *words: str) -> "subprocess.CompletedProcess[bytes]":

@@ -40,11 +40,8 @@ def storage(request: pytest.FixtureRequest) -> Iterator[Storage]:
 @pytest.fixture
 def grid(tmp_path: Path, storage: Storage) -> Iterator[ScriptedGrid]:
     """A server with it."""
-    grid = ScriptedGrid(tmp_path, [storage])
-    try:
+    with ScriptedGrid(tmp_path, [storage]) as grid:
         yield grid
-    finally:
-        grid.close()
 
 
 @pytest.mark.parametrize("size", [100, 3 << 20, LARGE])
