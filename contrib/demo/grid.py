@@ -13,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from serving import Serving
+
 FILES = 12
 
 
@@ -68,33 +70,11 @@ class _Demo:
         print(f"exit code {done.returncode}", flush=True)
         return done.returncode == 0
 
-    def serve(self) -> "_Serving":
+    def serve(self) -> Serving:
         """The server, for as long as it is entered."""
         words = ["grid", "serve", "--state", "grid", "--listen", f"127.0.0.1:{self._port}", "--with-storage", "storage"]
         print(f"\n# The server, with a storage of its own\n$ {shlex.join(['headless', *words])} &", flush=True)
-        return _Serving(words, self._environment, self._folder)
-
-
-class _Serving:
-    def __init__(self, words: list[str], environment: dict[str, str], folder: Path) -> None:
-        self._words, self._environment, self._folder = words, environment, folder
-
-    def __enter__(self) -> None:
-        read, write = os.pipe()
-        with open(self._folder / "grid.log", "wb") as log:
-            self._process = subprocess.Popen(
-                ["headless", *self._words, "--ready-fd", str(write)],
-                env=self._environment, cwd=self._folder, stderr=log, stdin=subprocess.DEVNULL, pass_fds=(write,),
-            )  # fmt: skip
-        os.close(write)
-        with os.fdopen(read) as ready:
-            if not ready.readline():
-                self._process.wait()
-                raise SystemExit((self._folder / "grid.log").read_text())
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait()
+        return Serving(["headless", *words], self._environment, self._folder, "grid.log")
 
 
 def _make_files(folder: Path) -> None:

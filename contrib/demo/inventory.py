@@ -5,7 +5,6 @@ these packages in an older version. The commands are shown with their output and
 again.
 """
 
-import os
 import shlex
 import socket
 import subprocess
@@ -13,6 +12,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from serving import Serving
 
 HOSTS = ("node1.example.org", "node2.example.org")
 LIMIT_S = 60.0
@@ -110,38 +111,16 @@ class _Demo:
                 raise SystemExit(self.read("collector.log"))
             time.sleep(0.2)
 
-    def serve(self) -> "_Serving":
+    def serve(self) -> Serving:
         """The collector, for as long as it is entered."""
         words = ["headless", "inventory", "serve", "--state", "state", "--listen", self._address, "--key", "both.pem"]
         print(f"\n# The collector\n$ {shlex.join(words)} &", flush=True)
-        return _Serving(words, self._environment, self._folder)
+        return Serving(words, self._environment, self._folder, "collector.log")
 
     def _run(self, *words: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             words, env=self._environment, cwd=self._folder, capture_output=True, text=True, check=False
         )
-
-
-class _Serving:
-    def __init__(self, words: list[str], environment: dict[str, str], folder: Path) -> None:
-        self._words, self._environment, self._folder = words, environment, folder
-
-    def __enter__(self) -> None:
-        read, write = os.pipe()
-        with open(self._folder / "collector.log", "wb") as log:
-            self._process = subprocess.Popen(
-                [*self._words, "--ready-fd", str(write)],
-                env=self._environment, cwd=self._folder, stderr=log, stdin=subprocess.DEVNULL, pass_fds=(write,),
-            )  # fmt: skip
-        os.close(write)
-        with os.fdopen(read) as ready:
-            if not ready.readline():
-                self._process.wait()
-                raise SystemExit((self._folder / "collector.log").read_text())
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait()
 
 
 if __name__ == "__main__":
