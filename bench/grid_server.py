@@ -25,11 +25,12 @@ class GridServer:
         environment: what points both clients to it.
         state: its state folder.
         home: of the user's, on this machine.
+        storage: where its storage keeps files, if it was started with ``--with-storage storage``.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.state, self.home = folder / "grid", folder / "home"
+        self.state, self.home, self.storage = folder / "grid", folder / "home", folder / "storage" / "data"
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = int(probe.getsockname()[1])
         (self.home / "tmp").mkdir(parents=True)
