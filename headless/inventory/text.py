@@ -40,12 +40,12 @@ def parse_text(data: bytes) -> Report:
     """
     if b"\0" in data:
         raise BadReport("a NUL byte in the text")
+    if not data.startswith((b"#\n", b"#\r\n")):
+        raise BadReport("no report: it does not begin with a line of '#'")
     lines = data.replace(b"\r\n", b"\n").split(b"\n")
     while lines and not lines[-1].strip():
         lines.pop()
     ends = [number for number, line in enumerate(lines) if line == b"#"]
-    if not lines or lines[0] != b"#":
-        raise BadReport("no report: it does not begin with a line of '#'")
     if len(ends) < 3 or ends[2] != len(lines) - 1:
         raise BadReport("cut short: the '#' that closes the list of packages is not there")
     headers, missing = _parse_headers(lines[1 : ends[1]])
@@ -85,6 +85,7 @@ def _parse_headers(lines: Sequence[bytes]) -> tuple[dict[str, str], list[Missing
 
 def _parse_packages(packager: str, lines: Sequence[bytes], first: int) -> list[Package]:
     packages = []
+    known: dict[str, str] = {}  # one text for all that say the same: there are few architectures
     for number, line in enumerate(lines, first):
         fields = decode(line).split("\t")
         if len(fields) != 3 or not fields[0] or not fields[1]:
@@ -92,7 +93,7 @@ def _parse_packages(packager: str, lines: Sequence[bytes], first: int) -> list[P
         name, version, arch = fields
         if packager == "rpm":
             version = _write_epoch(version)
-        packages.append(Package(packager, name, version, arch))
+        packages.append(Package(packager, name, version, known.setdefault(arch, arch)))
     return packages
 
 

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from hashlib import sha256
 
+from headless.inventory.amount import MOST_PACKAGES
 from headless.inventory.collect.arrival import Arrival
 from headless.inventory.collect.checks import check_packages
 from headless.inventory.formats import parse_report
@@ -21,6 +22,7 @@ __all__ = ["Reader"]
 LISTS = 2_000  # remembered
 ENTRIES = 4_000_000  # of all those lists: 32 MB
 PACKAGES = 200_000  # distinct ones, in those lists: some 60 MB
+LONGEST_LIST = 50_000  # above it no list is remembered: hardly two hosts have the same
 START, DIVIDER, EMPTY = b"#\n", b"\n#\n", b"\n#\n#\n"
 OF_PACKAGES = (b"count", b"packager", b"sha256")
 """The headers that say how the packages are read, and what they must come to."""
@@ -31,7 +33,11 @@ _List = tuple[tuple[Package, ...], bytes]
 class Reader:
     """Reads reports; for several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_PACKAGES) -> None:
+        """Args:
+        most: packages that a report may have.
+        """
+        self._most = most
         self._lock = threading.Lock()
         self._lists: OrderedDict[bytes, _List] = OrderedDict()
         self._packages: dict[Package, Package] = {}
@@ -50,18 +56,23 @@ class Reader:
         """
         head, divider, rest = content.partition(DIVIDER)
         if not content.startswith(START) or not divider:
-            report = _parse(content)
+            report = self._parse(content)
             return Arrival(report, received, digest(canonical_lines(report.packages)), replaces)
         mine, others = _divide(head)
         key = sha256(b"\n".join(mine) + DIVIDER + rest).digest()
         known = self._find(key)
         if known is None:
-            report = _parse(content)
+            report = self._parse(content)
             known = self._remember(key, report)
             return Arrival(report, received, known[1], replaces)
         # How the other headers are read is the parser's own business: it gets them with no packages.
         report = replace(parse_report(b"\n".join(others) + EMPTY), packages=known[0])
         return Arrival(report, received, known[1], replaces)
+
+    def _parse(self, content: bytes) -> Report:
+        report = parse_report(content, self._most)
+        check_packages(report.packages)
+        return report
 
     def _find(self, key: bytes) -> _List | None:
         with self._lock:
@@ -72,6 +83,8 @@ class Reader:
 
     def _remember(self, key: bytes, report: Report) -> _List:
         found = digest(canonical_lines(report.packages))
+        if len(report.packages) > LONGEST_LIST:
+            return report.packages, found
         with self._lock:
             if len(self._packages) > PACKAGES:  # they are freed only with the lists that have them
                 self._packages.clear()
@@ -84,12 +97,6 @@ class Reader:
             while len(self._lists) > LISTS or self._entries > ENTRIES:
                 self._entries -= len(self._lists.popitem(last=False)[1][0])
         return packages, found
-
-
-def _parse(content: bytes) -> Report:
-    report = parse_report(content)
-    check_packages(report.packages)
-    return report
 
 
 def _divide(head: bytes) -> tuple[list[bytes], list[bytes]]:
