@@ -8,19 +8,19 @@ from headless.inventory.cyclonedx import parse_bom, parse_syft
 from headless.inventory.document import FORMAT, parse_document
 from headless.inventory.pakiti2 import is_form, parse_form
 from headless.inventory.report import BadReport, Report
-from headless.inventory.text import parse_text
+from headless.inventory.text import LineReader, parse_text, read_line
 
 __all__ = ["parse_report"]
-
 LISTS = ("packages", "components", "artifacts")
 """What the JSON formats call the list of packages."""
 
 
-def parse_report(data: bytes, most: int = MOST_PACKAGES) -> Report:
+def parse_report(data: bytes, read: LineReader = read_line, most: int = MOST_PACKAGES) -> Report:
     """Read a report in the text format, as our JSON, as CycloneDX's or syft's, or as the form of Pakiti 2's clients.
 
     Args:
         data: opened and verified; what its size may be is the caller's to say.
+        read: reads each package of the text format.
         most: packages that it may have.
 
     Raises:
@@ -34,7 +34,7 @@ def parse_report(data: bytes, most: int = MOST_PACKAGES) -> Report:
         return parse_form(data, most)
     if data.startswith(b"#"):
         check_lines(data, most)
-    report = parse_text(data)
+    report = parse_text(data, read)
     check_packages_count(len(report.packages), most)
     return report
 

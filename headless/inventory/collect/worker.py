@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import random
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,9 @@ from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.collect.sizes import read_sizes
 from headless.inventory.collect.spool import PART_BYTES, Letter, Spool, count_tries
 from headless.inventory.collect.store import Store
+
+if sys.platform == "win32":
+    raise ImportError("the collector runs on POSIX systems only")
 
 __all__ = ["Worker"]
 
