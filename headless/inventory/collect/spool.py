@@ -53,6 +53,7 @@ class Arrived:
         subject: of the peer's TLS certificate; empty if it showed none.
         token: the name of the API token that it gave; empty if none.
         headers: those of the request that matter.
+        any_age: whether somebody vouches for it however old it is.
     """
 
     received: int
@@ -61,6 +62,7 @@ class Arrived:
     subject: str = ""
     token: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    any_age: bool = False
 
 
 @dataclass(frozen=True, slots=True)
