@@ -475,3 +475,27 @@ def test_what_is_old_is_taken_if_somebody_vouches_for_it(desk: Desk, tmp_path: P
     ]
     [history] = desk.read_histories().values()
     assert [times[0] for times, _ in history] == [now - days * DAY for days in (400, 300, 295, 200)]
+
+
+def test_many_files_are_processed_together_and_suspicious_ones_alone(desk: Desk) -> None:
+    async def look(collector: Collector) -> list[list[str]]:
+        for name in ("01-1-1.0.batch", "02-1-1.0.batch", "03-1-1.2.batch", "04-1-1.0.batch", "05-1-1.0.batch"):
+            Path(desk.settings.spool, name).write_bytes(b"")
+        Path(desk.settings.spool, "06-1-1.0.batch").write_bytes(bytes(spool.PART_BYTES + 1))
+        return [[name[:2] for name in names] for names in collector.spool.list_groups()]
+
+    assert desk.run(look) == [["01", "02"], ["03"], ["04", "05"], ["06"]]
+
+
+def test_a_full_disk_is_told_once_a_while(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    async def put(collector: Collector) -> None:
+        os.rename(desk.settings.spool, desk.settings.spool + ".away")
+        for _ in range(5):
+            with pytest.raises(Unavailable):
+                await collector.spool.put(b"x", Arrived(int(time.time()), "main", PEER))
+        os.rename(desk.settings.spool + ".away", desk.settings.spool)
+
+    desk.run(put)
+    assert [record.message for record in caplog.records].count(
+        "spool-write-failed reason='No such file or directory'"
+    ) == 1
