@@ -31,8 +31,12 @@ def find_names(view: View, text: str) -> Names:
     if not text:
         return Names([], [], [])
     named = select(hosts.c.site_id, hosts.c.name, domains.c.name, hosts.c.id).join(domains)
-    short = text.lower().partition(".")[0]
-    chosen = named.where(hosts.c.name.startswith(short, autoescape=True), hosts.c.site_id.in_(list(view.sites)))
+    short, dot, domain = text.lower().partition(".")
+    chosen = named.where(hosts.c.site_id.in_(list(view.sites)))
+    if dot:
+        chosen = chosen.where(hosts.c.name == short, domains.c.name.startswith(domain, autoescape=True))
+    else:
+        chosen = chosen.where(hosts.c.name.startswith(short, autoescape=True))
     found = view.connection.execute(chosen.order_by(hosts.c.name, hosts.c.id).limit(MOST))
     listed = [(view.sites[site_id], build_name(host, domain), number) for site_id, host, domain, number in found]
     known: list[str] = []
@@ -41,4 +45,4 @@ def find_names(view: View, text: str) -> Names:
         names = select(packages.c.name).distinct().where(begins).order_by(packages.c.name).limit(MOST)
         known = list(view.connection.execute(names).scalars())
     sites = [site for site in view.sites.values() if site.lower().startswith(text.lower())]
-    return Names(sites[:MOST], [item for item in listed if item[1].startswith(text.lower())], known)
+    return Names(sites[:MOST], listed, known)
