@@ -86,17 +86,19 @@ class _Pages:
         """For those only who may see something; what goes wrong is a page too."""
 
         async def handle(request: Request) -> Response:
-            scope = self._desk.identify(request)
-            if not scope.name:
-                return RedirectResponse("/login", 303, HEADERS)
-            if scope.reads is not None and not scope.reads:
-                return self._render("message.html", 403, who=scope.name, text=f"{scope.name!r} may see no site.")
+            who = ""
             try:
+                scope = self._desk.identify(request)
+                who = scope.name
+                if not who:
+                    return RedirectResponse("/login", 303, HEADERS)
+                if scope.reads is not None and not scope.reads:
+                    return self._tell(403, f"{who!r} may see no site.", who)
                 return await handler(request, scope)
             except ParameterError as exc:
-                return self._render("message.html", 404, who=scope.name, text=str(exc))
+                return self._tell(404, str(exc), who)
             except Unavailable as exc:
-                return self._render("message.html", 503, who=scope.name, text=f"Try again later: {exc}")
+                return self._tell(503, f"Try again later: {exc}.", who)
 
         return handle
 
@@ -167,7 +169,10 @@ class _Pages:
         """Put a token that is known into a cookie."""
         form = dict(parse_qsl((await self._read_form(request)).decode("ascii", "replace")))
         token = form.get("token", "").strip()
-        scope = self._desk.find_token(token)
+        try:
+            scope = self._desk.find_token(token)
+        except Unavailable as exc:
+            return self._tell(503, f"Try again later: {exc}.")
         if not scope.name:
             return self._render("login.html", 403, who="", is_wrong=True)
         answer = RedirectResponse("/", 303, HEADERS)
@@ -212,6 +217,9 @@ class _Pages:
     def _build_next(request: Request, rows: "_Rows") -> str:
         kept = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
         return "?" + urlencode([*kept, ("after", rows.next)]) if rows.next else ""
+
+    def _tell(self, status: int, text: str, who: str = "") -> Response:
+        return self._render("message.html", status, who=who, text=text)
 
     def _render(self, template: str, status: int = 200, **values: Any) -> Response:
         text = self._templates.get_template(template).render(**values)
