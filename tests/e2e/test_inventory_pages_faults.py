@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def collector(folder: Path) -> Iterator[AskedCollector]:
     """A collector that holds a fleet."""
-    with run_asked_collector(folder) as collector:
+    with run_asked_collector(folder, '[serve]\nproxies = ["127.0.0.0/8"]\n') as collector:
         yield collector
     assert "Traceback" not in (folder / "collector.log").read_text()
 
@@ -71,6 +71,14 @@ def test_another_site_of_the_web_logs_nobody_in_or_out(collector: AskedCollector
             assert status == 403 and "set-cookie" not in answer
     headers = {"Sec-Fetch-Site": "same-origin"}
     assert collector.get("/login", "", body=f"token={token}".encode(), headers=headers)[0] == 303
+
+
+def test_the_cookie_is_for_https_alone_where_a_proxy_speaks_it(collector: AskedCollector) -> None:
+    token = collector.tokens["all"].read_text().strip()
+    for told, is_secure in (("https", True), ("http", False)):
+        headers = {"X-Forwarded-Proto": told}
+        cookie = collector.get("/login", "", body=f"token={token}".encode(), headers=headers)[1]["set-cookie"]
+        assert ("secure" in cookie.lower()) == is_secure
 
 
 @pytest.mark.parametrize(
@@ -133,7 +141,9 @@ def test_while_the_database_is_away_the_pages_say_so(tmp_path: Path) -> None:
             for path in PATHS[1:]:
                 status, _, body = collector.get(path)
                 assert status == 503 and b'<p class="message">Try again later: ' in body, (path, status)
+            assert collector.get("/")[0] == 200
             wait_for(lambda: collector.get("/", "other")[0] == 503, "the start page says so")
+            assert b"Try again later" in collector.get("/", "other")[2]
             status, headers, body = collector.get("/api/v1/hosts")
             assert status == 503 and "error" in json.loads(body) and headers["retry-after"]
             server.kill()
