@@ -11,17 +11,17 @@ from headless.inventory.report import BadReport, Report
 from headless.inventory.text import LineReader, parse_text, read_line
 
 __all__ = ["parse_report"]
-
 LISTS = ("packages", "components", "artifacts")
 """What the JSON formats call the list of packages."""
 
-def parse_report(data: bytes, most: int = MOST_PACKAGES, read: LineReader = read_line) -> Report:
+
+def parse_report(data: bytes, read: LineReader = read_line, most: int = MOST_PACKAGES) -> Report:
     """Read a report in the text format, as our JSON, as CycloneDX's or syft's, or as the form of Pakiti 2's clients.
 
     Args:
         data: opened and verified; what its size may be is the caller's to say.
-        most: packages that it may have.
         read: reads each package of the text format.
+        most: packages that it may have.
 
     Raises:
         BadReport: it is none of them, is cut short, or says what cannot be.
