@@ -5,6 +5,7 @@ from typing import Any
 
 from headless.inventory.cyclonedx import parse_bom, parse_syft
 from headless.inventory.document import FORMAT, parse_document
+from headless.inventory.glpi import inflate, is_compressed, is_inventory, parse_inventory
 from headless.inventory.pakiti2 import is_form, parse_form
 from headless.inventory.report import BadReport, Report
 from headless.inventory.text import LineReader, parse_text, read_line
@@ -13,7 +14,7 @@ __all__ = ["parse_report"]
 
 
 def parse_report(data: bytes, read: LineReader = read_line) -> Report:
-    """Read a report in the text format, as our JSON, as CycloneDX's or syft's, or as the form of Pakiti 2's clients.
+    """Read a report in the text format, as our JSON, as CycloneDX's, syft's or GLPI's, or as Pakiti 2's form.
 
     Args:
         data: opened and verified; what its size may be is the caller's to say.
@@ -22,6 +23,8 @@ def parse_report(data: bytes, read: LineReader = read_line) -> Report:
     Raises:
         BadReport: it is none of them, is cut short, or says what cannot be.
     """
+    if is_compressed(data):
+        data = inflate(data)
     start = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
     if start.startswith(b"{"):
         return _parse_object(_load(data))
@@ -35,7 +38,9 @@ def _parse_object(body: dict[str, Any]) -> Report:
         return parse_bom(body)
     if "artifacts" in body:
         return parse_syft(body)
-    raise BadReport(f"JSON, and neither {FORMAT} nor CycloneDX nor syft's")
+    if is_inventory(body):
+        return parse_inventory(body)
+    raise BadReport(f"JSON, and neither {FORMAT} nor CycloneDX nor syft's nor GLPI's")
 
 
 def _load(data: bytes) -> dict[str, Any]:
