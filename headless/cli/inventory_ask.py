@@ -15,7 +15,19 @@ from headless.inventory.questions import QUESTIONS, Column, Parameter, Question
 if TYPE_CHECKING:
     from headless.inventory.send import Collector
 
-__all__ = ["census", "conform", "diff", "drift", "history", "hosts", "packages", "show", "silent", "who_has"]
+__all__ = [
+    "census",
+    "conform",
+    "diff",
+    "drift",
+    "history",
+    "hosts",
+    "packages",
+    "show",
+    "silent",
+    "vulnerable",
+    "who_has",
+]
 
 COLLECTOR = "HEADLESS_COLLECTOR"
 TOKEN_FILE = "HEADLESS_COLLECTOR_TOKEN_FILE"  # noqa: S105  # a variable's name
@@ -67,6 +79,8 @@ def build_command(question: Question) -> click.Command:
 
 
 def _build_option(parameter: Parameter) -> click.Option:
+    if parameter.kind == "flag":
+        return click.Option([f"--{parameter.name.replace('_', '-')}"], is_flag=True, help=parameter.help)
     metavar = {"date": "DATE", "number": "NUMBER"}.get(parameter.kind, "NAME")
     return click.Option([f"--{parameter.name.replace('_', '-')}"], default="", metavar=metavar, help=parameter.help)
 
@@ -78,7 +92,11 @@ def _build_callback(question: Question) -> Callable[..., None]:
         demand_output()
         if as_json and as_csv:
             raise ParameterError("--json or --csv, not both")
-        given = {item.name: values[item.name] for item in question.parameters if values[item.name]}
+        given = {
+            item.name: "true" if item.kind == "flag" else values[item.name]
+            for item in question.parameters
+            if values[item.name]
+        }
         body = _read_body(values.get("reference"))
         reply = ask(_find_collector(values), question.name, given, body)
         columns, rows = list(question.columns), reply.rows
@@ -150,7 +168,19 @@ def _finish(summary: dict[str, Any], fail_on: str) -> None:
         raise JobFailed(f"{short} of {summary['judged']} hosts fall short")
 
 
-census, conform, diff, drift, history, hosts, packages, show, silent, who_has = (
+census, conform, diff, drift, history, hosts, packages, show, silent, vulnerable, who_has = (
     build_command(QUESTIONS[name])
-    for name in ("census", "conform", "diff", "drift", "history", "hosts", "packages", "show", "silent", "who-has")
+    for name in (
+        "census",
+        "conform",
+        "diff",
+        "drift",
+        "history",
+        "hosts",
+        "packages",
+        "show",
+        "silent",
+        "vulnerable",
+        "who-has",
+    )
 )

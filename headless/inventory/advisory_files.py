@@ -9,7 +9,7 @@ from headless.errors import ParameterError
 from headless.inventory.advisories import Advisories
 from headless.inventory.advisory_records import BadAdvisory, add_records
 
-__all__ = ["read_advisories"]
+__all__ = ["read_advisories", "read_texts"]
 
 FILE_LIMIT = 256 * 2**20
 """The largest JSON text that is read, in bytes: four times the Debian security tracker's."""
@@ -29,7 +29,7 @@ def read_advisories(paths: Iterable[str]) -> Advisories:
     advisories = Advisories()
     for path in paths:
         before = len(advisories)
-        for name, data in _read_texts(path):
+        for name, data in read_texts(path):
             try:
                 add_records(advisories, data)
             except BadAdvisory as exc:
@@ -39,7 +39,12 @@ def read_advisories(paths: Iterable[str]) -> Advisories:
     return advisories
 
 
-def _read_texts(path: str) -> Iterator[tuple[str, bytes]]:
+def read_texts(path: str) -> Iterator[tuple[str, bytes]]:
+    """Each JSON text of a file, a folder or a ZIP archive, with its name.
+
+    Raises:
+        ParameterError: it cannot be read; one line.
+    """
     try:
         if os.path.isdir(path):
             for name in _find_files(path):

@@ -7,22 +7,12 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from headless.inventory.advisories import Advisories, Affected, Event
-from headless.inventory.ecosystems import PYPI, parse_ecosystem
+from headless.inventory.ecosystems import DEBIAN, PYPI, parse_ecosystem
 from headless.inventory.json_members import iterate_values
 
 __all__ = ["BadAdvisory", "add_records"]
 
 EVENTS = ("introduced", "fixed", "last_affected")
-RELEASES = {
-    "stretch": "9",
-    "buster": "10",
-    "bullseye": "11",
-    "bookworm": "12",
-    "trixie": "13",
-    "forky": "14",
-    "duke": "15",
-}
-"""Debian's releases by their names. What is in the tracker for others is passed over."""
 TRACKER = "https://security-tracker.debian.org/tracker/"
 NEITHER = "neither a record of OSV nor the Debian security tracker's list"
 OF_OBJECTS = re.compile(rb'\s*\{\s*"(?!database_specific)[^"\\]*"\s*:\s*\{\s*"[^"\\]*"\s*:\s*\{')
@@ -122,10 +112,10 @@ def _add_tracker(advisories: Advisories, issues: Iterable[tuple[str, str, Any]])
             raise BadAdvisory(NEITHER)
         known: dict[tuple[str | None, str], Affected] = {}  # most releases say the same
         for codename, release in issue["releases"].items():
-            if codename in RELEASES and (told := _read_release(source, name, release)):
+            if codename in DEBIAN and (told := _read_release(source, name, release)):
                 if told not in known:
                     known[told] = Affected(name, ranges=_build_ranges(told[0]), severity=told[1], link=TRACKER + name)
-                advisories.add(f"Debian:{RELEASES[codename]}", source, known[told])
+                advisories.add(f"Debian:{DEBIAN[codename]}", source, known[told])
 
 
 def _read_release(source: str, name: str, release: Any) -> tuple[str | None, str] | None:

@@ -19,7 +19,7 @@ class Parameter:
         name: in the API, and as an option with dashes for underscores.
         help: one line.
         is_argument: given by its place on a command line, and must be given.
-        kind: "text", "date" (RFC 3339, or a day, which means its end), "number".
+        kind: "text", "date" (RFC 3339, or a day, which means its end), "number", "flag" ("true", or left out).
     """
 
     name: str
@@ -150,6 +150,23 @@ QUESTIONS = {
             "the hosts that have not reported when they meant to",
             (SITE, TAG, Parameter("since", "that have not reported since; a day: its beginning", kind="date")),
             _columns("site host (id:number) tag last:time interval:number missed:number"),
+        ),
+        Question(
+            "vulnerable",
+            "the hosts with packages that the collector's advisories are about",
+            (
+                SITE,
+                TAG,
+                AT,
+                SEEN,
+                Parameter("advisory", "of this advisory only, by its ID or another of its names, such as a CVE"),
+                Parameter("severity", "of this severity only, as the advisories word it; many tell none"),
+                Parameter("excepted", "also what a VEX file takes away, and why", kind="flag"),
+            ),
+            _columns(
+                "site host (id:number) advisory severity kind name version (arch) fixed (aliases:texts) (link)"
+                " (exception) (os_id) (os_version) (last:time)"
+            ),
         ),
         Question(
             "conform",

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 from headless.errors import ParameterError, Skipped
 from headless.execution.notify import Notifier
 from headless.inventory.collect.settings import CollectorSettings
+from headless.inventory.web.advice import Advice
 from headless.inventory.web.answers import tell_later
 from headless.inventory.web.limits import SHUT, Doors, Networks
 from headless.inventory.web.opening import Opening
@@ -68,9 +69,11 @@ async def _run(settings: CollectorSettings, web: WebSettings, notifier: Notifier
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.put_nowait, number.name)
     tls = _build_tls(web)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _renew, tls, web)
+    advice = Advice(web.advisories, web.vex)
+    advice.check()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _renew, tls, web, advice)
     async with AsyncExitStack() as stack:
-        opening = Opening(settings, web, stack)
+        opening = Opening(settings, web, stack, advice)
         await opening.begin()
         server = _Server(_build_config(opening), web, tls)
         address = parse_address(web.listen, is_any_port=True)
@@ -80,8 +83,9 @@ async def _run(settings: CollectorSettings, web: WebSettings, notifier: Notifier
             _warn_of_plain(address, tls)
         serving = asyncio.create_task(server.serve([channel]))
         await server.listening.wait()
-        working = asyncio.create_task(opening.run())
-        working.add_done_callback(lambda _: stop.put_nowait("nothing works"))
+        working = [asyncio.create_task(part.run()) for part in (opening, advice)]
+        for task in working:
+            task.add_done_callback(lambda _: stop.put_nowait("nothing works"))
         log.info("listening address=%s tls=%s", address, tls is not None)
         notifier.ready(f"listening on {address}", str(address))
         reason = await stop.get()
@@ -89,9 +93,11 @@ async def _run(settings: CollectorSettings, web: WebSettings, notifier: Notifier
         notifier.stopping(f"stopping: {reason}")
         server.should_exit = True
         await serving
-        working.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await working
+        for task in working:
+            task.cancel()
+        for task in working:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
 
 def _build_config(app: ASGIApp) -> uvicorn.Config:
@@ -156,8 +162,9 @@ def _build_tls(web: WebSettings) -> ssl.SSLContext | None:
     return build_server_context(web.tls_cert, web.tls_key or web.tls_cert, web.client_ca or None)
 
 
-def _renew(tls: ssl.SSLContext | None, web: WebSettings) -> None:
-    """Read the certificate and its key again, for the connections that come."""
+def _renew(tls: ssl.SSLContext | None, web: WebSettings, advice: Advice) -> None:
+    """Read the advisories again, and the certificate and its key, for the connections that come."""
+    advice.renew()
     if tls is None:
         return
     try:
