@@ -11,7 +11,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from ipaddress import ip_address
 
@@ -19,7 +19,7 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
-from headless.errors import ParameterError, Skipped
+from headless.errors import HeadlessError, ParameterError, Skipped
 from headless.execution.notify import Notifier
 from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.web.advice import Advice
@@ -40,6 +40,7 @@ __all__ = ["run_collector"]
 BACKLOG = 2048
 LARGEST_HEAD = 16 << 10  # bytes of a request's line and headers
 STOP_S = 10  # for which requests that have begun may end
+FIRST = asyncio.FIRST_COMPLETED
 
 log = logging.getLogger("headless.inventory")
 
@@ -82,22 +83,51 @@ async def _run(settings: CollectorSettings, web: WebSettings, notifier: Notifier
             address = TcpAddress(*channel.getsockname()[:2])
             _warn_of_plain(address, tls)
         serving = asyncio.create_task(server.serve([channel]))
-        await server.listening.wait()
-        working = [asyncio.create_task(part.run()) for part in (opening, advice)]
+        serving.add_done_callback(lambda _: stop.put_nowait("nothing listens"))
+        await asyncio.wait([serving, listening := asyncio.create_task(server.listening.wait())], return_when=FIRST)
+        listening.cancel()
+        working = [asyncio.create_task(_work(part)) for part in (opening, advice)]
         for task in working:
             task.add_done_callback(lambda _: stop.put_nowait("nothing works"))
-        log.info("listening address=%s tls=%s", address, tls is not None)
-        notifier.ready(f"listening on {address}", str(address))
+        if not serving.done():
+            log.info("listening address=%s tls=%s", address, tls is not None)
+            notifier.ready(f"listening on {address}", str(address))
         reason = await stop.get()
         log.info("stopping reason=%r", reason)
         notifier.stopping(f"stopping: {reason}")
         server.should_exit = True
-        await serving
-        for task in working:
-            task.cancel()
-        for task in working:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        try:
+            await serving
+        finally:
+            await _end(working)
+
+
+async def _work(part: Opening | Advice) -> BaseException | None:
+    """Work until cancelled; whatever else ends it is returned: some of it would end the loop before the doors shut."""
+    try:
+        await part.run()
+    except asyncio.CancelledError:
+        raise
+    except BaseException as exc:  # noqa: BLE001  # raised by whoever asks for the result
+        return exc
+    return None
+
+
+async def _end(working: "Sequence[asyncio.Task[BaseException | None]]") -> None:
+    """End what works, as told; an end that nobody told it is a failure.
+
+    Raises:
+        HeadlessError: what it has raised, or that it has ended: a bug.
+        Exception: what it has raised.
+    """
+    were_at_it = [task.cancel() for task in working]
+    await asyncio.wait(working)
+    for task, was_at_it in zip(working, were_at_it, strict=True):
+        failure = None if task.cancelled() else task.result()
+        if isinstance(failure, Exception):
+            raise failure
+        if failure is not None or not was_at_it:
+            raise HeadlessError("what stores the reports has ended by itself") from failure
 
 
 def _build_config(app: ASGIApp) -> uvicorn.Config:
