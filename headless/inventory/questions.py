@@ -171,9 +171,15 @@ QUESTIONS = {
         Question(
             "conform",
             "the hosts that fall short of a reference, and in what",
-            (SITE, TAG, AT, SEEN),
+            (
+                SITE,
+                TAG,
+                AT,
+                SEEN,
+                Parameter("vulnerable", "or of whose packages the collector's advisories are about some", kind="flag"),
+            ),
             _columns("site host (id:number) state kind name version wanted deadline severity comment link"),
-            body="the reference, TOML",
+            body="the reference, TOML; with 'vulnerable' it may be left out",
         ),
     )
 }

@@ -49,7 +49,7 @@ class Exceptions:
         """
         own = self._find(names[0], package, os_id, os_version)
         if own:
-            return f"{names[0]}: {own.reason}" if own.takes_away else ""
+            return own.reason if own.takes_away else ""
         others = [name for name in names[1:] if name.startswith("CVE-")]
         found = [(name, self._find(name, package, os_id, os_version)) for name in others or names[1:]]
         if others and not all(statement for _, statement in found):

@@ -112,7 +112,7 @@ def test_what_vex_takes_away_is_told_on_request(collector: AskedCollector) -> No
     done = collector.run("vulnerable", "--advisory", "ALSA-3", "--excepted", "--json", "--site", "ALPHA")
     rows = json.loads(done.stdout)["rows"]
     assert len(rows) == 12
-    assert {row["exception"] for row in rows} == {"ALSA-3: not_affected, vulnerable_code_not_present"}
+    assert {row["exception"] for row in rows} == {"not_affected, vulnerable_code_not_present"}
 
 
 def test_a_collector_without_advisories_says_so(tmp_path: Path) -> None:
@@ -161,3 +161,40 @@ def test_a_file_that_cannot_be_read_is_an_error_at_the_start(
     )  # fmt: skip
     assert done.returncode == 2
     assert part in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
+
+
+def test_conform_counts_what_is_vulnerable(collector: AskedCollector, tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text(
+        '[[rule]]\npackage = "kernel"\nkind = "rpm"\nabsent = true\ndeadline = 2100-01-01\n'
+    )
+    reference = ("--reference", str(tmp_path / "r.toml"))
+    done = collector.run("conform", *reference, "--site", "BETA", "--json")
+    assert done.returncode == 0 and {row["state"] for row in json.loads(done.stdout)["rows"]} == {"early"}
+    done = collector.run("conform", *reference, "--site", "BETA", "--vulnerable", "--fail-on", "overdue", "--json")
+    told = json.loads(done.stdout)
+    assert done.returncode == 4 and "12 of 12 hosts fall short" in done.stderr
+    wn11 = [row for row in told["rows"] if row["host"].startswith("wn11.")]
+    assert [(row["state"], row["name"], row["wanted"]) for row in wn11] == [
+        ("early", "kernel", "absent"),
+        ("early", "kernel", "absent"),
+        ("vulnerable", "lib5", ">= 0:2-1.el9"),
+        ("vulnerable", "openssl", ">= 1:3.0.11-1.el9"),
+    ]
+    assert wn11[3]["comment"] == "ALSA-1 CVE-2026-1" and wn11[3]["severity"] == "important"
+    done = collector.run("conform", "--vulnerable", "--tag", "WN", "--csv")
+    assert done.returncode == 4 and done.stdout.count("\n") == 1 + 18 + 3
+    done = collector.run("conform", "--site", "BETA")
+    assert done.returncode == 2 and "--reference FILE, or --vulnerable" in done.stderr
+
+
+def test_vex_files_of_the_asker(collector: AskedCollector, folder: Path) -> None:
+    given = ("--advisories", str(folder / "osv"), "--vex", str(folder / "vex"), "--json")
+    rows = json.loads(collector.run("show", "BETA/wn11", *given).stdout)["rows"]
+    marked = {row["name"]: (row["vulnerable"], row["excepted"]) for row in rows if row["vulnerable"] or row["excepted"]}
+    assert marked == {
+        "openssl": (["ALSA-1 (fixed: 1:3.0.11-1.el9)"], []),
+        "lib5": (["ALSA-2 (fixed: 0:2-1.el9)"], []),
+        "lib6": ([], ["ALSA-3: not_affected, vulnerable_code_not_present"]),
+    }
+    done = collector.run("show", "BETA/wn11", "--vex", str(folder / "vex"))
+    assert done.returncode == 2 and "give --advisories too" in done.stderr

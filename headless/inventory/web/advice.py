@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator, Sequence
 
 from headless.errors import ParameterError
-from headless.inventory.advisory_files import read_advisories
+from headless.inventory.advice_files import read_advice
+from headless.inventory.advisories import Advisories
 from headless.inventory.ask.marks import Marks
-from headless.inventory.vex_files import read_exceptions
 
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
@@ -99,9 +99,7 @@ class Advice:
             log.info("advisories-read entries=%d exceptions=%d seconds=%.1f", entries, exceptions, seconds)
 
     def _build(self) -> Marks:
-        advisories = read_advisories(self._advisories)
-        advisories.exceptions = read_exceptions(self._vex)
-        return Marks(advisories)
+        return Marks(read_advice(self._advisories, self._vex) or Advisories())
 
     def _look(self) -> Look:
         return tuple(sorted(self._iterate_files()))

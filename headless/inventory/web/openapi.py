@@ -70,7 +70,7 @@ def _describe(question: Question) -> dict[str, Any]:
     }
     if question.body:
         content = {"application/toml": {"schema": {"type": "string"}}}
-        operation["requestBody"] = {"required": True, "description": question.body, "content": content}
+        operation["requestBody"] = {"required": False, "description": question.body, "content": content}
     return {method: operation}
 
 
