@@ -70,9 +70,9 @@ def _parse(data: bytes) -> Iterator[tuple[str, Statement]]:
 
 def _parse_openvex(body: Mapping[str, Any]) -> Iterator[tuple[str, Statement]]:
     for item in _take_objects(body, "statements"):
-        status = item.get("status")
+        status = str(item.get("status"))
         if status not in OPENVEX:
-            raise _BadVex(f"{str(status)[:60]!r} is no status of OpenVEX")
+            raise _BadVex(f"{status[:60]!r} is no status of OpenVEX")
         reason = _build_reason(status, item.get("justification"), item.get("impact_statement"))
         time = _find_time(item, body)
         for product in _find_products(item):
@@ -91,7 +91,8 @@ def _find_names(vulnerability: Any) -> list[str]:
 
 
 def _find_products(item: Mapping[str, Any]) -> Iterator[Product]:
-    for told in item.get("products") or ():
+    products = item.get("products") or []
+    for told in products if isinstance(products, list) else [products]:
         entry = {"@id": told} if isinstance(told, str) else told
         if not isinstance(entry, dict):
             raise _BadVex("'products' is not what OpenVEX says")
@@ -110,9 +111,9 @@ def _parse_cyclonedx(body: Mapping[str, Any]) -> Iterator[tuple[str, Statement]]
         analysis = item.get("analysis")
         if not isinstance(analysis, dict) or "state" not in analysis:
             continue
-        state = analysis["state"]
+        state = str(analysis["state"])
         if state not in CYCLONEDX:
-            raise _BadVex(f"{str(state)[:60]!r} is no state of CycloneDX")
+            raise _BadVex(f"{state[:60]!r} is no state of CycloneDX")
         reason = _build_reason(state, analysis.get("justification"), analysis.get("detail"))
         time = _find_time(analysis, item, body.get("metadata"))
         names = [item.get("id"), *(reference.get("id") for reference in _take_objects(item, "references"))]
