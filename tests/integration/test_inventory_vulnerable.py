@@ -1,5 +1,6 @@
 """A collector's own advisories: read beside its work, asked for, taken away by VEX files, and read again."""
 
+import asyncio
 import json
 import subprocess
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from headless.inventory.web.advice import Advice
 from inventory_fleet import AskedCollector, run_asked_collector
 from inventory_server import CollectorServer
 from support import HEADLESS, TIME_SCALE, wait_for
@@ -198,3 +200,50 @@ def test_vex_files_of_the_asker(collector: AskedCollector, folder: Path) -> None
     }
     done = collector.run("show", "BETA/wn11", "--vex", str(folder / "vex"))
     assert done.returncode == 2 and "give --advisories too" in done.stderr
+
+
+def test_they_are_read_again_when_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headless.inventory.web.advice.LOOK_S", 0.05)
+    write_advisories(tmp_path)
+
+    async def follow() -> list[int]:
+        advice = Advice([str(tmp_path / "osv")], [])
+        advice.check()
+        following = asyncio.create_task(advice.run())
+        counts: list[int] = []
+
+        async def wait_count(count: int) -> None:
+            async with asyncio.timeout(20 * TIME_SCALE):
+                while (marks := advice.find_marks()) is None or len(marks.advisories) != count:
+                    await asyncio.sleep(0.02)
+            counts.append(count)
+
+        await wait_count(3)
+        (tmp_path / "osv" / "new.part").write_text(json.dumps(build_advisory("ALSA-4", "bash", "0:2-1.el9")))
+        (tmp_path / "osv" / "new.part").rename(tmp_path / "osv" / "new.json")
+        await wait_count(4)
+        (tmp_path / "osv" / "odd.json").write_text("{")  # keeps what there is
+        await asyncio.sleep(0.3)
+        assert not following.done()
+        (tmp_path / "osv" / "odd.json").unlink()
+        (tmp_path / "osv" / "new.json").unlink()
+        await wait_count(3)
+        following.cancel()
+        return counts
+
+    assert asyncio.run(follow()) == [3, 4, 3]
+
+
+def test_who_cannot_be_judged_is_told(tmp_path: Path) -> None:
+    (tmp_path / "tracker.json").write_text(TRACKER.read_text())
+    with run_asked_collector(tmp_path, '[serve]\nadvisories = ["tracker.json"]\n') as collector:
+        wait_for(lambda: collector.get("/api/v1/vulnerable")[0] == 200, "the advisories")
+        told = collector.ask("vulnerable")
+        reason = "no advisory is about almalinux 9.4"
+        assert told["rows"] == []
+        assert told["summary"] == {"hosts": 36, "vulnerable": 0, "unknown": 36, "reasons": {reason: 36}, "found": 0}
+        for path in ("/host/BETA/wn1", "/site/BETA"):
+            assert reason in collector.get(path)[2].decode()
+        wait_for(lambda: b"of 36 not all can be said" in collector.get("/")[2], "the numbers")
+        done = collector.run("conform", "--vulnerable", "--site", "BETA")
+        assert done.returncode == 4 and done.stdout.count(reason) == 12

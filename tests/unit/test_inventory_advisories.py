@@ -87,6 +87,8 @@ def test_what_is_not_known_is_told() -> None:
     assert advisories.find_gap("debian", "13", [OLD]) == "no advisory is about debian 13"
     assert "not known" in advisories.find_gap("", "", [OLD])
     assert "source" in advisories.find_gap("debian", "12", [OLD._replace(source="")])
+    assert advisories.find_gap("debian", "12", [], ["dpkg", "python"]) == "the host could not read: dpkg"
+    assert advisories.find_gap("debian", "12", [OLD], ["rpm"]) == ""
 
 
 RECORD = json.loads((VECTORS / "osv" / "debian.json").read_text())

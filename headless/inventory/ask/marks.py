@@ -6,7 +6,7 @@ in memory until other advisories are read.
 
 from array import array
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from headless.inventory.advisories import BY_SOURCE, Advisories, Vulnerability
@@ -54,10 +54,18 @@ class _Looked:
     def __init__(self) -> None:
         self.seen: set[int] = set()
         self.found: dict[int, tuple[Vulnerability, ...]] = {}
+        self.said: set[int] = set()
         self.counted: set[int] = set()
         self.by_source: set[int] = set()
         self.with_source: set[int] = set()
         self.sets: dict[int, _MarkedSet] = {}
+
+    def mark(self, members: Sequence[int]) -> _MarkedSet:
+        """Mark a set, all of whose packages were looked up."""
+        held = array("I", self.said.intersection(members))
+        has_sources = not self.by_source or self.by_source.isdisjoint(members)
+        has_sources = has_sources or not self.with_source.isdisjoint(members)
+        return _MarkedSet(held, not self.counted.isdisjoint(held), has_sources)
 
 
 class Marks:
@@ -71,6 +79,11 @@ class Marks:
     def find(self, system: System, number: int) -> tuple[Vulnerability, ...]:
         """What is said of a package that :meth:`judge_groups` has come upon."""
         return self._looked[system].found.get(number, ())
+
+    def choose(self, system: System, test: Callable[[Vulnerability], bool]) -> dict[int, tuple[Vulnerability, ...]]:
+        """Of all that is said of a system's packages what passes a test, by their numbers."""
+        said = list(self._looked[system].found.items())
+        return {number: chosen for number, found in said if (chosen := tuple(filter(test, found)))}
 
     def find_packages(self, system: System, packages: Iterable[Package]) -> dict[Package, list[Vulnerability]]:
         """What is said of some packages."""
@@ -104,11 +117,10 @@ class Marks:
             else:
                 unknown.append(set_id)
         for set_id, members in view.memory.iterate_members(view.connection, unknown):
-            new = [number for number in members if number not in looked.seen]
-            self._look_up(looked, system, view.memory.find_packages(view.connection, new))
-            held = array("I", sorted(number for number in members if number in looked.found))
-            has_sources = looked.by_source.isdisjoint(members) or not looked.with_source.isdisjoint(members)
-            marked = _MarkedSet(held, not looked.counted.isdisjoint(held), has_sources)
+            if not looked.seen.issuperset(members):
+                new = [number for number in members if number not in looked.seen]
+                self._look_up(looked, system, view.memory.find_packages(view.connection, new))
+            marked = looked.mark(members)
             self._keep(looked, set_id, marked)
             yield set_id, marked
 
@@ -116,6 +128,7 @@ class Marks:
         for number, package in packages.items():
             if found := tuple(self.advisories.find(*system, [package])):
                 looked.found[number] = found
+                looked.said.add(number)
                 if not all(vulnerability.exception for vulnerability in found):
                     looked.counted.add(number)
             if package.kind in BY_SOURCE:

@@ -1,12 +1,12 @@
 """The hosts with packages that are known to be vulnerable, by the collector's advisories."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from headless.errors import ParameterError, Unavailable
 from headless.inventory.advisories import Vulnerability
-from headless.inventory.ask.marks import MarkedGroup, Marks
+from headless.inventory.ask.marks import MarkedGroup, Marks, System
 from headless.inventory.ask.page import Answer, Page
 from headless.inventory.ask.view import View
 from headless.inventory.ask.walking import Host, answer_by_host
@@ -26,12 +26,13 @@ def ask_vulnerable(view: View, parameters: Mapping[str, Any], page: Page) -> Ans
     judged = list(marks.judge_groups(view, view.list_groups(parameters)))
     wanted = _Wanted(marks, parameters)
     chosen = {item.group[:3]: item for item in judged if wanted.has_any(item)}
-    known = view.memory.find_packages(view.connection, {number for item in chosen.values() for number in item.found})
+    known = view.memory.find_packages(view.connection, wanted.numbers)
 
     def build_rows(host: Host) -> Iterator[tuple[Any, ...]]:
         item = chosen[host.site_id, host.set_id, host.facts_id]
-        for number in sorted(item.found, key=known.__getitem__):
-            for found in wanted.find(item, number):
+        said = wanted.find(item)
+        for number in sorted(said.keys() & set(item.found), key=known.__getitem__):
+            for found in said[number]:
                 yield (
                     host.site, host.name, host.id, found.id, found.severity, *found.package[:4], found.fixed,
                     list(found.aliases), found.link, found.exception, *item.system, host.last,
@@ -78,18 +79,23 @@ class _Wanted:
         self._advisory = parameters.get("advisory", "").upper()
         self._severity = parameters.get("severity", "").lower()
         self._has_excepted = parameters.get("excepted", False)
-        self._known: defaultdict[tuple[str, str], dict[int, tuple[Vulnerability, ...]]] = defaultdict(dict)
+        self._known: dict[System, dict[int, tuple[Vulnerability, ...]]] = {}
 
-    def find(self, item: MarkedGroup, number: int) -> tuple[Vulnerability, ...]:
-        """What is said of a package, of that what was asked for."""
-        known = self._known[item.system]
-        if number not in known:
-            known[number] = tuple(filter(self._is_one, self._marks.find(item.system, number)))
-        return known[number]
+    @property
+    def numbers(self) -> set[int]:
+        """The packages that are about to be told, and some more."""
+        return {number for found in self._known.values() for number in found}
+
+    def find(self, item: MarkedGroup) -> Mapping[int, tuple[Vulnerability, ...]]:
+        """What is said of the packages of the hosts' system, of that what was asked for."""
+        known = self._known.get(item.system)
+        if known is None:
+            known = self._known[item.system] = self._marks.choose(item.system, self._is_one)
+        return known
 
     def has_any(self, item: MarkedGroup) -> bool:
         """Whether the hosts have anything that was asked for."""
-        return any(self.find(item, number) for number in item.found)
+        return not self.find(item).keys().isdisjoint(item.found)
 
     def _is_one(self, found: Vulnerability) -> bool:
         return (
