@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -247,3 +248,23 @@ def test_who_cannot_be_judged_is_told(tmp_path: Path) -> None:
         wait_for(lambda: b"of 36 not all can be said" in collector.get("/")[2], "the numbers")
         done = collector.run("conform", "--vulnerable", "--site", "BETA")
         assert done.returncode == 4 and done.stdout.count(reason) == 12
+
+
+def test_while_they_are_read_nothing_is_marked_and_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "osv").mkdir()
+    os.mkfifo(tmp_path / "osv" / "a.json")  # whoever reads it waits until somebody writes
+    record = json.dumps(build_advisory("ALSA-1", "openssl", "1:3.0.11-1.el9"))
+    with run_asked_collector(tmp_path, '[serve]\nadvisories = ["osv"]\n') as collector:
+        status, headers, body = collector.get("/api/v1/vulnerable")
+        assert (status, headers["retry-after"]) == (503, "10") and b"being read" in body
+        done = collector.run("vulnerable")
+        assert done.returncode == 1 and "the advisories are being read" in done.stderr
+        for path in ("/host/BETA/wn11", "/site/BETA", "/package/openssl"):
+            assert b"being read: nothing is marked yet" in collector.get(path)[2]
+        wait_for(lambda: b"the advisories are being read" in collector.get("/")[2], "the first page")
+        (tmp_path / "osv" / "a.json").write_text(record)
+        (tmp_path / "osv" / "new").write_text(record)
+        (tmp_path / "osv" / "new").rename(tmp_path / "osv" / "a.json")
+        wait_for(lambda: collector.get("/api/v1/vulnerable")[0] == 200, "the advisories")
+        wait_for(lambda: b"3 known to be vulnerable" in collector.get("/")[2], "the numbers")
+        assert b"being read" not in collector.get("/host/BETA/wn11")[2]

@@ -73,16 +73,16 @@ class Marks:
 
     def __init__(self, advisories: Advisories) -> None:
         self.advisories = advisories
-        self._looked: defaultdict[System, _Looked] = defaultdict(_Looked)
+        self._looked: dict[System, _Looked] = {}
         self._size = 0
 
     def find(self, system: System, number: int) -> tuple[Vulnerability, ...]:
         """What is said of a package that :meth:`judge_groups` has come upon."""
-        return self._looked[system].found.get(number, ())
+        return self._get(system).found.get(number, ())
 
     def choose(self, system: System, test: Callable[[Vulnerability], bool]) -> dict[int, tuple[Vulnerability, ...]]:
         """Of all that is said of a system's packages what passes a test, by their numbers."""
-        said = list(self._looked[system].found.items())
+        said = list(self._get(system).found.items())
         return {number: chosen for number, found in said if (chosen := tuple(filter(test, found)))}
 
     def find_packages(self, system: System, packages: Iterable[Package]) -> dict[Package, list[Vulnerability]]:
@@ -109,7 +109,7 @@ class Marks:
     def _judge_sets(
         self, view: View, system: System, set_ids: Mapping[int, object]
     ) -> Iterator[tuple[int, _MarkedSet]]:
-        looked = self._looked[system]
+        looked = self._get(system)
         unknown = []
         for set_id in set_ids:
             if known := looked.sets.get(set_id):
@@ -123,6 +123,9 @@ class Marks:
             marked = looked.mark(members)
             self._keep(looked, set_id, marked)
             yield set_id, marked
+
+    def _get(self, system: System) -> _Looked:
+        return self._looked.setdefault(system, _Looked())  # at once: another thread may be about to do the same
 
     def _look_up(self, looked: _Looked, system: System, packages: Mapping[int, Package]) -> None:
         for number, package in packages.items():

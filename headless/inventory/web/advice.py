@@ -89,7 +89,7 @@ class Advice:
         begun = time.monotonic()
         try:
             self._marks = marks = await asyncio.to_thread(self._build)
-        except ParameterError as exc:
+        except Exception as exc:  # whatever it is, who has begun to take reports goes on
             if self._marks is None:
                 raise
             log.error("advisories-kept reason=%r", str(exc))

@@ -123,7 +123,8 @@ class _Pages:
         hosts = await self._ask("hosts", given, scope, self._find_page(request))
         found = await self._desk.read(lambda connection: mark_site(self._desk.view(connection, scope), site))
         return self._render(
-            "site.html", who=scope.name, site=site, drift=drift, hosts=hosts, chosen=chosen, marks=found,
+            "site.html", who=scope.name, site=site, drift=drift, hosts=hosts, chosen=chosen,
+            marks=found, is_reading=self._is_reading(found),
             next=self._build_next(request, hosts),
         )  # fmt: skip
 
@@ -134,7 +135,8 @@ class _Pages:
         installed = await self._ask("show", {"host": text}, scope, self._find_page(request))
         found = await self._desk.read(lambda connection: mark_host(self._desk.view(connection, scope), text))
         return self._render(
-            "host.html", who=scope.name, host=text, history=history, installed=installed, marks=found,
+            "host.html", who=scope.name, host=text, history=history, installed=installed,
+            marks=found, is_reading=self._is_reading(found),
             next=self._build_next(request, installed),
         )  # fmt: skip
 
@@ -148,7 +150,8 @@ class _Pages:
         found = await self._desk.read(lambda connection: mark_versions(self._desk.view(connection, scope), name))
         plot = Markup(draw(course)) if course.versions else ""  # noqa: S704  # it escapes
         return self._render(
-            "package.html", who=scope.name, name=name, census=census, plot=plot, days=DAYS, marks=found,
+            "package.html", who=scope.name, name=name, census=census, plot=plot, days=DAYS,
+            marks=found, is_reading=self._is_reading(found),
             next=self._build_next(request, census),
         )  # fmt: skip
 
@@ -202,6 +205,10 @@ class _Pages:
             if len(parts) > LOGIN_LIMIT:
                 return b""
         return parts
+
+    def _is_reading(self, found: object) -> bool:
+        """Nothing is marked as the advisories are still being read."""
+        return found is None and self._desk.marks is not None
 
     @staticmethod
     def _find_page(request: Request) -> Page:
