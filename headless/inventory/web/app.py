@@ -31,7 +31,7 @@ def build_app(collector: Collector, web: WebSettings, advice: Advice) -> ASGIApp
     desk = Desk(collector.store, access, advice.find_marks if advice else None)
     feeds = _build_feeds(collector.settings, collector.spool, web, access)
     references = [read_reference(path) for path in web.references]
-    return _build([*feeds, *build_api_routes(desk), *build_page_routes(desk, references)])
+    return _build([*feeds, *build_api_routes(desk), *build_page_routes(desk, references, Networks(web.proxies))])
 
 
 def build_feeds_app(settings: CollectorSettings, spool: Spool, web: WebSettings) -> ASGIApp:
