@@ -19,7 +19,7 @@ from headless.inventory.questions import QUESTIONS
 from headless.inventory.report import Report
 from headless.inventory.text import write_text
 from inventory_fleet import EVIL, AskedCollector, run_asked_collector
-from support import HEADLESS
+from support import HEADLESS, wait_for
 
 REFERENCE = """
 [[rule]]
@@ -41,7 +41,10 @@ ADVISORY = {
 @pytest.fixture(scope="module")
 def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AskedCollector]:
     """A collector that holds a fleet."""
-    with run_asked_collector(tmp_path_factory.mktemp("asked")) as collector:
+    folder = tmp_path_factory.mktemp("asked")
+    (folder / "advisory.json").write_text(json.dumps(ADVISORY))
+    with run_asked_collector(folder, '[serve]\nadvisories = ["advisory.json"]\n') as collector:
+        wait_for(lambda: collector.get("/api/v1/vulnerable")[0] == 200, "the advisories")
         yield collector
 
 
