@@ -76,9 +76,18 @@ def _read(path: str, root: str) -> list[Row]:
         except Unreadable as exc:
             reason = str(exc)
     command = next((name for name in COMMANDS if os.access(name, os.X_OK)), None)
-    if command is None:
-        raise Unreadable(reason or f"{path}: of an older kind, and there is no command rpm to read it")
-    return _run(command, path, root, reason)
+    if not path.endswith("/Packages"):
+        if command is None:
+            raise Unreadable(reason or f"{path}: of the kind ndb, which the command rpm alone can read: install it")
+        return _run(command, path, root, reason)
+    try:
+        if command is not None:  # it takes the locks that this database is written under
+            return _run(command, path, root, reason)
+    except Unreadable:
+        pass
+    from headless.inventory.gather.rpm_bdb import read_bdb
+
+    return read_bdb(path)
 
 
 def _run(command: str, path: str, root: str, reason: str) -> list[Row]:
