@@ -1,5 +1,6 @@
 """rpm's database of the kind bdb, made by Berkeley DB's own tool of the headers that the real rpm has written."""
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headless.inventory.gather import rpm
+from headless.inventory.gather import rpm, rpm_bdb
 from headless.inventory.gather.rows import Unreadable
 from headless.inventory.gather.rpm import parse_line, read_rpm
 from headless.inventory.gather.rpm_bdb import read_bdb
@@ -36,7 +37,7 @@ def test_it_is_read_as_rpm_reads_it(root: Path, monkeypatch: pytest.MonkeyPatch)
     rows = sorted(read_bdb(str(database / "Packages")))
     shown = run("rpm", "--dbpath", str(database), "-qa", "--qf", rpm.FIELDS)
     assert rows == sorted(row for line in shown.splitlines() if (row := parse_line(line)))
-    assert len(rows) == 4 and sorted(read_rpm(str(root))) == rows  # by the command, where there is one
+    assert len(rows) == 4 and sorted(read_rpm(str(root))) == rows
     monkeypatch.setattr(rpm, "COMMANDS", ())
     assert sorted(read_rpm(str(root))) == rows
 
@@ -83,5 +84,35 @@ def test_what_is_none_and_the_kind_that_only_rpm_reads(copy: Path, monkeypatch: 
         read_bdb(str(database / "other"))
     monkeypatch.setattr(rpm, "COMMANDS", ())
     (database / "Packages").rename(database / "Packages.db")
-    with pytest.raises(Unreadable, match="of the kind ndb, which the command rpm alone can read: install it"):
+    with pytest.raises(Unreadable, match="of the kind ndb, which the command rpm alone can read"):
         read_rpm(str(copy))
+
+
+@pytest.mark.parametrize("name", ["Packages", "Packages.db"])
+def test_an_rpm_that_cannot_read_it_hides_nothing_and_makes_nothing(tmp_path: Path, name: str) -> None:
+    """Debian's rpm knows no ndb: left to itself, it makes an empty database beside it, and lists what is in that."""
+    database = tmp_path / "var/lib/rpm"
+    database.mkdir(parents=True)
+    (database / name).write_bytes(b"\xa5" * 40_000)
+    with pytest.raises(Unreadable, match=f"{name}: .*; /usr/bin/rpm (says|lists nothing)"):
+        read_rpm(str(tmp_path))
+    assert [path.name for path in database.iterdir() if not path.name.startswith(".")] == [name]
+
+
+def test_one_that_is_written_to_is_read_again(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = copy / "var/lib/rpm/Packages"
+    expected = read_bdb(str(path))
+    monkeypatch.setattr(rpm_bdb, "PAUSE_S", 0)
+    reads: list[bytes] = []
+
+    def read_and_write(name: str) -> bytes:
+        data = path.read_bytes()
+        reads.append(data)
+        if len(reads) != 3:
+            os.utime(path, (len(reads), len(reads)))
+        return data
+
+    monkeypatch.setattr(rpm_bdb, "read", read_and_write)
+    assert read_bdb(str(path)) == expected and len(reads) == 3
+    with pytest.raises(Unreadable, match="being written"):
+        read_bdb(str(path))

@@ -2,11 +2,12 @@
 
 A hash table in pages: each begins with a head of 26 bytes, and holds keys and values in turn, from its end towards its
 beginning; a value that is too long for that lies in a chain of pages of its own. Which page a key belongs to does not
-matter here: all of them are gone through. Berkeley DB's locks are not taken, so that this is for a database that
-nobody is writing to.
+matter here: all of them are gone through. Berkeley DB's locks are not taken: a database that is written to meanwhile is
+read again.
 """
 
 import os
+import time
 from collections.abc import Iterator
 
 from headless.inventory.gather.files import read
@@ -19,6 +20,7 @@ MAGIC = 0x061561  # of a hash table; in the byte order of the machine that has m
 HEAD, META = 26, 72  # bytes
 FREE, HASH_UNSORTED, OVERFLOW, HASH = 0, 2, 7, 13
 HERE, ELSEWHERE = 1, 3
+ATTEMPTS, PAUSE_S = 10, 0.5
 COUNTER_BYTES = 4  # the value that is no package, but the number of the last one
 
 
@@ -29,13 +31,25 @@ def read_bdb(path: str) -> list[Row]:
         Unreadable: it is damaged, encrypted, or none such.
     """
     try:
-        blobs = _Table(read(path)).find_values()
+        blobs = _Table(_read_calmly(path)).find_values()
         rows = [parse_header(blob) for blob in blobs if len(blob) != COUNTER_BYTES]
     except OSError as exc:
         raise Unreadable(f"{path}: {exc.strerror or os.strerror(exc.errno or 0)}") from exc
     except (ValueError, LookupError) as exc:
         raise Unreadable(f"{path}: {exc}") from exc
     return [row for row in rows if row is not None]
+
+
+def _read_calmly(path: str) -> bytes:
+    """Read a file that stays as it is meanwhile."""
+    for _ in range(ATTEMPTS):
+        before = os.stat(path)
+        data = read(path)
+        after = os.stat(path)
+        if (before.st_mtime_ns, before.st_size, before.st_ino) == (after.st_mtime_ns, after.st_size, after.st_ino):
+            return data
+        time.sleep(PAUSE_S)
+    raise ValueError("it is being written to")
 
 
 class _Table:
