@@ -1,9 +1,9 @@
 """What somebody sees: the hosts of the sites that he may see, as they were at a time, counted by what they said."""
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
@@ -14,9 +14,16 @@ from headless.inventory.collect.numbering import slices
 from headless.inventory.collect.schema import hosts, sets, sites, spans
 from headless.inventory.collect.states import select_states
 
-__all__ = ["Group", "View", "count_sets", "is_of_sites"]
+if TYPE_CHECKING:
+    from headless.inventory.ask.marks import Marks
+
+__all__ = ["Group", "Stale", "View", "count_sets", "is_of_sites"]
 
 SLICE = 500
+
+
+class Stale(Exception):
+    """What was counted for the page before is no more what there is: the question is to be asked anew."""
 
 
 class Group(NamedTuple):
@@ -46,6 +53,9 @@ class View:
         at: the time, seconds since the epoch.
         seen_since: without the hosts that have said nothing since, as those that are no more.
         is_continued: the question has been asked before: what was counted then may be used again.
+        reused: what of it is; reports made before that time may have come since.
+        marks: gives what is found by the collector's advisories, nothing while they are being read; ``None``: it has
+            none.
     """
 
     connection: Connection
@@ -54,6 +64,8 @@ class View:
     at: int
     seen_since: int = 0
     is_continued: bool = False
+    reused: list[Group] = field(default_factory=list)
+    marks: "Callable[[], Marks | None] | None" = None
 
     @cached_property
     def sites(self) -> Mapping[int, str]:
@@ -80,7 +92,7 @@ class View:
             parameters: a question's; of ``site`` and ``tag`` those that are there choose hosts.
         """
         site, tag = parameters.get("site"), parameters.get("tag")
-        site_ids = (self.find_site(site),) if site else tuple(self.sites)
+        site_ids = tuple(self.sites) if site is None else (self.find_site(site),)
         groups = self._count(site_ids)
         if tag:
             told = self.find_facts(groups)
@@ -108,6 +120,7 @@ class View:
         key = (self.at, self.seen_since, site_ids)
         known = self.memory.groups.get(key) if self.is_continued else None
         if known is not None:
+            self.reused.extend(known)
             return known
         if not site_ids:
             return []
@@ -116,7 +129,8 @@ class View:
         chosen = chosen.group_by(*told)
         if len(site_ids) < len(self.sites) or self.scope.reads is not None:
             chosen = chosen.where(is_of_sites(site_ids))
-        groups = [Group(*row) for row in self.connection.execute(chosen)]
+        # Where others write meanwhile, there may be a site by now that was none when the sites were read.
+        groups = [Group(*row) for row in self.connection.execute(chosen) if row[0] in self.sites]
         self.memory.keep_groups(key, groups)
         return groups
 

@@ -5,11 +5,10 @@ import logging
 import sys
 import time
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from headless.errors import HeadlessError
+from headless.errors import Unavailable
 from headless.inventory.ask.overview import SiteGlance, build_overview
-from headless.inventory.ask.view import View
 from headless.inventory.collect.access import Scope
 from headless.inventory.reference import Reference
 from headless.inventory.web.desk import Desk
@@ -34,10 +33,14 @@ class Overview:
 
     Attributes:
         counted: when, seconds since the epoch.
+        has_marks: the advisories have been looked at.
+        reason: why it could not be counted anew; empty if it could.
     """
 
     sites: Sequence[SiteGlance]
     counted: int
+    has_marks: bool
+    reason: str = ""
 
 
 class Glances:
@@ -47,30 +50,51 @@ class Glances:
         self._desk = desk
         self._references = references
         self._found: dict[Hashable, Overview] = {}
+        self._failed: dict[Hashable, str] = {}
         self._tasks: dict[Hashable, asyncio.Task[None]] = {}
 
     async def get(self, scope: Scope) -> Overview | None:
-        """An overview, perhaps of a minute ago; ``None`` if it is being counted for the first time."""
+        """An overview, perhaps of a minute ago; ``None`` if it is being counted for the first time.
+
+        Raises:
+            Unavailable: it never was, and the last attempt failed.
+        """
         key = scope.reads
         known = self._found.get(key)
-        if known is None or time.time() - known.counted > FRESH_S:
+        if known is None or time.time() - known.counted > FRESH_S or known.has_marks < self._has_marks():
             task = self._tasks.get(key)
             if task is None:
                 task = self._tasks[key] = asyncio.create_task(self._count(key, scope))
             if known is None:
                 await asyncio.wait([task], timeout=PATIENCE_S)
-        return self._found.get(key)
+        found, reason = self._found.get(key), self._failed.get(key, "")
+        if found is None and reason:
+            raise Unavailable(reason)
+        return replace(found, reason=reason) if found is not None else None
+
+    def _has_marks(self) -> bool:
+        return self._desk.marks is not None and self._desk.marks() is not None
 
     async def _count(self, key: Hashable, scope: Scope) -> None:
-        at = int(time.time())
+        at, has_marks = int(time.time()), self._has_marks()
         try:
             sites = await self._desk.read(
-                lambda connection: build_overview(View(connection, scope, self._desk.memory, at), self._references)
+                lambda connection: build_overview(self._desk.view(connection, scope), self._references)
             )
             if len(self._found) >= MOST:
                 self._found.clear()
-            self._found[key] = Overview(sites, at)
-        except HeadlessError as exc:
+            self._found[key] = Overview(sites, at, has_marks)
+            self._failed.pop(key, None)
+        except Unavailable as exc:
             log.warning("overview-failed reason=%r", str(exc))
+            self._fail(key, str(exc))
+        except Exception:  # the boundary: nobody waits for the task
+            log.exception("overview-failed")
+            self._fail(key, "the sites could not be counted")
         finally:
             del self._tasks[key]
+
+    def _fail(self, key: Hashable, reason: str) -> None:
+        if len(self._failed) >= MOST:
+            self._failed.clear()
+        self._failed[key] = reason

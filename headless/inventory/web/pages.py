@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
@@ -14,16 +13,17 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from headless.errors import ParameterError, Unavailable
+from headless.inventory.ask.marking import mark_host, mark_site, mark_versions
 from headless.inventory.ask.names import find_names
 from headless.inventory.ask.page import Answer, Page, build_key, parse_key
 from headless.inventory.ask.versions_over_time import follow_versions
-from headless.inventory.ask.view import View
 from headless.inventory.collect.access import Scope
 from headless.inventory.dates import build_date
 from headless.inventory.questions import QUESTIONS
 from headless.inventory.reference import Reference
 from headless.inventory.web.desk import COOKIE, Desk
 from headless.inventory.web.glances import Glances
+from headless.inventory.web.limits import Networks
 from headless.inventory.web.plot import draw
 
 if sys.platform == "win32":
@@ -36,6 +36,7 @@ ROWS = 100
 """Rows of a page."""
 DAYS = 90
 """Of the plot."""
+FOREIGN = "This was sent by a page of another site: nothing was done."
 LOGIN_LIMIT = 4096
 LOGIN_S = 30 * 86400
 HEADERS = {
@@ -49,14 +50,15 @@ HEADERS = {
 _Handler = Callable[[Request, Scope], Awaitable[Response]]
 
 
-def build_page_routes(desk: Desk, references: Sequence[Reference]) -> list[BaseRoute]:
+def build_page_routes(desk: Desk, references: Sequence[Reference], proxies: Networks) -> list[BaseRoute]:
     """The pages' routes.
 
     Args:
         desk: where they ask.
         references: what the sites are judged by.
+        proxies: whose word on how they were asked is taken.
     """
-    pages = _Pages(desk, references)
+    pages = _Pages(desk, references, proxies)
     return [
         Route("/", pages.guard(pages.show_sites), methods=["GET"]),
         Route("/site/{site:path}", pages.guard(pages.show_site), methods=["GET"]),
@@ -71,8 +73,9 @@ def build_page_routes(desk: Desk, references: Sequence[Reference]) -> list[BaseR
 
 
 class _Pages:
-    def __init__(self, desk: Desk, references: Sequence[Reference]) -> None:
+    def __init__(self, desk: Desk, references: Sequence[Reference], proxies: Networks) -> None:
         self._desk = desk
+        self._proxies = proxies
         self._references = references
         self._glances = Glances(desk, references)
         self._templates = jinja2.Environment(
@@ -86,17 +89,19 @@ class _Pages:
         """For those only who may see something; what goes wrong is a page too."""
 
         async def handle(request: Request) -> Response:
-            scope = self._desk.identify(request)
-            if not scope.name:
-                return RedirectResponse("/login", 303, HEADERS)
-            if scope.reads is not None and not scope.reads:
-                return self._render("message.html", 403, who=scope.name, text=f"{scope.name!r} may see no site.")
+            who = ""
             try:
+                scope = self._desk.identify(request)
+                who = scope.name
+                if not who:
+                    return RedirectResponse("/login", 303, HEADERS)
+                if scope.reads is not None and not scope.reads:
+                    return self._tell(403, f"{who!r} may see no site.", who)
                 return await handler(request, scope)
             except ParameterError as exc:
-                return self._render("message.html", 404, who=scope.name, text=str(exc))
+                return self._tell(404, str(exc), who)
             except Unavailable as exc:
-                return self._render("message.html", 503, who=scope.name, text=f"Try again later: {exc}")
+                return self._tell(503, f"Try again later: {exc}.", who)
 
         return handle
 
@@ -107,12 +112,12 @@ class _Pages:
         sites = [glance for glance in overview.sites if glance.site > after] if overview else []
         totals = {
             name: sum(getattr(glance, name) for glance in overview.sites) if overview else 0
-            for name in ("hosts", "silent", "judged", "short")
+            for name in ("hosts", "silent", "judged", "short", "vulnerable", "unknown")
         }
         following = f"?after={quote(sites[ROWS - 1].site)}" if len(sites) > ROWS else ""
         return self._render(
             "sites.html", who=scope.name, overview=overview, sites=sites[:ROWS], totals=totals, next=following,
-            references=[reference.name for reference in self._references],
+            references=[reference.name for reference in self._references], has_marks=self._desk.marks is not None,
         )  # fmt: skip
 
     async def show_site(self, request: Request, scope: Scope) -> Response:
@@ -122,8 +127,10 @@ class _Pages:
         given = {"site": site, **({"set": int(chosen)} if chosen.isdecimal() and len(chosen) < 16 else {})}
         drift = await self._ask("drift", {"site": site}, scope, Page(25))
         hosts = await self._ask("hosts", given, scope, self._find_page(request))
+        found = await self._desk.read(lambda connection: mark_site(self._desk.view(connection, scope), site))
         return self._render(
             "site.html", who=scope.name, site=site, drift=drift, hosts=hosts, chosen=chosen,
+            marks=found, is_reading=self._is_reading(found),
             next=self._build_next(request, hosts),
         )  # fmt: skip
 
@@ -132,8 +139,10 @@ class _Pages:
         text = request.path_params["host"]
         history = await self._ask("history", {"host": text}, scope, Page(ROWS))
         installed = await self._ask("show", {"host": text}, scope, self._find_page(request))
+        found = await self._desk.read(lambda connection: mark_host(self._desk.view(connection, scope), text))
         return self._render(
             "host.html", who=scope.name, host=text, history=history, installed=installed,
+            marks=found, is_reading=self._is_reading(found),
             next=self._build_next(request, installed),
         )  # fmt: skip
 
@@ -141,22 +150,21 @@ class _Pages:
         """A package: its versions over time, and by site."""
         name = request.path_params["name"]
         census = await self._ask("census", {"package": name}, scope, self._find_page(request))
-        at = int(time.time())
         course = await self._desk.read(
-            lambda connection: follow_versions(View(connection, scope, self._desk.memory, at), name, DAYS)
+            lambda connection: follow_versions(self._desk.view(connection, scope), name, DAYS)
         )
+        found = await self._desk.read(lambda connection: mark_versions(self._desk.view(connection, scope), name))
         plot = Markup(draw(course)) if course.versions else ""  # noqa: S704  # it escapes
         return self._render(
             "package.html", who=scope.name, name=name, census=census, plot=plot, days=DAYS,
+            marks=found, is_reading=self._is_reading(found),
             next=self._build_next(request, census),
         )  # fmt: skip
 
     async def search(self, request: Request, scope: Scope) -> Response:
         """Sites, hosts and packages by the beginning of their names."""
         text = request.query_params.get("q", "").replace("\0", "").strip()[:200]
-        found = await self._desk.read(
-            lambda connection: find_names(View(connection, scope, self._desk.memory, int(time.time())), text)
-        )
+        found = await self._desk.read(lambda connection: find_names(self._desk.view(connection, scope), text))
         return self._render("search.html", who=scope.name, text=text, found=found)
 
     async def show_login(self, request: Request) -> Response:
@@ -165,18 +173,25 @@ class _Pages:
 
     async def log_in(self, request: Request) -> Response:
         """Put a token that is known into a cookie."""
+        if _is_foreign(request):
+            return self._tell(403, FOREIGN)
         form = dict(parse_qsl((await self._read_form(request)).decode("ascii", "replace")))
         token = form.get("token", "").strip()
-        scope = self._desk.find_token(token)
+        try:
+            scope = self._desk.find_token(token)
+        except Unavailable as exc:
+            return self._tell(503, f"Try again later: {exc}.")
         if not scope.name:
             return self._render("login.html", 403, who="", is_wrong=True)
         answer = RedirectResponse("/", 303, HEADERS)
-        secure = request.url.scheme == "https"
+        secure = self._is_https(request)
         answer.set_cookie(COOKIE, token, max_age=LOGIN_S, httponly=True, samesite="strict", secure=secure)
         return answer
 
     async def log_out(self, request: Request) -> Response:
         """Take the cookie back."""
+        if _is_foreign(request):
+            return self._tell(403, FOREIGN)
         answer = RedirectResponse("/login", 303, HEADERS)
         answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
         return answer
@@ -185,6 +200,11 @@ class _Pages:
         """The style sheet."""
         headers = {**HEADERS, "Cache-Control": "max-age=3600"}
         return Response(self._style, headers=headers, media_type="text/css")
+
+    def _is_https(self, request: Request) -> bool:
+        told = request.headers.get("x-forwarded-proto", "").strip().lower()
+        is_proxy = (request.client.host if request.client else "") in self._proxies
+        return request.url.scheme == "https" or (is_proxy and told == "https")
 
     async def _ask(self, question: str, given: Mapping[str, Any], scope: Scope, page: Page) -> "_Rows":
         names = [column.name for column in QUESTIONS[question].columns]
@@ -204,6 +224,10 @@ class _Pages:
                 return b""
         return parts
 
+    def _is_reading(self, found: object) -> bool:
+        """Nothing is marked as the advisories are still being read."""
+        return found is None and self._desk.marks is not None
+
     @staticmethod
     def _find_page(request: Request) -> Page:
         return Page(ROWS, parse_key(request.query_params.get("after", "")))
@@ -213,9 +237,17 @@ class _Pages:
         kept = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
         return "?" + urlencode([*kept, ("after", rows.next)]) if rows.next else ""
 
+    def _tell(self, status: int, text: str, who: str = "") -> Response:
+        return self._render("message.html", status, who=who, text=text)
+
     def _render(self, template: str, status: int = 200, **values: Any) -> Response:
         text = self._templates.get_template(template).render(**values)
         return Response(text.encode("utf-8", "replace"), status, HEADERS, "text/html")
+
+
+def _is_foreign(request: Request) -> bool:
+    """Whether a page of another site had the browser send it: all browsers say so where it matters, over HTTPS."""
+    return request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
 
 
 class _Rows(NamedTuple):
