@@ -13,12 +13,14 @@ from headless.inventory.ask.diff import ask_diff
 from headless.inventory.ask.drift import ask_drift
 from headless.inventory.ask.history import ask_history
 from headless.inventory.ask.hosts import ask_hosts
+from headless.inventory.ask.marks import Marks
 from headless.inventory.ask.memory import Memory
 from headless.inventory.ask.packages import ask_packages
 from headless.inventory.ask.page import Answer, Page
 from headless.inventory.ask.show import ask_show
 from headless.inventory.ask.silent import ask_silent
 from headless.inventory.ask.view import Stale, View
+from headless.inventory.ask.vulnerable import ask_vulnerable
 from headless.inventory.ask.who_has import ask_who_has
 from headless.inventory.collect.access import Scope
 from headless.inventory.dates import LATEST
@@ -35,12 +37,20 @@ ANSWERS: Mapping[str, Callable[[View, Mapping[str, Any], Page], Answer]] = {
     "packages": ask_packages,
     "show": ask_show,
     "silent": ask_silent,
+    "vulnerable": ask_vulnerable,
     "who-has": ask_who_has,
 }
 
 
 def answer(
-    question: str, parameters: Mapping[str, Any], page: Page, *, connection: Connection, scope: Scope, memory: Memory
+    question: str,
+    parameters: Mapping[str, Any],
+    page: Page,
+    *,
+    connection: Connection,
+    scope: Scope,
+    memory: Memory,
+    marks: Callable[[], Marks | None] | None = None,
 ) -> Answer:
     """Answer a question.
 
@@ -51,19 +61,21 @@ def answer(
         connection: to read from.
         scope: what the asker may see.
         memory: shared by all questions.
+        marks: see :class:`View`.
 
     Raises:
         ParameterError: a parameter is wrong, or names nothing that the asker may see; one line.
+        Unavailable: what is needed is being read.
     """
     if any("\0" in value for value in parameters.values() if isinstance(value, str)):
         raise ParameterError("a NUL is in no name")  # PostgreSQL would refuse it, and be taken for one that is away
     at, key = (page.after[0], page.after[1:]) if page.after else (parameters.get("at", int(time.time())), ())
     if not isinstance(at, int) or abs(at) > LATEST:
         raise ParameterError("'after' is no key of a page: take it from 'next' of the page before")
-    view = View(connection, scope, memory, at, parameters.get("seen_since", 0), bool(page.after))
+    view = View(connection, scope, memory, at, parameters.get("seen_since", 0), bool(page.after), marks=marks)
     try:
         found = ANSWERS[question](view, parameters, page._replace(after=key))
     except Stale:
-        view = View(connection, scope, memory, at, view.seen_since)
+        view = View(connection, scope, memory, at, view.seen_since, marks=marks)
         found = ANSWERS[question](view, parameters, page._replace(after=key))
     return found._replace(next=(at, *found.next) if found.next else ())

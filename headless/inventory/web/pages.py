@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
@@ -16,10 +15,10 @@ from starlette.routing import BaseRoute, Route
 from headless.errors import ParameterError, Unavailable
 from headless.inventory.ask.census import find_selector
 from headless.inventory.ask.history import find_newest
+from headless.inventory.ask.marking import mark_host, mark_site, mark_versions
 from headless.inventory.ask.names import find_names
 from headless.inventory.ask.page import Answer, Page, build_key, parse_key
 from headless.inventory.ask.versions_over_time import follow_versions
-from headless.inventory.ask.view import View
 from headless.inventory.collect.access import Scope
 from headless.inventory.dates import LATEST, build_date
 from headless.inventory.questions import QUESTIONS
@@ -117,12 +116,12 @@ class _Pages:
         sites = [glance for glance in overview.sites if after is None or glance.site > after] if overview else []
         totals = {
             name: sum(getattr(glance, name) for glance in overview.sites) if overview else 0
-            for name in ("hosts", "silent", "judged", "short")
+            for name in ("hosts", "silent", "judged", "short", "vulnerable", "unknown")
         }
         following = f"?after={quote(sites[ROWS - 1].site)}" if len(sites) > ROWS else ""
         return self._render(
             "sites.html", who=scope.name, overview=overview, sites=sites[:ROWS], totals=totals, next=following,
-            references=[reference.name for reference in self._references],
+            references=[reference.name for reference in self._references], has_marks=self._desk.marks is not None,
         )  # fmt: skip
 
     async def show_site(self, request: Request, scope: Scope) -> Response:
@@ -132,8 +131,10 @@ class _Pages:
         given = {"site": site, **({"set": int(chosen)} if chosen.isdecimal() and len(chosen) < 16 else {})}
         drift = await self._ask("drift", {"site": site}, scope, Page(25))
         hosts = await self._ask("hosts", given, scope, self._find_page(request))
+        found = await self._desk.read(lambda connection: mark_site(self._desk.view(connection, scope), site))
         return self._render(
             "site.html", who=scope.name, site=site, drift=drift, hosts=hosts, chosen=chosen,
+            marks=found, is_reading=self._is_reading(found),
             next=self._build_next(request, hosts),
         )  # fmt: skip
 
@@ -142,8 +143,10 @@ class _Pages:
         text = request.path_params["host"]
         history, earlier = await self._find_history(text, request.query_params.get("before", ""), scope)
         installed = await self._ask("show", {"host": text}, scope, self._find_page(request))
+        found = await self._desk.read(lambda connection: mark_host(self._desk.view(connection, scope), text))
         return self._render(
             "host.html", who=scope.name, host=text, history=history, earlier=earlier, installed=installed,
+            marks=found, is_reading=self._is_reading(found),
             next=self._build_next(request, installed),
         )  # fmt: skip
 
@@ -151,25 +154,22 @@ class _Pages:
         """A package: its versions over time, and by site."""
         name = request.path_params["name"]
         census = await self._ask("census", {"package": name}, scope, self._find_page(request))
-        at = int(time.time())
         course = await self._desk.read(
-            lambda connection: follow_versions(
-                View(connection, scope, self._desk.memory, at), find_selector(name), DAYS
-            )
+            lambda connection: follow_versions(self._desk.view(connection, scope), find_selector(name), DAYS)
         )
+        found = await self._desk.read(lambda connection: mark_versions(self._desk.view(connection, scope), name))
         plot = Markup(draw(course)) if course.versions else ""  # noqa: S704  # it escapes
         numbers = tabulate(course)
         return self._render(
             "package.html", who=scope.name, name=name, census=census, plot=plot, numbers=numbers, days=DAYS,
+            marks=found, is_reading=self._is_reading(found),
             next=self._build_next(request, census),
         )  # fmt: skip
 
     async def search(self, request: Request, scope: Scope) -> Response:
         """Sites, hosts and packages by the beginning of their names."""
         text = request.query_params.get("q", "").replace("\0", "").strip()[:200]
-        found = await self._desk.read(
-            lambda connection: find_names(View(connection, scope, self._desk.memory, int(time.time())), text)
-        )
+        found = await self._desk.read(lambda connection: find_names(self._desk.view(connection, scope), text))
         return self._render("search.html", who=scope.name, text=text, found=found)
 
     async def show_login(self, request: Request) -> Response:
@@ -213,10 +213,9 @@ class _Pages:
 
     async def _find_history(self, host: str, before: str, scope: Scope) -> tuple[list[dict[str, Any]], int]:
         """The newest rows of a host's history, the newest first, and before when there are more."""
-        now = int(time.time())
         until = int(before) if before.isdecimal() and len(before) < 13 else LATEST
         found, earlier = await self._desk.read(
-            lambda connection: find_newest(View(connection, scope, self._desk.memory, now), host, until, HISTORY)
+            lambda connection: find_newest(self._desk.view(connection, scope), host, until, HISTORY)
         )
         names = [column.name for column in QUESTIONS["history"].columns]
         return [dict(zip(names, row, strict=True)) for row in reversed(found.rows)], earlier
@@ -238,6 +237,10 @@ class _Pages:
             if len(parts) > LOGIN_LIMIT:
                 return b""
         return parts
+
+    def _is_reading(self, found: object) -> bool:
+        """Nothing is marked as the advisories are still being read."""
+        return found is None and self._desk.marks is not None
 
     @staticmethod
     def _find_page(request: Request) -> Page:
