@@ -3,10 +3,11 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from headless.inventory.ask.memory import Facts
-from headless.inventory.ask.page import Answer, Page
+from headless.inventory.ask.page import Answer, Ordered, Page, order
 from headless.inventory.ask.view import Group, View
 from headless.inventory.ask.walking import Host, answer_by_host
 from headless.inventory.os_release import parse_system
@@ -49,9 +50,10 @@ def ask_conform(view: View, parameters: Mapping[str, Any], page: Page) -> Answer
         ParameterError: the reference is none.
     """
     reference = parse_reference(parameters["body"], "reference")
-    groups = view.list_groups(parameters)
-    judged = list(judge_groups(view, reference, groups))
-    short = {item.group[:3]: item for item in judged if item.shortfalls}
+    given = sorted((name, value) for name, value in parameters.items() if name != "body")
+    key = ("conform", sha256(parameters["body"]).digest(), *given)
+    ordered = view.recall(key, lambda: _judge_all(view, reference, parameters))
+    short = dict(ordered.pairs)
 
     def build_rows(host: Host) -> Iterator[tuple[Any, ...]]:
         item = short[host.site_id, host.set_id, host.facts_id]
@@ -60,7 +62,12 @@ def ask_conform(view: View, parameters: Mapping[str, Any], page: Page) -> Answer
             yield host.site, host.name, host.id, *row[2:]
 
     answer = answer_by_host(view, [item.group for item in short.values()], page, build_rows)
-    return answer._replace(summary=_summarize(judged))
+    return answer._replace(summary=ordered.summary)
+
+
+def _judge_all(view: View, reference: Reference, parameters: Mapping[str, Any]) -> Ordered:
+    judged = list(judge_groups(view, reference, view.list_groups(parameters)))
+    return order((item for item in judged if item.shortfalls), lambda item: item.group[:3], _summarize(judged))
 
 
 def judge_groups(view: View, reference: Reference, groups: Iterable[Group]) -> Iterator[Judged]:

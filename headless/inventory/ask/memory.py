@@ -2,11 +2,12 @@
 
 import json
 from array import array
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, select
 
+from headless.inventory.ask.results import Results
 from headless.inventory.collect.members import unpack
 from headless.inventory.collect.numbering import slices
 from headless.inventory.collect.schema import facts, packages, sets
@@ -19,8 +20,6 @@ NUMBERS_LIMIT = 25_000_000
 """Packages' numbers kept, four bytes each: some 30,000 sets."""
 ROWS_LIMIT = 500_000
 """Packages kept, and facts kept."""
-GROUPS_LIMIT = 8
-"""Questions whose counts are kept."""
 
 
 class Facts(NamedTuple):
@@ -37,24 +36,18 @@ class Facts(NamedTuple):
 
 
 class Memory:
-    """Sets, packages and facts, by their numbers. Several threads may use it."""
+    """Sets, packages and facts, by their numbers. Several threads may use it.
+
+    Attributes:
+        results: what was found for the last questions.
+    """
 
     def __init__(self) -> None:
         self._members: dict[int, array[int]] = {}
         self._size = 0
         self._packages: dict[int, Package] = {}
         self._facts: dict[int, Facts] = {}
-        self._groups: dict[Hashable, list[Any]] = {}
-
-    @property
-    def groups(self) -> Mapping[Hashable, list[Any]]:
-        """What was counted for the last few questions."""
-        return self._groups
-
-    def keep_groups(self, key: Hashable, groups: list[Any]) -> None:
-        """Keep what was counted for the pages that follow."""
-        kept = list(self._groups.items())[1 - GROUPS_LIMIT :]
-        self._groups = {**dict(kept), key: groups}
+        self.results = Results()
 
     def iterate_members(self, connection: Connection, set_ids: Collection[int]) -> Iterator[tuple[int, Sequence[int]]]:
         """Each set with its packages' numbers, ascending. What is not known is read, some hundred sets at a time."""

@@ -1,9 +1,9 @@
 """What somebody sees: the hosts of the sites that he may see, as they were at a time, counted by what they said."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sized
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
@@ -17,6 +17,8 @@ from headless.inventory.collect.states import select_states
 __all__ = ["Group", "View", "count_sets", "is_of_sites"]
 
 SLICE = 500
+
+Found = TypeVar("Found", bound=Sized)
 
 
 class Group(NamedTuple):
@@ -99,26 +101,36 @@ class View:
             found.update((number, count) for number, count in self.connection.execute(statement))
         return found
 
+    def recall(self, key: Hashable, find: Callable[[], Found]) -> Found:
+        """What was found for the page before this one; or else found now, and kept for the page that follows.
+
+        Args:
+            key: what tells it from all else that those find who see the same sites at this time.
+            find: finds it; nobody changes it after that.
+        """
+        whole = (key, self.at, self.seen_since, self.scope.reads is None, tuple(self.sites))
+        known: Found | None = self.memory.results.get(whole) if self.is_continued else None
+        if known is not None:
+            return known
+        found = find()
+        self.memory.results.put(whole, found, len(found))
+        return found
+
     def select_states(self, *columns: Any) -> Select[Any]:
         """Select columns of ``spans`` and ``hosts``, a row per host, whoever may see it."""
         states = select_states(self.at).with_only_columns(*columns)
         return states.where(spans.c.last >= self.seen_since) if self.seen_since else states
 
     def _count(self, site_ids: tuple[int, ...]) -> list[Group]:
-        key = (self.at, self.seen_since, site_ids)
-        known = self.memory.groups.get(key) if self.is_continued else None
-        if known is not None:
-            return known
-        if not site_ids:
-            return []
+        return self.recall(("groups", site_ids), lambda: self._read_groups(site_ids)) if site_ids else []
+
+    def _read_groups(self, site_ids: tuple[int, ...]) -> list[Group]:
         told = (hosts.c.site_id, spans.c.set_id, spans.c.facts_id)
         chosen = self.select_states(*told, func.count(), func.min(spans.c.last), func.max(spans.c.last))
         chosen = chosen.group_by(*told)
         if len(site_ids) < len(self.sites) or self.scope.reads is not None:
             chosen = chosen.where(is_of_sites(site_ids))
-        groups = [Group(*row) for row in self.connection.execute(chosen)]
-        self.memory.keep_groups(key, groups)
-        return groups
+        return [Group(*row) for row in self.connection.execute(chosen)]
 
 
 def count_sets(groups: Iterable[Group]) -> dict[int, int]:
