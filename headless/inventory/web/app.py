@@ -24,11 +24,15 @@ from headless.inventory.web.settings import WebSettings
 __all__ = ["build_app", "build_feeds_app"]
 
 
-def build_app(collector: Collector, web: WebSettings) -> ASGIApp:
-    """Put the application together."""
-    access = Access(collector.settings.access)
-    desk = Desk(collector.store, access)
-    feeds = _build_feeds(collector.settings, collector.spool, web, access)
+def build_app(collector: Collector, web: WebSettings, desk: Desk) -> ASGIApp:
+    """Put the application together.
+
+    Args:
+        collector: that runs.
+        web: settings of its face.
+        desk: where is asked.
+    """
+    feeds = _build_feeds(collector.settings, collector.spool, web, desk.access)
     references = [read_reference(path) for path in web.references]
     return _build([*feeds, *build_api_routes(desk), *build_page_routes(desk, references)])
 

@@ -28,25 +28,35 @@ Result = TypeVar("Result")
 
 
 class Desk:
-    """Where the API and the pages ask."""
+    """Where the API and the pages ask.
+
+    Attributes:
+        access: tells who may see what.
+        memory: shared by all questions.
+    """
 
     def __init__(self, store: Store, access: Access) -> None:
         self._store = store
-        self._access = access
+        self.access = access
         self._waiting = 0
         self.memory = Memory()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody asks."""
+        return not self._waiting
 
     def identify(self, request: Request) -> Scope:
         """What the asker may see: by a token in the header or in the pages' cookie, or by a client certificate."""
         token = read_token(request.headers.get("authorization", "")) or request.cookies.get(COOKIE, "")
         subject = request.scope.get("state", {}).get("subject", "")
         if token:
-            return self._access.find_token(token)
-        return self._access.find_subject(subject) if subject else NOTHING
+            return self.access.find_token(token)
+        return self.access.find_subject(subject) if subject else NOTHING
 
     def find_token(self, token: str) -> Scope:
         """What the holder of a token may see."""
-        return self._access.find_token(token) if token else NOTHING
+        return self.access.find_token(token) if token else NOTHING
 
     async def ask(
         self, question: str, parameters: Mapping[str, Any], page: Page, scope: Scope, build: Callable[[Answer], Result]
