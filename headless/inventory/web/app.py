@@ -1,5 +1,6 @@
 """The collector's face as one ASGI application: feeds, the API, the pages."""
 
+import sys
 from collections.abc import Sequence
 
 from starlette.applications import Starlette
@@ -20,6 +21,9 @@ from headless.inventory.web.feed import FeedEndpoint, Intake
 from headless.inventory.web.limits import Networks, Room
 from headless.inventory.web.pages import build_page_routes
 from headless.inventory.web.settings import WebSettings
+
+if sys.platform == "win32":
+    raise ImportError("the collector runs on POSIX systems only")
 
 __all__ = ["build_app", "build_feeds_app"]
 

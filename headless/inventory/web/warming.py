@@ -25,6 +25,8 @@ if sys.platform == "win32":
 __all__ = ["warm"]
 
 EVERYTHING = Scope("the collector", None, None, False)
+START_S = 1.0
+"""After the start, for those who have waited for it."""
 PART = 100
 """Sets read at a time: some milliseconds for which others wait."""
 PAUSE_S = 0.005
@@ -37,14 +39,15 @@ log = logging.getLogger("headless.inventory")
 
 async def warm(desk: Desk) -> None:
     """Read the sets that hosts have or had, as far as there is room for them, while nobody asks."""
-    began = time.monotonic()
     count = 0
+    await asyncio.sleep(START_S)
+    began = time.monotonic()
     try:
+        await _wait_for_quiet(desk)
         at = int(time.time())
         stays = await desk.read(lambda connection: count_days(View(connection, EVERYTHING, desk.memory, at), DAYS))
         for part in slices(_order(stays), PART):
-            while not desk.is_idle:
-                await asyncio.sleep(PATIENCE_S)
+            await _wait_for_quiet(desk)
             if desk.memory.is_full:
                 break
             await desk.read(partial(_read, desk.memory, part))
@@ -54,6 +57,11 @@ async def warm(desk: Desk) -> None:
         log.warning("warming-ended reason=%r", str(exc))
     else:
         log.info("warm sets=%d seconds=%.1f", count, time.monotonic() - began)
+
+
+async def _wait_for_quiet(desk: Desk) -> None:
+    while not desk.is_idle:
+        await asyncio.sleep(PATIENCE_S)
 
 
 def _order(stays: Stays) -> list[int]:
