@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, case, cast, func, select
 
 from headless.errors import ParameterError
 from headless.inventory.ask.memory import Facts, Memory
@@ -17,6 +17,8 @@ from headless.inventory.collect.states import select_states
 __all__ = ["Group", "View", "count_sets", "is_of_sites"]
 
 SLICE = 500
+PACK = 1 << 32
+"""Two numbers of rows in one, which databases take as one of 64 bits."""
 
 Found = TypeVar("Found", bound=Sized)
 
@@ -26,15 +28,12 @@ class Group(NamedTuple):
 
     Attributes:
         hosts: how many.
-        oldest, newest: when the one that has not reported for longest last did, and when the one that has.
     """
 
     site_id: int
     set_id: int
     facts_id: int
     hosts: int
-    oldest: int
-    newest: int
 
 
 @dataclass(frozen=True)
@@ -124,13 +123,24 @@ class View:
     def _count(self, site_ids: tuple[int, ...]) -> list[Group]:
         return self.recall(("groups", site_ids), lambda: self._read_groups(site_ids)) if site_ids else []
 
-    def _read_groups(self, site_ids: tuple[int, ...]) -> list[Group]:
-        told = (hosts.c.site_id, spans.c.set_id, spans.c.facts_id)
-        chosen = self.select_states(*told, func.count(), func.min(spans.c.last), func.max(spans.c.last))
-        chosen = chosen.group_by(*told)
+    def narrow(self, statement: Select[Any], site_ids: Collection[int]) -> Select[Any]:
+        """Narrow a selection of hosts to those of some sites that may be seen."""
         if len(site_ids) < len(self.sites) or self.scope.reads is not None:
-            chosen = chosen.where(is_of_sites(site_ids))
-        return [Group(*row) for row in self.connection.execute(chosen)]
+            return statement.where(is_of_sites(site_ids))
+        return statement
+
+    def _read_groups(self, site_ids: tuple[int, ...]) -> list[Group]:
+        # One look-up for each host, and few columns to sort: a join of the two tables takes twice as long.
+        state: ColumnElement[Any] = cast(spans.c.set_id, BigInteger) * PACK + spans.c.facts_id
+        if self.seen_since:
+            state = case((spans.c.last >= self.seen_since, state))
+        mine = select(state).where(spans.c.host_id == hosts.c.id, spans.c.first <= self.at)
+        newest = mine.order_by(spans.c.first.desc()).limit(1).correlate(hosts).scalar_subquery()
+        states = self.narrow(select(hosts.c.site_id, newest.label("state")), site_ids).subquery()
+        said = (states.c.site_id, states.c.state)
+        counted = select(*said, func.count()).group_by(*said)
+        rows = self.connection.execute(counted)
+        return [Group(site_id, both // PACK, both % PACK, number) for site_id, both, number in rows if both is not None]
 
 
 def count_sets(groups: Iterable[Group]) -> dict[int, int]:
