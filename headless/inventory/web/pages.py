@@ -1,5 +1,6 @@
 """The pages: read-only, made on the server, of the same answers as the API's."""
 
+import asyncio
 import os
 import sys
 import time
@@ -140,15 +141,17 @@ class _Pages:
     async def show_package(self, request: Request, scope: Scope) -> Response:
         """A package: its versions over time, and by site."""
         name = request.path_params["name"]
-        census = await self._ask("census", {"package": name}, scope, self._find_page(request))
         at = int(time.time())
-        course = await self._desk.read(
-            lambda connection: follow_versions(View(connection, scope, self._desk.memory, at), name, DAYS)
+        census, course = await asyncio.gather(
+            self._ask("census", {"package": name}, scope, self._find_page(request)),
+            self._desk.read(
+                lambda connection: follow_versions(View(connection, scope, self._desk.memory, at), name, DAYS)
+            ),
         )
         plot = Markup(draw(course)) if course.versions else ""  # noqa: S704  # it escapes
         return self._render(
             "package.html", who=scope.name, name=name, census=census, plot=plot, days=DAYS,
-            next=self._build_next(request, census),
+            counted=course.times[-1] if course.times else 0, next=self._build_next(request, census),
         )  # fmt: skip
 
     async def search(self, request: Request, scope: Scope) -> Response:
