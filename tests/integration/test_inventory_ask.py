@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from headless.errors import ParameterError
+from headless.inventory.ask import stays
 from headless.inventory.ask.answers import answer
 from headless.inventory.ask.memory import Memory
 from headless.inventory.ask.names import find_names
@@ -82,9 +84,13 @@ class Fleet:
             )
         )
 
-    def look(self, function: Callable[[View], Any], *, scope: Scope = ALL, at: int = NOW) -> Any:
+    def look(self, find: Callable[[View], Any], *, scope: Scope = ALL, at: int = NOW, is_again: bool = False) -> Any:
         """What a page's function finds."""
-        return self._runner.run(self._store.read(lambda connection: function(View(connection, scope, self.memory, at))))
+
+        def read(connection: Connection) -> Any:
+            return find(View(connection, scope, self.memory, at, is_continued=is_again))
+
+        return self._runner.run(self._store.read(read))
 
     async def _open(self, url: str, state: str) -> Store:
         store = Store.open(url, state)
@@ -288,15 +294,19 @@ def test_the_course_of_versions_is_what_was_at_each_time(
                     expected.setdefault(version, [0] * len(course.times))[place] += 1
     assert course.versions == expected
     assert not course.times or course.times[-1] == at
-    again = fleet.look(lambda view: follow_versions(view, name, days), scope=scope, at=at + 59)
-    assert again == course
+    assert fleet.look(lambda view: follow_versions(view, name, days), scope=scope, at=at, is_again=True) == course
 
 
-def test_a_course_is_counted_anew_after_a_minute(fleet: Fleet) -> None:
-    first = fleet.look(lambda view: follow_versions(view, "openssl", 90))
-    assert fleet.look(lambda view: follow_versions(view, "kernel", 90), at=NOW + 30).times[-1] == first.times[-1]
-    assert fleet.look(lambda view: follow_versions(view, "openssl", 90), at=NOW + 120).times[-1] == NOW + 120
-    assert fleet.look(lambda view: follow_versions(view, "openssl", 90), at=NOW - 9).times[-1] == NOW - 9
+def test_the_courses_of_other_packages_at_the_same_time_are_of_the_same_count(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = fleet.look(lambda view: follow_versions(view, "kernel", 90))
+    fleet.look(lambda view: follow_versions(view, "openssl", 90))
+    monkeypatch.setattr(stays, "_count_stays", lambda *_: {})
+    assert fleet.look(lambda view: follow_versions(view, "kernel", 90), is_again=True) == expected
+    for scope, at in ((ALPHA, NOW), (ALL, NOW - 1)):
+        found = fleet.look(lambda view: follow_versions(view, "kernel", 90), scope=scope, at=at, is_again=True)
+        assert found != expected
 
 
 QUESTIONS_OF_PAGES: list[tuple[str, dict[str, Any]]] = [

@@ -32,18 +32,18 @@ class Course:
 
 
 def follow_versions(view: View, name: str, days: int) -> Course:
-    """Follow a package's versions from so many days ago to now, or to a minute ago: to the last of its times."""
+    """Follow a package's versions from so many days ago to now."""
     named = find_named(view, Selector(name), "")
     if not named:
         return Course((), {})
     step, steps = _divide(days)
     stays = find_stays(view, step, steps)
-    start = stays.at // step - steps
-    times = [min((number + 1) * step - 1, stays.at) for number in range(start, stays.at // step + 1)]
+    start = view.at // step - steps
+    times = [min((number + 1) * step - 1, view.at) for number in range(start, view.at // step + 1)]
     changes: defaultdict[str, Counter[int]] = defaultdict(Counter)
-    for set_id, held in find_sets(view, stays.by_set, named).items():
+    for set_id, held in find_sets(view, stays, named).items():
         for version in {named[number].version for number in held}:
-            for stay in stays.by_set[set_id]:
+            for stay in stays[set_id]:
                 changes[version][max(stay.begun - start, 0)] += stay.hosts
                 if stay.ended is not None and stay.ended < start + len(times):
                     changes[version][max(stay.ended - start, 0)] -= stay.hosts

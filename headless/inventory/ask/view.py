@@ -46,7 +46,7 @@ class View:
         memory: shared by all questions.
         at: the time, seconds since the epoch.
         seen_since: without the hosts that have said nothing since, as those that are no more.
-        is_continued: the question has been asked before: what was counted then may be used again.
+        is_continued: this time has been asked about before: what was counted then may be used again.
     """
 
     connection: Connection

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ if sys.platform == "win32":
 __all__ = ["COOKIE", "Desk"]
 
 COOKIE = "headless-inventory"
+FRESH_S = 60
 MOST_WAITING = 32
 """Questions that wait for their turn; who asks one more is told to come later."""
 
@@ -39,12 +41,24 @@ class Desk:
         self._store = store
         self.access = access
         self._waiting = 0
+        self._time = 0
         self.memory = Memory()
 
     @property
     def is_idle(self) -> bool:
         """Whether nobody asks."""
         return not self._waiting
+
+    def pick_time(self) -> int:
+        """The time as of which pages count what takes long: now or up to a minute ago, so that many are of one count.
+
+        Returns:
+            Seconds since the epoch.
+        """
+        now = int(time.time())
+        if not self._time <= now < self._time + FRESH_S:
+            self._time = now
+        return self._time
 
     def identify(self, request: Request) -> Scope:
         """What the asker may see: by a token in the header or in the pages' cookie, or by a client certificate."""

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -80,6 +81,8 @@ class _Pages:
             loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
         )
         self._templates.filters |= {"date": build_date, "path": lambda text: quote(str(text), safe="")}
+        for name in self._templates.list_templates(["html"]):
+            self._templates.get_template(name)  # a first answer need not wait for it
         with open(os.path.join(FOLDER, "style.css"), "rb") as file:
             self._style = file.read()
 
@@ -141,17 +144,17 @@ class _Pages:
     async def show_package(self, request: Request, scope: Scope) -> Response:
         """A package: its versions over time, and by site."""
         name = request.path_params["name"]
-        at = int(time.time())
+        at = self._desk.pick_time()
+        page = self._find_page(request)
+        view = partial(View, scope=scope, memory=self._desk.memory, at=at, is_continued=True)
         census, course = await asyncio.gather(
-            self._ask("census", {"package": name}, scope, self._find_page(request)),
-            self._desk.read(
-                lambda connection: follow_versions(View(connection, scope, self._desk.memory, at), name, DAYS)
-            ),
+            self._ask("census", {"package": name}, scope, page if page.after else page._replace(after=(at,))),
+            self._desk.read(lambda connection: follow_versions(view(connection), name, DAYS)),
         )
         plot = Markup(draw(course)) if course.versions else ""  # noqa: S704  # it escapes
         return self._render(
-            "package.html", who=scope.name, name=name, census=census, plot=plot, days=DAYS,
-            counted=course.times[-1] if course.times else 0, next=self._build_next(request, census),
+            "package.html", who=scope.name, name=name, census=census, plot=plot, days=DAYS, counted=at,
+            next=self._build_next(request, census),
         )  # fmt: skip
 
     async def search(self, request: Request, scope: Scope) -> Response:

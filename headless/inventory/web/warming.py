@@ -44,8 +44,8 @@ async def warm(desk: Desk) -> None:
     began = time.monotonic()
     try:
         await _wait_for_quiet(desk)
-        at = int(time.time())
-        stays = await desk.read(lambda connection: count_days(View(connection, EVERYTHING, desk.memory, at), DAYS))
+        view = partial(View, scope=EVERYTHING, memory=desk.memory, at=desk.pick_time())
+        stays = await desk.read(lambda connection: count_days(view(connection), DAYS))
         for part in slices(_order(stays), PART):
             await _wait_for_quiet(desk)
             if desk.memory.is_full:
@@ -66,7 +66,7 @@ async def _wait_for_quiet(desk: Desk) -> None:
 
 def _order(stays: Stays) -> list[int]:
     """The sets that hosts have now, then those that they had, the newest first."""
-    return sorted(stays.by_set, key=lambda number: (_is_past(stays.by_set[number]), -number))
+    return sorted(stays, key=lambda number: (_is_past(stays[number]), -number))
 
 
 def _is_past(some: Sequence[Stay]) -> bool:
