@@ -86,6 +86,7 @@ def _build_callback(question: Question) -> Callable[..., None]:
             rows = _mark(rows, values["advisories"], reply.summary)
             columns.append(VULNERABLE)
         PRINTERS["json" if as_json else "csv" if as_csv else "table"](columns, rows, reply.summary)
+        _tell_unread(reply.summary)
         if question.body:
             _finish(reply.summary, values["fail_on"])
 
@@ -132,6 +133,17 @@ def _mark(rows: Iterable[dict[str, Any]], paths: Iterable[str], summary: dict[st
         os_id, os_version = (row.get(name, summary.get(name, "")) for name in ("os_id", "os_version"))
         found = advisories.find(os_id, os_version, [package])
         yield {**row, VULNERABLE.name: [item.id + (f" (fixed: {item.fixed})" if item.fixed else "") for item in found]}
+
+
+def _tell_unread(summary: dict[str, Any]) -> None:
+    """Say on standard error what hosts could not read: it may be there all the same."""
+    if hosts := summary.get("unread"):
+        click.echo(f"headless: hosts that could not read their packages, and may have it: {hosts}", err=True)
+    for side in ("a", "b"):
+        for kind, hosts in summary.get(f"unread_{side}", {}).items():
+            known = summary[f"hosts_{side}"]
+            rest = "it is not compared" if hosts == known else "what they have of it is not known"
+            click.echo(f"headless: {hosts} of the {known} hosts of {side} could not read {kind}: {rest}", err=True)
 
 
 def _finish(summary: dict[str, Any], fail_on: str) -> None:

@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, select
 
 from headless.errors import ParameterError, Skipped, Unavailable
-from headless.inventory.collect import spool, worker
+from headless.inventory.collect import spool, store, worker
 from headless.inventory.collect.arrival import Arrival
 from headless.inventory.collect.collector import Collector, open_collector, work_in_background
 from headless.inventory.collect.kept import Fate, Item, Kept
-from headless.inventory.collect.spool import Arrived
+from headless.inventory.collect.members import unpack
+from headless.inventory.collect.processing import Processor
+from headless.inventory.collect.schema import packages, sets
+from headless.inventory.collect.spool import Arrived, Letter
+from headless.inventory.document import write_document
 from headless.inventory.package import Package
 from headless.inventory.report import Missing, Report
 from headless.inventory.seal import seal, sign
@@ -167,8 +172,8 @@ def test_a_list_that_shrinks_too_much_waits_for_somebody_to_look_at_it(desk: Des
     assert tell(*desk.take(write(60, now - 20))) == "stored: changed"
     bodies = write(5, now - 10), write(6, now - 9)
     assert [tell(item) for item in desk.take(*bodies)] == [
-        "held: 5 packages, and 60 before",
-        "held: 6 packages, and 60 before",
+        "held: 5 rpm packages, and 60 before",
+        "held: 6 rpm packages, and 60 before",
     ]
     first, second = desk.list_held()
     with closing(Kept(desk.settings.kept)) as kept:
@@ -195,7 +200,7 @@ def test_large_bodies_are_processed_again_a_few_at_a_time(desk: Desk, monkeypatc
     desk.take(*(desk.write(host=f"h{number}") for number in range(5)))
     with closing(Kept(desk.settings.kept)) as kept:
         assert kept.process_again(0) == 5
-    monkeypatch.setattr(worker, "GROUP_BYTES", 1)
+    monkeypatch.setattr(worker, "PART_BYTES", 1)
     sizes: list[int] = []
 
     async def work(collector: Collector) -> int:
@@ -246,7 +251,7 @@ def test_a_damaged_file_is_set_aside(desk: Desk) -> None:
     desk.take()
     Path(desk.settings.spool, "00-1-1.0.batch").write_bytes(b'{"size": 5, "how": {}, "replaces": false}\nabc')
     assert tell(*desk.take(desk.write())) == "stored: new"
-    assert os.listdir(desk.settings.spool) == ["00-1-1.1.damaged"]
+    assert os.listdir(desk.settings.spool) == ["00-1-1.0.damaged"]
 
 
 def test_a_file_that_cannot_be_read_at_the_moment_waits(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,22 +274,32 @@ def test_a_file_that_cannot_be_read_at_the_moment_waits(desk: Desk, monkeypatch:
     assert len(desk.read_histories()) == 1
 
 
-def test_being_told_to_stop_is_not_held_against_a_file(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_for_the_database_is_not_held_against_a_file(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither is being told to stop meanwhile; that what is in it is opened is noted, for as long as it is."""
+    seen: list[list[str]] = []
+
     async def stop(collector: Collector) -> list[str]:
         await collector.spool.put(desk.write(), Arrived(int(time.time()), "main", PEER))
+        process, is_waiting = Processor.process, asyncio.Event()
+
+        def look_on(processor: Processor, letter: Letter) -> Any:
+            seen.append(collector.spool.list_files())
+            return process(processor, letter)
 
         async def be_away(_: object) -> None:
+            seen.append(collector.spool.list_files())
+            is_waiting.set()
             raise Unavailable("away")
 
+        monkeypatch.setattr(Processor, "process", look_on)
         monkeypatch.setattr(collector.store, "store", be_away)
         async with work_in_background(collector):
-            await asyncio.sleep(0.1)
-            while not collector.spool.list_files()[0].endswith(".1.batch"):
-                await asyncio.sleep(0.01)
+            await is_waiting.wait()
         return collector.spool.list_files()
 
     [name] = desk.run(stop)
-    assert name.endswith(".0.batch")
+    assert [[spool.count_tries(name) for name in names] for names in seen] == [[1], [0]]
+    assert spool.count_tries(name) == 0
 
 
 def test_a_bug_in_the_writer_is_told_and_the_next_body_is_taken(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,3 +376,75 @@ def test_a_command_without_the_settings_does_not_begin_another_database(
     (tmp_path / "state" / "database").write_text("postgresql://inventory@db/inventory\n")
     with pytest.raises(ParameterError, match="inventory@db"):
         make_desk(tmp_path, holders[0]).take()
+
+
+def test_the_settings_say_how_many_packages_a_report_may_have(tmp_path: Path, holders: tuple[Holder, Holder]) -> None:
+    desk = make_desk(tmp_path, holders[0], max_packages=60)
+    bodies = (write_text(Report(host=f"h{count}", packages=MANY[:count])) for count in (60, 61))
+    assert [tell(item) for item in desk.take(*bodies)] == [
+        "stored: new",
+        "refused: 61 packages, and 60 are taken at most",
+    ]
+
+
+def test_others_are_served_while_a_large_report_is_read_and_stored(desk: Desk) -> None:
+    many = tuple(Package("rpm", f"lib{number}", "0:1-1", "x86_64") for number in range(40_000))
+
+    async def work(collector: Collector) -> int:
+        body = write_text(Report(host="a", packages=many))
+        await collector.spool.put(body, Arrived(int(time.time()), "main", PEER))
+        task = asyncio.create_task(collector.worker.work_off())
+        turns = 0
+        while not task.done():
+            await asyncio.sleep(0.001)
+            turns += 1
+        assert await task == 1
+        return turns
+
+    assert desk.run(work) > 20
+    assert read_lists(desk) == [{package.name for package in many}]
+
+
+def test_sets_of_many_packages_are_stored_whole(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where they are numbered in several parts."""
+    monkeypatch.setattr(store, "TOGETHER", 30)
+    monkeypatch.setattr(store, "ROWS", 7)
+    lists = [MANY[n : n + 10 * (n + 1)] for n in range(6)]
+    bodies = [write_text(Report(host=f"h{n}", packages=lists[n])) for n in range(6)]
+    assert {tell(item) for item in desk.take(*bodies)} == {"stored: new"}
+    assert read_lists(desk) == [{package.name for package in some} for some in lists]
+
+
+def read_lists(desk: Desk) -> list[set[str]]:
+    """The names of the packages of each set that is stored, the shortest first."""
+
+    def read(connection: Connection) -> list[set[str]]:
+        names = {row.id: row.name for row in connection.execute(select(packages.c.id, packages.c.name))}
+        members = connection.execute(select(sets.c.members)).scalars()
+        return sorted(({names[number] for number in unpack(data)} for data in members), key=len)
+
+    async def ask(collector: Collector) -> list[set[str]]:
+        return await collector.store.read(read)
+
+    found: list[set[str]] = desk.run(ask)
+    return found
+
+
+def test_each_kind_of_packages_is_looked_at_by_itself(desk: Desk) -> None:
+    """A host that has lost all of rpm's is suspicious, however much else it has; one that says why is not."""
+    now = int(time.time())
+    pythons = tuple(Package("python", f"module{number}", "1") for number in range(300))
+    gap = (Missing("rpm", "the database is locked"),)
+
+    def take(made: int, packages: Sequence[Package], missing: tuple[Missing, ...] = ()) -> str:
+        report = Report(host="a", packages=tuple(packages), made=now - 100 + made, missing=missing)
+        return tell(*desk.take(write_document(report), received=now - 100 + made))
+
+    assert take(1, (*MANY, *pythons[:100])) == "stored: new"
+    assert take(2, pythons) == "held: 0 rpm packages, and 100 before"
+    assert take(3, MANY) == "stored: changed"
+    assert take(4, (*MANY, *pythons)) == "stored: changed"
+    assert take(5, pythons, gap) == "stored: changed"
+    assert take(6, pythons[1:], gap) == "stored: changed"
+    assert take(7, (*MANY[:10], *pythons)) == "held: 10 rpm packages, and 100 before"
+    assert take(8, (*MANY[:60], *pythons)) == "stored: changed"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from headless.errors import ParameterError
 from headless.inventory.ask.counting import count_packages
+from headless.inventory.ask.gaps import find_unread
 from headless.inventory.ask.view import View, count_sets
 from headless.inventory.ask.walking import Host, find_hosts
 from headless.inventory.dates import build_date, parse_date
@@ -23,10 +24,12 @@ class Side:
     Attributes:
         hosts: how many.
         packages: how many of them have each.
+        unread: how many of them could not read a kind of packages.
     """
 
     hosts: int
     packages: Mapping[Package, int]
+    unread: Mapping[str, int]
 
 
 def find_host(view: View, text: str) -> Host:
@@ -62,16 +65,30 @@ def find_side(view: View, text: str, kind: str = "") -> Side:
     Raises:
         ParameterError: nothing is called so; or several hosts are.
     """
-    name, sign, date = text.rpartition("@")
-    if sign:
-        view, text = replace(view, at=parse_date(date)), name
+    view, text = _split_date(view, text)
     what, colon, name = text.partition(":")
     if not colon or what not in ("site", "tag"):
-        return Side(1, dict.fromkeys(list_packages(view, find_host(view, text).set_id, kind), 1))
+        host = find_host(view, text)
+        facts = view.memory.find_facts(view.connection, [host.facts_id])[host.facts_id]
+        unread = {source: 1 for source, _ in facts.missing}
+        return Side(1, dict.fromkeys(list_packages(view, host.set_id, kind), 1), unread)
     groups = view.list_groups({what: name})
     if not groups:
         raise ParameterError(f"no host that you may see was of the {what} {name[:80]!r} at that time")
     counts = count_packages(view, count_sets(groups))
     packages = view.memory.find_packages(view.connection, counts)
     chosen = {packages[number]: hosts for number, hosts in counts.items() if kind in ("", packages[number].kind)}
-    return Side(sum(group.hosts for group in groups), chosen)
+    return Side(sum(group.hosts for group in groups), chosen, find_unread(groups, view.find_facts(groups)))
+
+
+def _split_date(view: View, text: str) -> tuple[View, str]:
+    """What is seen at the date behind a name, and the name; the sign between them may be in a name too."""
+    name, sign, date = text.rpartition("@")
+    if not sign:
+        return view, text
+    try:
+        return replace(view, at=parse_date(date)), name
+    except ParameterError:
+        if text.removeprefix("site:") in view.sites.values() or find_hosts(view, text):
+            return view, text
+        raise

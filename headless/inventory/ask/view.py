@@ -1,7 +1,7 @@
 """What somebody sees: the hosts of the sites that he may see, as they were at a time, counted by what they said."""
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
@@ -14,13 +14,17 @@ from headless.inventory.collect.numbering import slices
 from headless.inventory.collect.schema import hosts, sets, sites, spans
 from headless.inventory.collect.states import select_states
 
-__all__ = ["Group", "View", "count_sets", "is_of_sites"]
+__all__ = ["Group", "Stale", "View", "count_sets", "is_of_sites"]
 
 SLICE = 500
 PACK = 1 << 32
 """Two numbers of rows in one, which databases take as one of 64 bits."""
 
 Found = TypeVar("Found", bound=Sized)
+
+
+class Stale(Exception):
+    """What was counted for the page before is no more what there is: the question is to be asked anew."""
 
 
 class Group(NamedTuple):
@@ -47,6 +51,8 @@ class View:
         at: the time, seconds since the epoch.
         seen_since: without the hosts that have said nothing since, as those that are no more.
         is_continued: this time has been asked about before: what was counted then may be used again.
+        counted: what was counted for this question.
+        reused: what of it was before; reports made before that time may have come since.
     """
 
     connection: Connection
@@ -55,6 +61,8 @@ class View:
     at: int
     seen_since: int = 0
     is_continued: bool = False
+    counted: list[Group] = field(default_factory=list)
+    reused: list[Group] = field(default_factory=list)
 
     @cached_property
     def sites(self) -> Mapping[int, str]:
@@ -82,7 +90,7 @@ class View:
             before: of those only that have not reported since.
         """
         site, tag = parameters.get("site"), parameters.get("tag")
-        site_ids = (self.find_site(site),) if site else tuple(self.sites)
+        site_ids = tuple(self.sites) if site is None else (self.find_site(site),)
         groups = self._count(site_ids, before)
         if tag:
             told = self.find_facts(groups)
@@ -109,11 +117,12 @@ class View:
             find: finds it; nobody changes it after that.
         """
         whole = (key, self.at, self.seen_since, self.scope.reads is None, tuple(self.sites))
-        known: Found | None = self.memory.results.get(whole) if self.is_continued else None
+        known: tuple[Found, list[Group]] | None = self.memory.results.get(whole) if self.is_continued else None
         if known is not None:
-            return known
+            self.reused.extend(known[1])
+            return known[0]
         found = find()
-        self.memory.results.put(whole, found, len(found))
+        self.memory.results.put(whole, (found, [*self.reused, *self.counted]), len(found))
         return found
 
     def select_states(self, *columns: Any) -> Select[Any]:
@@ -142,9 +151,13 @@ class View:
         newest = mine.order_by(spans.c.first.desc()).limit(1).correlate(hosts).scalar_subquery()
         states = self.narrow(select(hosts.c.site_id, newest.label("state")), site_ids).subquery()
         said = (states.c.site_id, states.c.state)
-        counted = select(*said, func.count()).group_by(*said)
-        rows = self.connection.execute(counted)
-        return [Group(site_id, both // PACK, both % PACK, number) for site_id, both, number in rows if both is not None]
+        groups = []
+        for site_id, both, number in self.connection.execute(select(*said, func.count()).group_by(*said)):
+            # Where others write meanwhile, there may be a site by now that was none when the sites were read.
+            if both is not None and site_id in self.sites:
+                groups.append(Group(site_id, both // PACK, both % PACK, number))
+        self.counted.extend(groups)
+        return groups
 
 
 def count_sets(groups: Iterable[Group]) -> dict[int, int]:
