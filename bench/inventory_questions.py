@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import http.client
 import itertools
+import json
 import os
 import statistics
 import subprocess
@@ -56,7 +57,7 @@ def measure_asking(state: Path, fleet: Fleet) -> Asking:
     """
     sites, packages = _name_some(fleet)
     at = build_date(START + (fleet.days - 1) * DAY_S - DAY_S // 2)
-    questions: dict[str, list[dict[str, str]]] = {
+    asked: dict[str, list[dict[str, str]]] = {
         "who-has, at a past date": [{"requirement": f"{name}>=0", "at": at} for name in packages],
         "diff of two sites": [{"a": f"site:{a}@{at}", "b": f"site:{b}@{at}"} for a, b in itertools.pairwise(sites)],
         "census": [{"package": name, "at": at} for name in packages],
@@ -64,18 +65,20 @@ def measure_asking(state: Path, fleet: Fleet) -> Asking:
         "drift": [{"site": site, "at": at} for site in sites],
         "silent": [{}] * 3,
     }
+    paths = {name: [_build_path(name, given) for given in some] for name, some in asked.items()}
+    paths[PACKAGE] = [f"/package/{name}" for name in packages]
+    paths[SEARCH] = [f"/search?q={text}" for text in ("node0", "node0001.site1", "package-01", "site", "nobody")]
     first: dict[str, float] = {}
     then: dict[str, float] = {}
     rows: dict[str, int] = {}
-    for name, asked in questions.items():
+    for name, some in paths.items():
         with _run_collector(state) as (port, token):
-            times = []
-            for given in asked[: ROUNDS + 1]:
-                question = name.partition(",")[0].partition(" ")[0]
-                took_s, body = _get(port, token, f"/api/v1/{question}?{urlencode(given)}")
-                rows.setdefault(name, body.count(b'"kind":') + body.count(b'"set":') + body.count(b'"missed":'))
-                times.append(took_s)
-            first[name], then[name] = times[0], statistics.median(times[1:])
+            answers = [_get(port, token, path) for path in some[: ROUNDS + 1]]
+            rows[name] = sum(map(answers[0][1].count, ROWS))
+            first[name], then[name] = answers[0][0], statistics.median(took_s for took_s, _ in answers[1:])
+            if name == "packages":
+                further = _read_further(port, token, some[0], answers[0][1])
+                rows[FURTHER], first[FURTHER], then[FURTHER] = rows[name], further[0], statistics.median(further[1:])
     with _run_collector(state) as (port, token):
         page_first, _ = _get(port, token, "/")
         while b"<tbody>" not in _get(port, token, "/")[1]:
@@ -89,12 +92,18 @@ def build_question_targets(asking: Asking) -> list[Target]:
     return [
         Target("who-has at a past date, a new collector's first question", asking.first[WHO_HAS], 2, None, "s"),
         Target("diff of two sites, a new collector's first question", asking.first[DIFF], 1, None, "s"),
+        Target("the page of a package with its plot, later ones", asking.then[PACKAGE], 1, None, "s"),
+        Target("the search box, a new collector's first answer", asking.first[SEARCH], 0.2, None, "s"),
         Target("the web page's first answer of a new collector", asking.page_first, 0.2, None, "s"),
         Target("the web page, once it has counted", asking.page, 0.2, None, "s"),
     ]
 
 
 WHO_HAS, DIFF = "who-has, at a past date", "diff of two sites"
+FURTHER = "packages, further pages"
+PACKAGE, SEARCH = "the page of a package, with its plot", "the search box"
+ROWS = (b'"kind":', b'"set":', b'"missed":', b"<tr><td>", b"<li>")
+"""What each row has, of whatever question."""
 
 
 def build_question_rows(asking: Asking) -> list[tuple[str, ...]]:
@@ -110,6 +119,21 @@ def _name_some(fleet: Fleet) -> tuple[list[str], list[str]]:
     reports = [arrival.report for arrival in itertools.islice(fleet.list_day(0), 4 * ROUNDS)]
     sites = list(dict.fromkeys(report.site for report in reports))[: ROUNDS + 2]
     return sites, [package.name for package in reports[0].packages[10 : 12 + ROUNDS]]
+
+
+def _build_path(name: str, given: Mapping[str, str]) -> str:
+    question = name.partition(",")[0].partition(" ")[0]
+    return f"/api/v1/{question}?{urlencode(given)}"
+
+
+def _read_further(port: int, token: str, path: str, body: bytes) -> list[float]:
+    """The times that further pages take."""
+    times = []
+    for _ in range(ROUNDS):
+        after = urlencode({"after": json.loads(body)["next"]})
+        took_s, body = _get(port, token, f"{path}&{after}")
+        times.append(took_s)
+    return times
 
 
 @contextmanager

@@ -31,7 +31,6 @@ if sys.platform == "win32":
 __all__ = ["Database"]
 
 BATCH = 500  # callers that share one commit
-READERS = 2  # threads; in WAL mode they neither wait for the writer nor keep it waiting
 NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "9p", "afs", "ceph", "lustre", "fuse.sshfs", "glusterfs")
 
 log = logging.getLogger("headless.database")
@@ -43,6 +42,8 @@ class Database:
     """An open database of one schema. Use :meth:`open`, within a running event loop."""
 
     schema: ClassVar[Schema]
+    readers: ClassVar[int] = 2
+    """Threads; in WAL mode they neither wait for the writer nor keep it waiting."""
 
     def __init__(self, url: URL, path: str) -> None:
         """Args:
@@ -53,7 +54,7 @@ class Database:
         self._engine = build_engine(url)
         self._loop = asyncio.get_running_loop()
         self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
-        self._readers = ThreadPoolExecutor(READERS, f"{self.schema.name}-read")
+        self._readers = ThreadPoolExecutor(self.readers, f"{self.schema.name}-read")
         self._writer = threading.Thread(target=self._run_writer, name=f"{self.schema.name}-write", daemon=True)
         self._connection: Connection | None = None  # the writer's; but on SQLite it holds the lock
 

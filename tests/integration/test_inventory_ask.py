@@ -8,20 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from headless.errors import ParameterError, Unavailable
 from headless.inventory.advisories import Advisories, Affected, Event
+from headless.inventory.ask import stays
 from headless.inventory.ask.answers import answer
 from headless.inventory.ask.marks import Marks
 from headless.inventory.ask.memory import Memory
 from headless.inventory.ask.names import find_names
 from headless.inventory.ask.page import Answer, Page
+from headless.inventory.ask.results import Results
+from headless.inventory.ask.versions_over_time import Course, follow_versions
 from headless.inventory.ask.view import View
 from headless.inventory.collect.access import NOTHING, Scope
 from headless.inventory.collect.store import Store
+from headless.inventory.dates import build_date
 from headless.inventory.questions import QUESTIONS
 from headless.inventory.requirement import parse_requirement
-from inventory_fleet import DAY, SITES, build_fleet, find_states, store_fleet
+from headless.inventory.selector import Selector
+from inventory_fleet import DAY, EVIL, SITES, build_fleet, find_states, store_fleet
 from mariadb import MariaDB, run_mariadb
 from postgres import Postgres, run_postgres
 
@@ -82,9 +88,13 @@ class Fleet:
             )
         )
 
-    def look(self, function: Callable[[View], Any], *, scope: Scope = ALL, at: int = NOW) -> Any:
+    def look(self, find: Callable[[View], Any], *, scope: Scope = ALL, at: int = NOW, is_again: bool = False) -> Any:
         """What a page's function finds."""
-        return self._runner.run(self._store.read(lambda connection: function(View(connection, scope, self.memory, at))))
+
+        def read(connection: Connection) -> Any:
+            return find(View(connection, scope, self.memory, at, is_continued=is_again))
+
+        return self._runner.run(self._store.read(read))
 
     async def _open(self, url: str, state: str) -> Store:
         store = Store.open(url, state)
@@ -309,3 +319,89 @@ def test_names_begin_with_what_is_searched_for(fleet: Fleet, text: str, scope: S
     assert {(site, host) for site, host, _ in found.hosts} == hosts and len(found.hosts) == len(hosts)
     expected = sorted(name for name in packages if name.lower().startswith(text.lower()) and scope is ALL)
     assert sorted(found.packages) == expected
+
+
+@pytest.mark.parametrize("name", ["openssl", "kernel", "lib1", EVIL, "Typing_Extensions", "none"])
+@pytest.mark.parametrize("scope", [ALL, ALPHA])
+@pytest.mark.parametrize(("at", "days"), [(NOW, 90), (NOW, 2), (NOW - 2 * DAY, 90), (NOW, 300)])
+def test_the_course_of_versions_is_what_was_at_each_time(
+    fleet: Fleet, name: str, scope: Scope, at: int, days: int
+) -> None:
+    course = fleet.look(lambda view: follow_versions(view, Selector(name), days), scope=scope, at=at)
+    expected: dict[str, list[int]] = {}
+    for place, time in enumerate(course.times):
+        for (site, _), report in find_states(fleet.reports, time).items():
+            for version in {package.version for package in report.packages if package.name == name}:
+                if scope.may_read(site):
+                    expected.setdefault(version, [0] * len(course.times))[place] += 1
+    assert course.versions == expected
+    assert not course.times or course.times[-1] == at
+    assert (
+        fleet.look(lambda view: follow_versions(view, Selector(name), days), scope=scope, at=at, is_again=True)
+        == course
+    )
+
+
+def test_the_courses_of_other_packages_at_the_same_time_are_of_the_same_count(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def follow(view: View) -> Course:
+        return follow_versions(view, Selector("kernel"), 90)
+
+    expected = fleet.look(follow)
+    fleet.look(lambda view: follow_versions(view, Selector("openssl"), 90))
+    monkeypatch.setattr(stays, "_count_stays", lambda *_: {})
+    assert fleet.look(follow, is_again=True) == expected
+    for scope, at in ((ALPHA, NOW), (ALL, NOW - 1)):
+        found = fleet.look(
+            lambda view: follow_versions(view, Selector("kernel"), 90), scope=scope, at=at, is_again=True
+        )
+        assert found != expected
+
+
+QUESTIONS_OF_PAGES: list[tuple[str, dict[str, Any]]] = [
+    ("packages", {}),
+    ("packages", {"pattern": "lib*", "site": "ALPHA"}),
+    ("census", {"package": "lib*"}),
+    ("who-has", {"requirement": "lib1>=1.1-3"}),
+    ("hosts", {"tag": "SE"}),
+    ("diff", {"a": f"site:ALPHA@{build_date(NOW - 3 * DAY)}", "b": "tag:SE"}),
+    ("conform", {"body": REFERENCE}),
+    ("silent", {"since": NOW}),
+]
+
+
+@pytest.mark.parametrize(("question", "given"), QUESTIONS_OF_PAGES)
+@pytest.mark.parametrize("scope", [ALL, ALPHA])
+def test_pages_are_the_same_kept_or_found_anew(
+    fleet: Fleet, question: str, given: dict[str, Any], scope: Scope
+) -> None:
+    whole = fleet.ask_page(question, Page(10_000), scope=scope, **given)
+    for forgets in (False, True):
+        rows, after = [], ()
+        while True:
+            page = fleet.ask_page(question, Page(3, after), scope=scope, **given)
+            assert page.summary == whole.summary
+            rows += page.rows
+            if not page.next:
+                break
+            after = page.next
+            if forgets:
+                fleet.memory.results = Results()
+            fleet.ask_page(question, Page(3), scope=ALPHA if scope is ALL else ALL, **{**given, "at": NOW - DAY})
+        assert rows == whole.rows
+
+
+@pytest.mark.parametrize(("question", "given"), QUESTIONS_OF_PAGES)
+def test_a_second_page_counts_nothing(
+    fleet: Fleet, question: str, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = fleet.ask_page(question, Page(3), **given)
+
+    def count(*_: object) -> None:
+        raise AssertionError("counted anew")
+
+    monkeypatch.setattr(View, "_read_groups", count)
+    monkeypatch.setattr(Memory, "iterate_members", count)
+    assert fleet.ask_page(question, Page(3, first.next), **given).rows

@@ -7,7 +7,7 @@ from typing import Any
 from headless.errors import ParameterError
 from headless.inventory.ask.counting import find_sets
 from headless.inventory.ask.naming import find_named
-from headless.inventory.ask.page import Answer, Page, cut
+from headless.inventory.ask.page import Answer, Ordered, Page, order
 from headless.inventory.ask.view import View
 from headless.inventory.selector import Selector, parse_selector
 from headless.inventory.versions import sort_key
@@ -17,6 +17,12 @@ __all__ = ["ask_census", "find_selector"]
 
 def ask_census(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
     """Answer ``census``: by site, the oldest version first."""
+    ordered = view.recall(("census", *sorted(parameters.items())), lambda: _count(view, parameters))
+    found, key = ordered.take(page)
+    return Answer([(*row, hosts) for row, hosts in found], key)
+
+
+def _count(view: View, parameters: Mapping[str, Any]) -> Ordered:
     groups = view.list_groups(parameters)
     selector = find_selector(parameters["package"])
     named = find_named(view, selector, parameters.get("kind", ""))
@@ -34,8 +40,7 @@ def ask_census(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
         kind: {version: place for place, version in enumerate(sorted(versions, key=sort_key(kind)))}
         for kind, versions in _by_kind(rows).items()
     }
-    found, key = cut(rows, lambda row: (row[0], row[1], row[2], places[row[1]][row[3]], row[4]), page)
-    return Answer([(*row, rows[row]) for row in found], key)
+    return order(rows.items(), lambda item: (*item[0][:3], places[item[0][1]][item[0][3]], item[0][4]))
 
 
 def _by_kind(rows: Mapping[tuple[str, ...], int]) -> dict[str, set[str]]:

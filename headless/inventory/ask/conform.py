@@ -3,11 +3,12 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 from headless.inventory.ask.marks import MarkedGroup, Marks
 from headless.inventory.ask.memory import Facts
-from headless.inventory.ask.page import Answer, Page
+from headless.inventory.ask.page import Answer, Ordered, Page, order
 from headless.inventory.ask.view import Group, View
 from headless.inventory.ask.vulnerable import demand_marks
 from headless.inventory.ask.walking import Host, answer_by_host
@@ -62,12 +63,10 @@ def ask_conform(view: View, parameters: Mapping[str, Any], page: Page) -> Answer
     """
     marks = demand_marks(view) if parameters.get("vulnerable") else None
     reference = None if marks and not parameters["body"] else parse_reference(parameters["body"], "reference")
-    groups = view.list_groups(parameters)
-    judged = list(judge_groups(view, reference, groups) if reference else (Judged(group, False) for group in groups))
-    if marks:
-        marked = {item.group[:3]: item for item in marks.judge_groups(view, groups)}
-        judged = [replace(item, is_meant=True, marked=marked[item.group[:3]]) for item in judged]
-    short = {item.group[:3]: item for item in judged if not item.is_right}
+    given = sorted((name, value) for name, value in parameters.items() if name != "body")
+    key = ("conform", sha256(parameters["body"]).digest(), marks, *given)
+    ordered = view.recall(key, lambda: _judge_all(view, reference, marks, parameters))
+    short = dict(ordered.pairs)
 
     def build_rows(host: Host) -> Iterator[tuple[Any, ...]]:
         item = short[host.site_id, host.set_id, host.facts_id]
@@ -79,7 +78,16 @@ def ask_conform(view: View, parameters: Mapping[str, Any], page: Page) -> Answer
             yield host.site, host.name, host.id, *row[2:]
 
     answer = answer_by_host(view, [item.group for item in short.values()], page, build_rows)
-    return answer._replace(summary=_summarize(judged))
+    return answer._replace(summary=ordered.summary)
+
+
+def _judge_all(view: View, reference: Reference | None, marks: Marks | None, parameters: Mapping[str, Any]) -> Ordered:
+    groups = view.list_groups(parameters)
+    judged = list(judge_groups(view, reference, groups) if reference else (Judged(group, False) for group in groups))
+    if marks:
+        marked = {item.group[:3]: item for item in marks.judge_groups(view, groups)}
+        judged = [replace(item, is_meant=True, marked=marked[item.group[:3]]) for item in judged]
+    return order((item for item in judged if not item.is_right), lambda item: item.group[:3], _summarize(judged))
 
 
 def _build_marked(facts: HostFacts, marks: Marks, marked: MarkedGroup) -> Iterator[Row]:

@@ -44,7 +44,7 @@ def mark_host(view: View, text: str) -> HostMarks | None:
     if marks is None:
         return None
     host = find_host(view, text)
-    [marked] = marks.judge_groups(view, [Group(host.site_id, host.set_id, host.facts_id, 1, host.last, host.last)])
+    [marked] = marks.judge_groups(view, [Group(host.site_id, host.set_id, host.facts_id, 1)])
     said = [found for number in marked.found for found in marks.find(marked.system, number) if not found.exception]
     by_package: defaultdict[Package, list[str]] = defaultdict(list)
     for found in sorted(said, key=lambda found: (found.package, found.id)):

@@ -1,12 +1,14 @@
 """What is kept in memory from one question to the next: rows that never change once they are written."""
 
 import json
+import threading
 from array import array
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, select
 
+from headless.inventory.ask.results import Results
 from headless.inventory.collect.members import unpack
 from headless.inventory.collect.numbering import slices
 from headless.inventory.collect.schema import facts, packages, sets
@@ -17,10 +19,9 @@ __all__ = ["Facts", "Memory"]
 SLICE = 500
 NUMBERS_LIMIT = 25_000_000
 """Packages' numbers kept, four bytes each: some 30,000 sets."""
+FULL = 0.8
 ROWS_LIMIT = 500_000
 """Packages kept, and facts kept."""
-GROUPS_LIMIT = 8
-"""Questions whose counts are kept."""
 
 
 class Facts(NamedTuple):
@@ -37,24 +38,24 @@ class Facts(NamedTuple):
 
 
 class Memory:
-    """Sets, packages and facts, by their numbers. Several threads may use it."""
+    """Sets, packages and facts, by their numbers. Several threads may use it.
+
+    Attributes:
+        results: what was found for the last questions.
+    """
 
     def __init__(self) -> None:
         self._members: dict[int, array[int]] = {}
         self._size = 0
         self._packages: dict[int, Package] = {}
         self._facts: dict[int, Facts] = {}
-        self._groups: dict[Hashable, list[Any]] = {}
+        self._lock = threading.Lock()
+        self.results = Results()
 
     @property
-    def groups(self) -> Mapping[Hashable, list[Any]]:
-        """What was counted for the last few questions."""
-        return self._groups
-
-    def keep_groups(self, key: Hashable, groups: list[Any]) -> None:
-        """Keep what was counted for the pages that follow."""
-        kept = list(self._groups.items())[1 - GROUPS_LIMIT :]
-        self._groups = {**dict(kept), key: groups}
+    def is_full(self) -> bool:
+        """Whether sets that are read now may cost others their place."""
+        return self._size > NUMBERS_LIMIT * FULL
 
     def iterate_members(self, connection: Connection, set_ids: Collection[int]) -> Iterator[tuple[int, Sequence[int]]]:
         """Each set with its packages' numbers, ascending. What is not known is read, some hundred sets at a time."""
@@ -81,10 +82,12 @@ class Memory:
         return self._find(connection, facts, [facts.c.content], lambda row: _parse_facts(row[0]), self._facts, ids)
 
     def _keep(self, set_id: int, members: "array[int]") -> None:
-        if self._size + len(members) > NUMBERS_LIMIT:
-            self._members, self._size = {}, 0
-        self._members[set_id] = members
-        self._size += len(members)
+        with self._lock:
+            if set_id not in self._members:
+                self._members[set_id] = members
+                self._size += len(members)
+            while self._size > NUMBERS_LIMIT:  # those that were read first go
+                self._size -= len(self._members.pop(next(iter(self._members))))
 
     @staticmethod
     def _find(

@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import func
+
 from headless.inventory.ask.conform import judge_groups
 from headless.inventory.ask.silent import find_bounds
 from headless.inventory.ask.view import View
@@ -47,10 +49,11 @@ def build_overview(view: View, references: Sequence[Reference]) -> list[SiteGlan
     for group in groups:
         glance = found[group.site_id]
         glance.hosts += group.hosts
-        glance.newest = max(glance.newest, group.newest)
         sets[group.site_id].add(group.set_id)
     for number, some in sets.items():
         found[number].sets = len(some)
+    for number, newest in _find_newest(view).items():
+        found[number].newest = newest
     for number, silent in _count_silent(view, {group.facts_id for group in groups}).items():
         found[number].silent = silent
     for reference in references:
@@ -64,6 +67,11 @@ def build_overview(view: View, references: Sequence[Reference]) -> list[SiteGlan
         glance.vulnerable += marked.group.hosts * marked.is_vulnerable
         glance.unknown += marked.group.hosts * bool(marked.gap)
     return [glance for glance in found.values() if glance.hosts]
+
+
+def _find_newest(view: View) -> dict[int, int]:
+    newest = view.select_states(hosts.c.site_id, func.max(spans.c.last)).group_by(hosts.c.site_id)
+    return {site_id: last for site_id, last in view.connection.execute(newest) if site_id in view.sites}
 
 
 def _count_silent(view: View, facts_ids: set[int]) -> dict[int, int]:

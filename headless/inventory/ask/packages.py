@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headless.inventory.ask.counting import count_packages
-from headless.inventory.ask.page import Answer, Page, cut
+from headless.inventory.ask.page import Answer, Ordered, Page, order
 from headless.inventory.ask.view import View, count_sets
 from headless.inventory.package import Package
 from headless.inventory.selector import Selector, parse_selector
@@ -14,6 +14,12 @@ __all__ = ["ask_packages"]
 
 def ask_packages(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
     """Answer ``packages``."""
+    ordered = view.recall(("packages", *sorted(parameters.items())), lambda: _count(view, parameters))
+    found, key = ordered.take(page)
+    return Answer([(*package, hosts) for package, hosts in found], key)
+
+
+def _count(view: View, parameters: Mapping[str, Any]) -> Ordered:
     pattern, kind = parameters.get("pattern"), parameters.get("kind", "")
     selector = parse_selector(pattern) if pattern else Selector("*")
     counts = count_packages(view, count_sets(view.list_groups(parameters)))
@@ -23,8 +29,7 @@ def ask_packages(view: View, parameters: Mapping[str, Any], page: Page) -> Answe
         for number, package in known.items()
         if kind in ("", package.kind) and (not pattern or selector.matches(package))
     ]
-    found, key = cut(chosen, lambda item: _order(item[0]), page)
-    return Answer([(*package, hosts) for package, hosts in found], key)
+    return order(chosen, lambda item: _order(item[0]))
 
 
 def _order(package: Package) -> tuple[str, ...]:

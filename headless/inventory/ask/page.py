@@ -4,12 +4,15 @@ import base64
 import binascii
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from headless.errors import ParameterError
 
-__all__ = ["Answer", "Page", "build_key", "cut", "parse_key"]
+__all__ = ["Answer", "Ordered", "Page", "build_key", "cut", "order", "parse_key"]
 
 Key = tuple[Any, ...]
 LARGEST = 1 << 62  # databases take 64 bits
@@ -42,16 +45,41 @@ class Answer(NamedTuple):
     summary: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """The rows of all pages of an answer, or what they are made of.
+
+    Attributes:
+        pairs: each with its key, in their order.
+        summary: of the whole.
+    """
+
+    pairs: Sequence[tuple[Key, Any]]
+    summary: dict[str, Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def take(self, page: Page) -> tuple[Sequence[Any], Key]:
+        """Those of one page, and the next page's key."""
+        begin = 0
+        if page.after:
+            try:
+                begin = bisect_right(self.pairs, page.after, key=itemgetter(0))
+            except TypeError:
+                raise _no_key() from None
+        end = begin + page.limit
+        return [item for _, item in self.pairs[begin:end]], self.pairs[end - 1][0] if len(self.pairs) > end else ()
+
+
+def order(items: Iterable[Any], key: Callable[[Any], Key], summary: dict[str, Any] | None = None) -> Ordered:
+    """Sort what fits into memory."""
+    return Ordered(sorted(((key(item), item) for item in items), key=itemgetter(0)), summary)
+
+
 def cut(items: Iterable[Any], key: Callable[[Any], Key], page: Page) -> tuple[Sequence[Any], Key]:
     """Sort what fits into memory, and cut a page out of it; return that, and the next page's key."""
-    keyed = sorted(((key(item), item) for item in items), key=lambda pair: pair[0])
-    if page.after:
-        try:
-            keyed = [pair for pair in keyed if pair[0] > page.after]
-        except TypeError:
-            raise _no_key() from None
-    chosen = keyed[: page.limit]
-    return [item for _, item in chosen], chosen[-1][0] if len(keyed) > page.limit else ()
+    return order(items, key).take(page)
 
 
 def build_key(key: Key) -> str:

@@ -20,9 +20,16 @@ SYSTEM_KINDS = ("rpm", "dpkg", "apk", "pkg")
 def ask_who_has(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
     """Answer ``who-has``; its summary tells how many hosts have it, and how many others could not read theirs."""
     requirement = parse_requirement(parameters["requirement"])
+    kind = parameters.get("kind", "")
+    named = view.recall(
+        ("named", parameters["requirement"], kind),
+        lambda: find_named(view, requirement.selector, kind, requirement.matches),
+    )
     groups = view.list_groups(parameters)
-    named = find_named(view, requirement.selector, parameters.get("kind", ""), requirement.matches)
-    held = find_sets(view, {group.set_id for group in groups}, named)
+    held = view.recall(
+        ("held", *sorted(parameters.items())),
+        lambda: find_sets(view, {group.set_id for group in groups}, named),
+    )
     chosen = [group for group in groups if group.set_id in held]
     told = view.find_facts(groups)
 

@@ -26,6 +26,7 @@ class Store(Database):
     """An open inventory. See :class:`headless.database.database.Database` for how it is opened, read and closed."""
 
     schema = SCHEMA
+    readers = 4  # what takes seconds must not keep waiting what takes milliseconds
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)

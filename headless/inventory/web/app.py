@@ -1,5 +1,6 @@
 """The collector's face as one ASGI application: feeds, the API, the pages."""
 
+import sys
 from collections.abc import Sequence
 
 from starlette.applications import Starlette
@@ -13,7 +14,6 @@ from headless.inventory.collect.collector import Collector
 from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.collect.spool import Spool
 from headless.inventory.reference_file import read_reference
-from headless.inventory.web.advice import Advice
 from headless.inventory.web.answers import build_answer, tell_away
 from headless.inventory.web.api import build_api_routes
 from headless.inventory.web.desk import Desk
@@ -22,14 +22,21 @@ from headless.inventory.web.limits import Networks, Room
 from headless.inventory.web.pages import build_page_routes
 from headless.inventory.web.settings import WebSettings
 
+if sys.platform == "win32":
+    raise ImportError("the collector runs on POSIX systems only")
+
 __all__ = ["build_app", "build_feeds_app"]
 
 
-def build_app(collector: Collector, web: WebSettings, advice: Advice) -> ASGIApp:
-    """Put the application together."""
-    access = Access(collector.settings.access)
-    desk = Desk(collector.store, access, advice.find_marks if advice else None)
-    feeds = _build_feeds(collector.settings, collector.spool, web, access)
+def build_app(collector: Collector, web: WebSettings, desk: Desk) -> ASGIApp:
+    """Put the application together.
+
+    Args:
+        collector: that runs.
+        web: settings of its face.
+        desk: where is asked.
+    """
+    feeds = _build_feeds(collector.settings, collector.spool, web, desk.access)
     references = [read_reference(path) for path in web.references]
     return _build([*feeds, *build_api_routes(desk), *build_page_routes(desk, references, Networks(web.proxies))])
 

@@ -25,6 +25,7 @@ if sys.platform == "win32":
 __all__ = ["COOKIE", "Desk"]
 
 COOKIE = "headless-inventory"
+FRESH_S = 60
 MOST_WAITING = 32
 """Questions that wait for their turn; who asks one more is told to come later."""
 
@@ -32,7 +33,12 @@ Result = TypeVar("Result")
 
 
 class Desk:
-    """Where the API and the pages ask."""
+    """Where the API and the pages ask.
+
+    Attributes:
+        access: tells who may see what.
+        memory: shared by all questions.
+    """
 
     def __init__(self, store: Store, access: Access, marks: Callable[[], Marks | None] | None = None) -> None:
         """Args:
@@ -42,9 +48,26 @@ class Desk:
         """
         self.marks = marks
         self._store = store
-        self._access = access
+        self.access = access
         self._waiting = 0
+        self._time = 0
         self.memory = Memory()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody asks."""
+        return not self._waiting
+
+    def pick_time(self) -> int:
+        """The time as of which pages count what takes long: now or up to a minute ago, so that many are of one count.
+
+        Returns:
+            Seconds since the epoch.
+        """
+        now = int(time.time())
+        if not self._time <= now < self._time + FRESH_S:
+            self._time = now
+        return self._time
 
     def identify(self, request: Request) -> Scope:
         """What the asker may see: by a token in the header or in the pages' cookie, or by a client certificate.
@@ -55,12 +78,12 @@ class Desk:
         token = read_token(request.headers.get("authorization", "")) or request.cookies.get(COOKIE, "")
         subject = request.scope.get("state", {}).get("subject", "")
         if token:
-            return self._access.find_token(token)
-        return self._access.find_subject(subject) if subject else NOTHING
+            return self.access.find_token(token)
+        return self.access.find_subject(subject) if subject else NOTHING
 
     def find_token(self, token: str) -> Scope:
         """What the holder of a token may see."""
-        return self._access.find_token(token) if token else NOTHING
+        return self.access.find_token(token) if token else NOTHING
 
     async def ask(
         self, question: str, parameters: Mapping[str, Any], page: Page, scope: Scope, build: Callable[[Answer], Result]

@@ -10,13 +10,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headless.database.backends import build_engine, check_url
 from headless.errors import ParameterError
+from headless.inventory.collect.access import Access
 from headless.inventory.collect.collector import Collector, make_state, open_collector
 from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.collect.spool import Spool
 from headless.inventory.collect.store import Store
 from headless.inventory.web.advice import Advice
 from headless.inventory.web.app import build_app, build_feeds_app
+from headless.inventory.web.desk import Desk
 from headless.inventory.web.settings import WebSettings
+from headless.inventory.web.warming import warm
 
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
@@ -43,6 +46,7 @@ class Opening:
         self._web = web
         self._stack = stack
         self._app: ASGIApp
+        self._desk: Desk
         self._collector: Collector | None = None
         self._is_told = False
 
@@ -73,7 +77,11 @@ class Opening:
             # In a thread: a host that does not answer would hold up the feeds.
             if await asyncio.to_thread(_can_reach, self._settings.database):
                 await self._try_open()
-        await self._collector.worker.run()
+        warming = asyncio.create_task(warm(self._desk))
+        try:
+            await self._collector.worker.run()
+        finally:
+            warming.cancel()
 
     async def _try_open(self) -> bool:
         try:
@@ -87,7 +95,9 @@ class Opening:
             return False
         if self._is_told:
             log.info("going-on")
-        self._app = build_app(collector, self._web, self._advice)
+        marks = self._advice.find_marks if self._advice else None
+        self._desk = Desk(collector.store, Access(self._settings.access), marks)
+        self._app = build_app(collector, self._web, self._desk)
         self._collector = collector
         return True
 

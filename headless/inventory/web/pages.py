@@ -1,8 +1,10 @@
 """The pages: read-only, made on the server, of the same answers as the API's."""
 
+import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -19,6 +21,7 @@ from headless.inventory.ask.marking import mark_host, mark_site, mark_versions
 from headless.inventory.ask.names import find_names
 from headless.inventory.ask.page import Answer, Page, build_key, parse_key
 from headless.inventory.ask.versions_over_time import follow_versions
+from headless.inventory.ask.view import View
 from headless.inventory.collect.access import Scope
 from headless.inventory.dates import LATEST, build_date
 from headless.inventory.questions import QUESTIONS
@@ -86,6 +89,8 @@ class _Pages:
             loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
         )
         self._templates.filters |= {"date": build_date, "path": lambda text: quote(str(text), safe="")}
+        for name in self._templates.list_templates(["html"]):
+            self._templates.get_template(name)  # a first answer need not wait for it
         with open(os.path.join(FOLDER, "style.css"), "rb") as file:
             self._style = file.read()
 
@@ -153,15 +158,18 @@ class _Pages:
     async def show_package(self, request: Request, scope: Scope) -> Response:
         """A package: its versions over time, and by site."""
         name = request.path_params["name"]
-        census = await self._ask("census", {"package": name}, scope, self._find_page(request))
-        course = await self._desk.read(
-            lambda connection: follow_versions(self._desk.view(connection, scope), find_selector(name), DAYS)
+        at = self._desk.pick_time()
+        page = self._find_page(request)
+        view = partial(View, scope=scope, memory=self._desk.memory, at=at, is_continued=True, marks=self._desk.marks)
+        census, course, found = await asyncio.gather(
+            self._ask("census", {"package": name}, scope, page if page.after else page._replace(after=(at,))),
+            self._desk.read(lambda connection: follow_versions(view(connection), find_selector(name), DAYS)),
+            self._desk.read(lambda connection: mark_versions(view(connection), name)),
         )
-        found = await self._desk.read(lambda connection: mark_versions(self._desk.view(connection, scope), name))
         plot = Markup(draw(course)) if course.versions else ""  # noqa: S704  # it escapes
         numbers = tabulate(course)
         return self._render(
-            "package.html", who=scope.name, name=name, census=census, plot=plot, numbers=numbers, days=DAYS,
+            "package.html", who=scope.name, name=name, census=census, plot=plot, numbers=numbers, days=DAYS, counted=at,
             marks=found, is_reading=self._is_reading(found),
             next=self._build_next(request, census),
         )  # fmt: skip
