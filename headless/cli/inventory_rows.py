@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
@@ -51,9 +52,10 @@ def print_json(columns: Sequence[Column], rows: Iterable[Row], summary: Mapping[
 
 
 def print_csv(columns: Sequence[Column], rows: Iterable[Row], summary: Mapping[str, Any]) -> None:
-    """Print a head and a line each (RFC 4180, but ended by LF)."""
+    """Print a head and a line each (RFC 4180, but ended by LF): the data as they are, but to no terminal."""
+    show = _make_printable if sys.stdout.isatty() else str
     for line in _write_csv(columns, rows):
-        click.echo(line, nl=False)
+        click.echo(show(line), nl=False)
 
 
 PRINTERS: Mapping[str, Callable[[Sequence[Column], Iterable[Row], Mapping[str, Any]], None]] = {
@@ -94,5 +96,9 @@ def _build_cell(column: Column, value: Any) -> str:
         text = ", ".join(f"{version or '-'}{'' if is_one else f' ({hosts})'}" for version, hosts in value.items())
     else:
         text = str(_build_value(column, value))
-    # What hosts have written must not steer a terminal.
-    return "".join(char if char.isprintable() else "?" for char in text)
+    return _make_printable(text, "")
+
+
+def _make_printable(text: str, kept: str = "\n") -> str:
+    """What hosts have written must not steer a terminal."""
+    return "".join(char if char.isprintable() or char in kept else "?" for char in text)
