@@ -6,7 +6,6 @@
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from free_port import find_port
 from support import TIME_SCALE, Server, World, wait_for
 
 SOAK = os.environ.get("HEADLESS_SOAK", "") not in ("", "0")
@@ -88,21 +88,8 @@ def set_clock(file: Path, offset_s: int) -> None:
 
 
 def find_fixed_port() -> str:
-    """``127.0.0.1:PORT`` for a server that comes and goes.
-
-    Not one of the ports that the kernel gives to clients: while the server is away a client might get it, and be
-    connected to itself.
-    """
-    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    for _ in range(100):
-        port = random.randrange(max(first - 20_000, 1024), first)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return f"127.0.0.1:{port}"
-    raise AssertionError("no free port")
+    """``127.0.0.1:PORT`` for a server that comes and goes."""
+    return f"127.0.0.1:{find_port()}"
 
 
 @dataclass(frozen=True)

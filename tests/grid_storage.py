@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from free_port import find_port
 from support import TIME_SCALE, wait_for
 
 
@@ -116,14 +117,6 @@ def is_listening(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def find_port() -> int:
-    """A port of this machine that nobody listens at."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def open_to_storage(folder: Path) -> Path:

@@ -7,7 +7,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from grid_storage import find_port, is_listening
+from free_port import find_port
+from grid_storage import is_listening
 from grid_support import GridServer
 from headless.grid.serve.storage_folder import StorageFolder, find_program, find_user
 from support import wait_for

@@ -2,7 +2,7 @@
 
 Rules for every engine: success only with the supervisor's exit record, never from absence; ``UNKNOWN`` is not ended;
 ended only when the processes are gone; an engine that cannot be reached changes no job's state; a job is started at
-most once, however often and by whomever it is submitted. ``tests/integration/test_engines.py`` holds them to it.
+most once, however often and by whomever it is submitted. ``tests/integration/test_engines*.py`` hold them to it.
 """
 
 import enum

@@ -7,12 +7,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from copy_support import assert_failure, cp, list_left, make_file, run_storages
 from grid_storage import Storage, show_port
 from scripted_grid import HOME, Reply, ScriptedGrid
 from support import TIME_SCALE, wait_for
@@ -27,15 +27,8 @@ Done = subprocess.CompletedProcess[bytes]
 @pytest.fixture(scope="module")
 def storages() -> Iterator[list[Storage]]:
     """Three storages; a test that has spoilt one starts it again."""
-    folder = Path(tempfile.mkdtemp(prefix="headless-faults-", dir="/tmp"))
-    folder.chmod(0o755)
-    made = [Storage(folder, name) for name in ("one", "two", "three")]
-    try:
-        yield [storage.start() for storage in made]
-    finally:
-        for storage in made:
-            storage.stop()
-        shutil.rmtree(folder)
+    with run_storages("one", "two", "three") as storages:
+        yield storages
 
 
 @pytest.fixture
@@ -45,29 +38,8 @@ def grid(tmp_path: Path, storages: list[Storage]) -> Iterator[ScriptedGrid]:
         yield grid
 
 
-def _cp(grid: ScriptedGrid, *words: str, environment: Mapping[str, str] | None = None) -> Done:
-    return grid.world.run("grid", "cp", *words, environment={**grid.world.variables, **(environment or {})}, limit_s=60)
-
-
-def _fail(grid: ScriptedGrid, code: int, said: str, *words: str) -> None:
-    done = _cp(grid, *words)
-    assert (done.returncode, done.stdout) == (code, b""), done.stderr
-    assert said in done.stderr.decode()
-    assert b"Traceback" not in done.stderr
-
-
-def _file(folder: Path, name: str, data: bytes = b"content") -> str:
-    path = folder / name
-    path.write_bytes(data)
-    return f"file:{path}"
-
-
 def _refuse(options: list[str]) -> Reply:
     return 122, "quota", []
-
-
-def _left(folder: Path) -> list[str]:
-    return [name for name in os.listdir(folder) if "headless-part" in name]
 
 
 def test_a_refused_commit_is_a_failure(grid: ScriptedGrid, tmp_path: Path) -> None:
@@ -76,7 +48,7 @@ def test_a_refused_commit_is_a_failure(grid: ScriptedGrid, tmp_path: Path) -> No
     )
     grid.answers["commit"] = lambda _: next(refusals)
     for code in (53, 67, 67, 67):
-        _fail(grid, code, "registered", _file(tmp_path, "f"), f"{HOME}/f@disk:1")
+        assert_failure(grid, code, "registered", make_file(tmp_path, "f"), f"{HOME}/f@disk:1")
     assert grid.names() == []
 
 
@@ -85,12 +57,12 @@ def test_a_refused_replacement_leaves_the_old_file(grid: ScriptedGrid, tmp_path:
     before = grid.files[lfn]
     for command in ("access", "commit", "mv"):
         grid.answers[command] = _refuse
-        _fail(grid, 122, "quota", "-f", _file(tmp_path, "f", b"new"), lfn)
+        assert_failure(grid, 122, "quota", "-f", make_file(tmp_path, "f", b"new"), lfn)
         assert (grid.files, grid.names()) == ({lfn: before}, ["f"])
         del grid.answers[command]
     moves: Iterator[Reply | None] = iter([None, (5, "broken", [])])
     grid.answers["mv"] = lambda _: next(moves, None)
-    _fail(grid, 5, "broken", "-f", _file(tmp_path, "f", b"new"), lfn)
+    assert_failure(grid, 5, "broken", "-f", make_file(tmp_path, "f", b"new"), lfn)
     assert grid.files == {lfn: before}
 
 
@@ -98,25 +70,25 @@ def test_other_storage_is_taken_where_one_is_down(grid: ScriptedGrid, storages: 
     storages[0].stop()
     try:
         grid.storages = list(storages)
-        done = _cp(grid, "--report", str(tmp_path / "r"), _file(tmp_path, "f"), f"{HOME}/f@disk:2")
+        done = cp(grid, "--report", str(tmp_path / "r"), make_file(tmp_path, "f"), f"{HOME}/f@disk:2")
         assert (done.returncode, done.stderr) == (0, b"")
         row = json.loads((tmp_path / "r").read_text())
         assert sorted(row["storages"]) == ["TEST::SITE::THREE", "TEST::SITE::TWO"]
         grid.storages = storages[:2]
-        _fail(grid, 121, "1 of 2 replicas", "-norecovery", _file(tmp_path, "g"), f"{HOME}/g@disk:2")
+        assert_failure(grid, 121, "1 of 2 replicas", "-norecovery", make_file(tmp_path, "g"), f"{HOME}/g@disk:2")
         assert list(grid.files[f"{HOME}/g"].replicas) == ["two"]
-        _fail(grid, 121, "ONE: ", _file(tmp_path, "g"), f"{HOME}/g@disk:2")
+        assert_failure(grid, 121, "ONE: ", make_file(tmp_path, "g"), f"{HOME}/g@disk:2")
     finally:
         storages[0].start()
-    assert _cp(grid, "-v", _file(tmp_path, "g"), f"{HOME}/g@disk:2").stdout.startswith(b"copied ")
+    assert cp(grid, "-v", make_file(tmp_path, "g"), f"{HOME}/g@disk:2").stdout.startswith(b"copied ")
     assert sorted(grid.files[f"{HOME}/g"].replicas) == ["one", "two"]
-    assert _cp(grid, "-v", _file(tmp_path, "g"), f"{HOME}/g@disk:2").stdout.startswith(b"same ")
+    assert cp(grid, "-v", make_file(tmp_path, "g"), f"{HOME}/g@disk:2").stdout.startswith(b"same ")
 
 
 def test_a_download_goes_on_with_another_replica(grid: ScriptedGrid, storages: list[Storage], tmp_path: Path) -> None:
     lfn = grid.put("f", b"right", *storages[:2])
     storages[0].put(grid.files[lfn].replicas["one"][1:], b"wrong")
-    assert _cp(grid, lfn, f"file:{tmp_path}/out").returncode == 0
+    assert cp(grid, lfn, f"file:{tmp_path}/out").returncode == 0
     assert (tmp_path / "out").read_bytes() == b"right"
 
 
@@ -125,11 +97,11 @@ def test_a_wrong_checksum_is_a_failure_and_leaves_what_was_there(
 ) -> None:
     lfn = grid.put("f", b"right")
     storages[0].put(grid.files[lfn].replicas["one"][1:], b"wrong")
-    _file(tmp_path, "out", b"precious")
-    _fail(grid, 74, "is registered", "-f", lfn, f"file:{tmp_path}/out")
+    make_file(tmp_path, "out", b"precious")
+    assert_failure(grid, 74, "is registered", "-f", lfn, f"file:{tmp_path}/out")
     storages[0].put(grid.files[lfn].replicas["one"][1:], b"longer than right")
-    _fail(grid, 74, "are registered", "-f", lfn, f"file:{tmp_path}/out")
-    assert ((tmp_path / "out").read_bytes(), _left(tmp_path)) == (b"precious", [])
+    assert_failure(grid, 74, "are registered", "-f", lfn, f"file:{tmp_path}/out")
+    assert ((tmp_path / "out").read_bytes(), list_left(tmp_path)) == (b"precious", [])
 
 
 @pytest.mark.parametrize("size", [20 << 20, SMALL])
@@ -141,25 +113,25 @@ def test_a_download_that_is_cut_leaves_nothing(
         real = storages[0].port
         storages[0].port = int(relay.service.rpartition(":")[2])
         try:
-            done = _cp(grid, lfn, f"file:{tmp_path}/out")
+            done = cp(grid, lfn, f"file:{tmp_path}/out")
         finally:
             storages[0].port = real
         assert relay.cuts
     assert done.returncode != 0
     assert not (tmp_path / "out").exists()
-    assert _left(tmp_path) == []
+    assert list_left(tmp_path) == []
 
 
 @pytest.mark.parametrize("size", [20 << 20, SMALL])
 def test_an_upload_that_is_cut_is_not_registered(
     grid: ScriptedGrid, storages: list[Storage], tmp_path: Path, size: int
 ) -> None:
-    source = _file(tmp_path, "f", os.urandom(size))
+    source = make_file(tmp_path, "f", os.urandom(size))
     with tcp_relay(storages[0].service, [size // 3, *CUT[1:]]) as relay:
         real = storages[0].port
         storages[0].port = int(relay.service.rpartition(":")[2])
         try:
-            done = _cp(grid, "-norecovery", source, f"{HOME}/f@disk:1")
+            done = cp(grid, "-norecovery", source, f"{HOME}/f@disk:1")
         finally:
             storages[0].port = real
         assert relay.cuts
@@ -172,12 +144,12 @@ def test_an_upload_that_is_cut_once_is_tried_again(
     grid: ScriptedGrid, storages: list[Storage], tmp_path: Path, size: int
 ) -> None:
     data = os.urandom(size)
-    source = _file(tmp_path, "f", data)
+    source = make_file(tmp_path, "f", data)
     with tcp_relay(storages[0].service, [size // 3]) as relay, show_port(storages[0], relay.service):
-        done = _cp(grid, source, f"{HOME}/f@disk:1")
+        done = cp(grid, source, f"{HOME}/f@disk:1")
         assert relay.cuts == 1
     assert (done.returncode, done.stderr) == (0, b"")
-    assert _cp(grid, f"{HOME}/f", f"file:{tmp_path}/back").returncode == 0
+    assert cp(grid, f"{HOME}/f", f"file:{tmp_path}/back").returncode == 0
     assert (tmp_path / "back").read_bytes() == data
 
 
@@ -185,7 +157,7 @@ def test_frozen_storage_is_given_up(grid: ScriptedGrid, storages: list[Storage],
     lfn = grid.put("f", b"x" * 100_000, *storages[:2])
     storages[0].freeze()
     try:
-        done = _cp(grid, lfn, f"file:{tmp_path}/out")
+        done = cp(grid, lfn, f"file:{tmp_path}/out")
     finally:
         storages[0].thaw()
     assert (done.returncode, (tmp_path / "out").read_bytes()) == (0, b"x" * 100_000)
@@ -201,9 +173,9 @@ def test_read_only_and_full_storage(grid: ScriptedGrid, tmp_path: Path, size: in
     full, closed = Storage(folder, "full", files=disk), Storage(folder, "closed", read_only=True)
     try:
         grid.storages = [full.start()]
-        _fail(grid, 28, "no space", _file(tmp_path, "f", os.urandom(size)), f"{HOME}/f")
+        assert_failure(grid, 28, "no space", make_file(tmp_path, "f", os.urandom(size)), f"{HOME}/f")
         grid.storages = [closed.start()]
-        done = _cp(grid, _file(tmp_path, "f", bytes(size)), f"{HOME}/f")
+        done = cp(grid, make_file(tmp_path, "f", bytes(size)), f"{HOME}/f")
         assert (done.returncode, b"read/only" in done.stderr) == (121, True), done.stderr
         assert grid.names() == []
     finally:
@@ -219,7 +191,7 @@ def test_a_full_disk_here_leaves_nothing(grid: ScriptedGrid, tmp_path: Path, siz
     (tmp_path / "disk").mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "none", str(tmp_path / "disk")], check=True)
     try:
-        _fail(grid, 28, "o space", lfn, f"file:{tmp_path}/disk/out")
+        assert_failure(grid, 28, "o space", lfn, f"file:{tmp_path}/disk/out")
         assert os.listdir(tmp_path / "disk") == []
     finally:
         subprocess.run(["umount", "-l", str(tmp_path / "disk")], check=True)
@@ -230,7 +202,7 @@ def test_a_full_disk_here_leaves_nothing(grid: ScriptedGrid, tmp_path: Path, siz
 def test_a_file_that_changes_while_it_is_copied_is_not_registered(
     grid: ScriptedGrid, tmp_path: Path, change: str, size: int
 ) -> None:
-    source = _file(tmp_path, "f", b"x" * size)
+    source = make_file(tmp_path, "f", b"x" * size)
     path = tmp_path / "f"
 
     def answer(options: list[str]) -> None:
@@ -247,7 +219,7 @@ def test_a_file_that_changes_while_it_is_copied_is_not_registered(
             path.write_bytes(b"x" * size)
 
     grid.answers["access"] = answer
-    done = _cp(grid, "-norecovery", source, f"{HOME}/f@disk:1")
+    done = cp(grid, "-norecovery", source, f"{HOME}/f@disk:1")
     assert done.returncode == 11, done.stderr
     assert b"while it was copied" in done.stderr
     assert grid.names() == []
@@ -263,8 +235,8 @@ def test_the_server_closing_at_a_command(grid: ScriptedGrid, tmp_path: Path, com
     closed: list[int] = []
     grid.answers[command] = close_once
     (tmp_path / "in").mkdir()
-    _file(tmp_path / "in", "f")
-    done = _cp(grid, f"file:{tmp_path}/in/", f"{HOME}/new")
+    make_file(tmp_path / "in", "f")
+    done = cp(grid, f"file:{tmp_path}/in/", f"{HOME}/new")
     assert (done.returncode, done.stderr, closed) == (0, b"", [1])
     assert grid.names() == ["new/f"]
 
@@ -275,10 +247,10 @@ def test_a_commit_whose_answer_is_lost_counts_if_it_was_done(grid: ScriptedGrid,
         raise ConnectionError
 
     grid.answers["commit"] = do_and_close
-    done = _cp(grid, _file(tmp_path, "f"), f"{HOME}/f@disk:1")
+    done = cp(grid, make_file(tmp_path, "f"), f"{HOME}/f@disk:1")
     assert (done.returncode, done.stderr) == (0, b"")
     grid.answers["commit"] = lambda _: 1 / 0  # type: ignore[assignment,return-value]
-    assert _cp(grid, _file(tmp_path, "g"), f"{HOME}/g@disk:1").returncode == 107
+    assert cp(grid, make_file(tmp_path, "g"), f"{HOME}/g@disk:1").returncode == 107
 
 
 def test_a_second_replicas_commit_that_is_lost_is_no_success_of_the_first(grid: ScriptedGrid, tmp_path: Path) -> None:
@@ -291,74 +263,9 @@ def test_a_second_replicas_commit_that_is_lost_is_no_success_of_the_first(grid: 
             raise ConnectionError
 
     grid.answers["commit"] = lose
-    done = _cp(grid, _file(tmp_path, "f"), f"{HOME}/f@disk:2")
+    done = cp(grid, make_file(tmp_path, "f"), f"{HOME}/f@disk:2")
     assert (done.returncode, done.stderr) == (0, b"")
     assert sorted(grid.files[f"{HOME}/f"].replicas) == ["one", "two"]
-
-
-HOSTILE = {
-    "dots": {"lfn": f"{HOME}/d/../../escape", "type": "f", "size": "1"},
-    "elsewhere": {"lfn": "/etc/passwd", "type": "f", "size": "1"},
-    "prefix": {"lfn": f"{HOME}/dd/f", "type": "f", "size": "1"},
-    "double": {"lfn": f"{HOME}/d//etc/x", "type": "f", "size": "1"},
-    "nul": {"lfn": f"{HOME}/d/a\0b", "type": "f", "size": "1"},
-    "half": {"lfn": f"{HOME}/d/a\ud800b", "type": "f", "size": "1"},
-    "long": {"lfn": f"{HOME}/d/{'n' * 4096}", "type": "f", "size": "1"},
-    "empty": {},
-    "numbers": {"lfn": 17, "type": 3, "size": [1]},
-}
-
-
-@pytest.mark.parametrize("row", HOSTILE.values(), ids=HOSTILE.keys())
-def test_what_a_hostile_server_lists_is_not_written_outside(
-    grid: ScriptedGrid, tmp_path: Path, row: dict[str, object]
-) -> None:
-    grid.folders.add(f"{HOME}/d")
-    grid.put("d/good", b"good")
-    good = grid._do_find(["-l", "9", "-o", "0", f"{HOME}/d", "*"])[2]
-    grid.answers["find"] = lambda _: (0, "", [row, *good])
-    grid.answers["access"] = lambda options: (
-        None if options[-1].endswith("good") else grid._do_access(["read", f"{HOME}/d/good"])
-    )
-    out = tmp_path / "out" / "in"
-    before = set(os.listdir(tmp_path)) | {"out", ".alienpy_history", ".cache", ".local"}
-    done = _cp(grid, f"{HOME}/d/", f"file:{out}")
-    assert done.returncode in (0, 71, 40, 36, 84), done.stderr  # a row without a type 'f' is no file
-    assert b"Traceback" not in done.stderr
-    assert b"bug" not in done.stderr
-    assert os.listdir(out) == ["good"]
-    assert os.listdir(tmp_path / "out") == ["in"]
-    assert set(os.listdir(tmp_path)) <= before
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"url": None}, {"url": "file:///etc/passwd"}, {"url": "/etc/passwd"}, {"url": 7}, {"url": "root://h/ x"},
-        {"url": "root://127.0.0.1:1//x#a&xrd.b=c"},
-    ],
-)  # fmt: skip
-def test_storage_that_is_none_is_not_opened(grid: ScriptedGrid, tmp_path: Path, change: dict[str, object]) -> None:
-    lfn = grid.put("f", b"x")
-
-    def answer(options: list[str]) -> "tuple[int, str, list[dict[str, object]]]":
-        _, _, rows = grid._do_access(options)
-        return 0, "", [{key: value for key, value in {**row, **change}.items() if value is not None} for row in rows]
-
-    grid.answers["access"] = answer
-    _fail(grid, 71, "the server names", lfn, f"file:{tmp_path}/out")
-    _fail(grid, 71, "the server names", _file(tmp_path, "g"), f"{HOME}/g")
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("text", ["{", "[]", '{"metadata": {}, "results": 1}', '{"metadata": {"exitcode": "x"}}'])
-def test_replies_that_are_none(grid: ScriptedGrid, tmp_path: Path, text: str) -> None:
-    lfn = grid.put("f", b"x")
-    grid.answers["access"] = lambda _: text
-    done = _cp(grid, lfn, f"file:{tmp_path}/out")
-    assert done.returncode not in (0, 70)
-    assert b"bug" not in done.stderr
-    assert not (tmp_path / "out").exists()
 
 
 @contextlib.contextmanager
@@ -369,7 +276,7 @@ def _half_way(grid: ScriptedGrid, storage: Storage, folder: Path) -> "Iterator[t
         world = grid.world
         process = world.start("grid", "cp", lfn, f"file:{folder}/out")
         try:
-            wait_for(lambda: any(os.path.getsize(folder / name) for name in _left(folder)), "the first bytes")
+            wait_for(lambda: any(os.path.getsize(folder / name) for name in list_left(folder)), "the first bytes")
             relay.stall()
             yield lfn, process
         finally:
@@ -385,7 +292,7 @@ def test_a_signal_leaves_nothing_half(
         process.send_signal(number)
         assert process.wait(30 * TIME_SCALE) == -number
     assert not (tmp_path / "out").exists()
-    assert _left(tmp_path) == []
+    assert list_left(tmp_path) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -393,7 +300,7 @@ def test_a_signal_leaves_nothing_half(
 def test_an_upload_that_a_signal_ends_is_not_registered(
     grid: ScriptedGrid, storages: list[Storage], tmp_path: Path, number: signal.Signals, size: int
 ) -> None:
-    source = _file(tmp_path, "f", bytes(size))
+    source = make_file(tmp_path, "f", bytes(size))
     stored = storages[0].find()
     with tcp_relay(storages[0].service) as relay, show_port(storages[0], relay.service):
         relay.pause_s = 0.2
@@ -416,39 +323,6 @@ def test_what_a_killed_run_leaves_the_next_one_removes(
         process.kill()
         process.wait()
     assert not (tmp_path / "out").exists()
-    assert len(_left(tmp_path)) == 1
-    assert _cp(grid, lfn, f"file:{tmp_path}/out").returncode == 0
-    assert _left(tmp_path) == []
-
-
-def test_two_of_the_same_at_once_are_both_right(grid: ScriptedGrid, tmp_path: Path) -> None:
-    lfn = grid.put("f", os.urandom(3 << 20))
-    source = _file(tmp_path, "up", os.urandom(3 << 20))
-    for words in ((lfn, f"file:{tmp_path}/out"), (source, f"{HOME}/up")):
-        with ThreadPoolExecutor(2) as pool:
-            done = list(pool.map(lambda each: _cp(grid, *each), [words, words]))
-        assert [one.returncode for one in done] == [0, 0], [one.stderr for one in done]
-    assert _left(tmp_path) == []
-    assert grid.names() == ["f", "up"]
-
-
-def test_many_small_files_and_many_at_a_time(grid: ScriptedGrid, tmp_path: Path) -> None:
-    count = 5000 if os.environ.get("HEADLESS_SOAK") else 500
-    (tmp_path / "in").mkdir()
-    for number in range(count):
-        _file(tmp_path / "in", f"{number}", b"%d" % number)
-    assert _cp(grid, "-T", "64", f"file:{tmp_path}/in/", f"{HOME}/many@disk:1").returncode == 0
-    assert len(grid.files) == count
-    assert _cp(grid, "-T", "64", f"{HOME}/many/", f"file:{tmp_path}/out").returncode == 0
-    assert sorted(os.listdir(tmp_path / "out")) == sorted(map(str, range(count)))
-    assert (tmp_path / "out" / "77").read_bytes() == b"77"
-
-
-def test_metadata_is_asked_ahead(grid: ScriptedGrid, tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    for number in range(30):
-        _file(tmp_path / "in", f"{number}", b"%d" % number)
-    assert _cp(grid, f"file:{tmp_path}/in/", f"{HOME}/many").returncode == 0
-    asked = [words[0] for words in grid.commands]
-    assert (asked.count("access"), asked.count("commit")) == (30, 60)
-    assert asked.count("stat") <= 2  # the target's listing has told what is there
+    assert len(list_left(tmp_path)) == 1
+    assert cp(grid, lfn, f"file:{tmp_path}/out").returncode == 0
+    assert list_left(tmp_path) == []

@@ -3,34 +3,24 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import pytest
 
+from engine_bench import SLEEPS, STARTS, Bench, make_bench, wait_up
 from engine_support import (
-    find_left,
     find_supervisor,
     make_id,
-    make_job,
-    open_engine,
     read_output,
     read_status,
-    require_cgroup,
     wait_end,
     wait_phase,
 )
-from headless.engines.base import CannotStart, EngineJob, Limits, OsUser, Phase, Piece
+from headless.engines.base import CannotStart, Limits, OsUser, Phase, Piece
 from headless.engines.local import LocalEngine
 from headless.job import Ending
 from support import wait_for
 
-SLEEPS = "import time\ntime.sleep(100)"
 IGNORES = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up')\nimport time\ntime.sleep(100)"
 DAEMON = """
 import os, time
@@ -44,49 +34,10 @@ time.sleep(100)
 """
 
 
-@dataclass
-class Bench:
-    """An engine to be tested, and how its jobs are started.
-
-    Attributes:
-        folder: a folder of the test's own.
-        python: of the jobs.
-        cgroups: the engine's option.
-    """
-
-    folder: Path
-    python: str
-    cgroups: Literal["on", "off"]
-
-    @property
-    def jobs(self) -> Path:
-        """The engine's own folder."""
-        return self.folder / "jobs"
-
-    def job(self, code: str = "pass", **changes: Any) -> EngineJob:
-        """A job for it."""
-        return make_job(code, **{"python": self.python, **changes})
-
-    def run(self, test: Callable[[LocalEngine], Awaitable[None]], **options: Any) -> None:
-        """Run a test with an engine; afterwards nothing of its jobs may be left running."""
-
-        async def main() -> None:
-            async with open_engine(self.jobs, cgroups=self.cgroups, **options) as engine:
-                await test(engine)
-
-        asyncio.run(main())
-        wait_for(lambda: find_left(self.jobs) == [], "the end of what was started")
-
-
-@pytest.fixture(params=["local-warm-cgroup", "local-warm-tree", "local-cold-tree"])
+@pytest.fixture(params=STARTS)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
     """Every engine, every way to start, with and without control groups."""
-    _, start, means = request.param.split("-")
-    if means == "cgroup":
-        require_cgroup()
-    bench = Bench(tmp_path, sys.executable if start == "cold" else "", "on" if means == "cgroup" else "off")
-    bench.jobs.mkdir()
-    return bench
+    return make_bench(request.param, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +102,7 @@ def test_a_job_is_ended_at_its_run_time_limit(bench: Bench) -> None:
 def test_a_job_that_takes_no_notice_of_term_is_killed_after_its_grace(bench: Bench, how: str) -> None:
     async def test(engine: LocalEngine) -> None:
         handle = await engine.submit(bench.job(IGNORES, max_runtime_s=2.0 if how == "limit" else None, grace_s=0.4))
-        await _wait_up(engine, handle)
+        await wait_up(engine, handle)
         if how == "cancel":
             await engine.cancel(handle, "enough")
         outcome = await wait_end(engine, handle, 10)
@@ -165,7 +116,7 @@ def test_a_job_that_takes_no_notice_of_term_is_killed_after_its_grace(bench: Ben
 def test_cancel_may_be_repeated_the_first_reason_counts_and_what_has_ended_is_left_alone(bench: Bench) -> None:
     async def test(engine: LocalEngine) -> None:
         handle = await engine.submit(bench.job(DAEMON))
-        await _wait_up(engine, handle)
+        await wait_up(engine, handle)
         for reason in ("by\nme", "by another"):
             await engine.cancel(handle, reason)
         first = await wait_phase(engine, handle, Phase.ENDED, 10)
@@ -237,7 +188,7 @@ def test_output_is_there_while_the_job_runs_and_from_any_offset(bench: Bench) ->
             f"import os, time\nprint('first')\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\nprint('last')"
         )
         handle = await engine.submit(bench.job(code))
-        await _wait_up(engine, handle, b"first\n")
+        await wait_up(engine, handle, b"first\n")
         assert (await read_status(engine, handle)).phase is Phase.RUNNING
         assert await engine.output(handle, "stdout", 2, 2) == Piece(2, b"rs")
         go.touch()
@@ -321,130 +272,6 @@ def test_the_processes_of_a_user_are_limited(bench: Bench) -> None:
         assert outcome.reason.startswith("BlockingIOError: [Errno 11] Resource temporarily unavailable; ")
 
     bench.run(test)
-
-
-def test_a_job_is_started_once_however_often_and_by_whomever(bench: Bench) -> None:
-    runs = bench.folder / "runs"
-
-    async def test(engine: LocalEngine) -> None:
-        job = bench.job(f"open({str(runs)!r}, 'a').write('x')")
-        async with open_engine(bench.jobs, cgroups=bench.cgroups) as other:
-            handles = await asyncio.gather(*(each.submit(job) for each in (engine, other) * 5))
-        assert len(set(handles)) == 1
-        await wait_end(engine, handles[0])
-        assert await engine.submit(job) == handles[0]
-        assert (await read_status(engine, handles[0])).phase is Phase.ENDED
-        assert runs.read_text() == "x"
-
-    bench.run(test)
-
-
-def test_a_job_whose_supervisor_was_killed_is_gone_at_once_and_for_good_and_nothing_of_it_runs(bench: Bench) -> None:
-    runs = bench.folder / "runs"
-    # The second child has no descriptor of the job's, and its parent has gone: only its group or its mark tells.
-    code = f"""
-import multiprocessing, os, subprocess, time
-open({str(runs)!r}, "a").write("x")
-subprocess.Popen(["setsid", "sleep", "100"])
-if os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        os.closerange(0, 99)
-        time.sleep(100)
-    os._exit(0)
-os.wait()
-print("up")
-time.sleep(100)
-"""
-
-    async def test(engine: LocalEngine) -> None:
-        job = bench.job(code, environment={"PATH": os.defpath, "LANG": "C.UTF-8"})
-        handle = await engine.submit(job)
-        await _wait_up(engine, handle)
-        assert len(find_left(bench.jobs)) >= 4
-        supervisor = find_supervisor(handle)
-        os.kill(supervisor, signal.SIGKILL)
-        await wait_phase(engine, handle, Phase.GONE, 10)
-        assert find_left(bench.jobs) == []
-        assert await engine.submit(job) == handle
-        await engine.cancel(handle, "enough")
-        assert (await read_status(engine, handle)).phase is Phase.GONE
-        assert runs.read_text() == "x"
-        await engine.release(handle)
-        assert not os.path.exists(handle)
-
-    bench.run(test)
-
-
-def test_a_job_outlives_a_submitter_that_is_killed_and_another_finds_it(bench: Bench) -> None:
-    job_id, go = make_id(), bench.folder / "go"
-    job = f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\nprint('last')"
-    submitter = f"""
-import asyncio, os, signal, sys
-sys.path[:0] = {sys.path!r}
-from pathlib import Path
-from engine_support import make_job, open_engine
-async def main():
-    async with open_engine(Path({str(bench.jobs)!r}), cgroups={bench.cgroups!r}) as engine:
-        await engine.submit(make_job({job!r}, job_id={job_id!r}, python={bench.python!r}))
-        os.kill(os.getpid(), signal.SIGKILL)
-asyncio.run(main())
-"""
-    done = subprocess.run([sys.executable, "-c", submitter], timeout=60, check=False)
-    assert done.returncode == -signal.SIGKILL
-
-    async def test(engine: LocalEngine) -> None:
-        handle = await engine.find(job_id)
-        assert (await read_status(engine, handle)).phase is Phase.RUNNING
-        go.touch()
-        assert (await wait_end(engine, handle)).code == 0
-        assert await read_output(engine, handle) == b"last\n"
-
-    bench.run(test)
-
-
-def test_twenty_at_once_all_get_their_own(bench: Bench) -> None:
-    async def test(engine: LocalEngine) -> None:
-        async def run(number: int) -> None:
-            handle = await engine.submit(bench.job(f"print({number}); raise SystemExit({number})"))
-            assert (await read_status(engine, handle)).phase in (Phase.RUNNING, Phase.ENDED)
-            assert (await wait_end(engine, handle)).code == number
-            assert await read_output(engine, handle) == b"%d\n" % number
-
-        await asyncio.gather(*map(run, range(20)))
-
-    bench.run(test)
-
-
-def test_one_question_for_many_and_nothing_is_known_of_what_was_never_submitted_or_was_released(bench: Bench) -> None:
-    async def test(engine: LocalEngine) -> None:
-        ended = await engine.submit(bench.job())
-        await wait_end(engine, ended)
-        running = await engine.submit(bench.job(SLEEPS))
-        never = await engine.find(make_id())
-        found = await engine.status([ended, running, never])
-        assert {handle: status.phase for handle, status in found.items()} == {
-            ended: Phase.ENDED, running: Phase.RUNNING, never: Phase.ABSENT,
-        }  # fmt: skip
-        await engine.release(ended)
-        await engine.release(never)
-        assert (await read_status(engine, ended)).phase is Phase.ABSENT
-        assert not os.path.exists(ended)
-        await engine.cancel(running, "enough")
-        await wait_end(engine, running)
-
-    bench.run(test)
-
-
-async def _wait_up(engine: LocalEngine, handle: str, text: bytes = b"up\n") -> None:
-    """Wait until a job has said that it has come so far."""
-    deadline = time.monotonic() + 30
-    while await read_output(engine, handle) != text:
-        assert time.monotonic() < deadline, (
-            await read_status(engine, handle),
-            await read_output(engine, handle, "stderr"),
-        )
-        await asyncio.sleep(0.01)
 
 
 def _read_names(children: Path) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from free_port import find_port
 from support import HEADLESS, TIME_SCALE, World, wait_for
 
 
@@ -87,7 +88,7 @@ def test_a_journal_of_the_parent_alone_gives_no_prefixes(world: World) -> None:
 def test_sockets_of_the_real_systemd_are_taken(world: World, kind: str) -> None:
     program = shutil.which("systemd-socket-activate")
     assert program
-    address = f"{world.home}/a.sock" if kind == "unix" else f"127.0.0.1:{_free_port()}"
+    address = f"{world.home}/a.sock" if kind == "unix" else f"127.0.0.1:{find_port()}"
     service = f"unix:{address}" if kind == "unix" else address
     state, log = world.home / "state", world.home / "log"
     assert world.run("user", "add", "batch", "--allow-code", "--secret-out", f"{world.home}/secret", "--state",
@@ -150,8 +151,3 @@ def _hand_over(world: World, descriptor: int) -> tuple["subprocess.Popen[bytes]"
             pass_fds=(descriptor,),
         )  # fmt: skip
     return process, log
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as channel:
-        return int(channel.getsockname()[1])

@@ -47,7 +47,7 @@ def test_any_bytes_are_a_macaroon_or_a_value_error(data: bytes) -> None:
 @given(st.text(max_size=200))
 def test_any_text_is_an_envelope_or_refused(text: str) -> None:
     with pytest.raises(GridError):
-        Envelopes(KEY).check("A::B::C", text, "UPLOAD")
+        Envelopes(KEY).check(text, "UPLOAD", "A::B::C")
 
 
 @given(st.integers(0, 400), st.integers(1, 255))
@@ -58,12 +58,12 @@ def test_no_changed_byte_of_an_envelope_is_overlooked(place: int, change: int) -
     place = start + place % (len(raw) - start)
     raw[place] ^= change
     with pytest.raises(GridError):
-        Envelopes(KEY).check("A::B::C", base64.urlsafe_b64encode(bytes(raw)).decode(), "UPLOAD")
+        Envelopes(KEY).check(base64.urlsafe_b64encode(bytes(raw)).decode(), "UPLOAD", "A::B::C")
 
 
 def test_an_envelope_says_what_it_is_for() -> None:
     envelopes = Envelopes(KEY)
-    claim = envelopes.check("A::B::C", envelopes.build("A::B::C", "/01/file", "tester", WRITE, 60, "b1"), "UPLOAD")
+    claim = envelopes.check(envelopes.build("A::B::C", "/01/file", "tester", WRITE, 60, "b1"), "UPLOAD", "A::B::C")
     assert (claim.booking, claim.user, claim.path) == ("b1", "tester", "/01/file")
 
 
@@ -81,7 +81,7 @@ def test_what_an_envelope_does_not_allow(
     envelopes = Envelopes(KEY)
     text = envelopes.build("A::B::C", "/01/file", "tester", activities, lifetime_s)
     with pytest.raises(GridError, match=reason):
-        envelopes.check(storage, text, "UPLOAD")
+        envelopes.check(text, "UPLOAD", storage)
 
 
 def test_whoever_narrows_an_envelope_cannot_widen_it() -> None:
@@ -89,7 +89,7 @@ def test_whoever_narrows_an_envelope_cannot_widen_it() -> None:
     caveats = ["name:a", "activity:DOWNLOAD", "path:/x", "before:2999-01-01T00:00:00Z", "activity:UPLOAD"]
     text = build_macaroon(envelopes.derive_key("A::B::C"), "A::B::C", "id", caveats)
     with pytest.raises(GridError, match="is not for UPLOAD"):
-        envelopes.check("A::B::C", text, "UPLOAD")
+        envelopes.check(text, "UPLOAD", "A::B::C")
 
 
 STORES = [

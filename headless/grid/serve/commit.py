@@ -10,7 +10,6 @@ from headless.grid.messages import GridError, Row
 from headless.grid.serve.arguments import parse_arguments
 from headless.grid.serve.bookings import Booking, Content, enter, find_booking, list_open_bookings
 from headless.grid.serve.call import Call, Command, Rows
-from headless.grid.serve.macaroon import parse_macaroon
 from headless.grid.serve.paths import resolve
 from headless.grid.serve.xrootd import Found
 
@@ -66,21 +65,16 @@ async def _register(call: Call, said: _Said) -> Booking:
     Raises:
         GridError: why it is refused.
     """
-    try:
-        # Not signed, but the key that it is checked with follows from it.
-        storage = parse_macaroon(said.envelope).location
-    except ValueError as exc:
-        raise GridError(EACCES, f"this is no access envelope: {exc}") from exc
-    claim = call.grid.envelopes.check(storage, said.envelope, "UPLOAD")
+    claim = call.grid.envelopes.check(said.envelope, "UPLOAD")
     if claim.user != call.session.user.name:
         raise GridError(EACCES, "the access envelope is another user's")
 
     def describe(booking: Booking) -> Content:
-        if (booking.storage, booking.pfn) != (storage, claim.path):
+        if (booking.storage, booking.pfn) != (claim.storage, claim.path):
             raise GridError(EACCES, "the access envelope is of no booking: ask for a new one with 'access'")
         return _compare(call, booking, said)
 
-    return await _enter(call, claim.booking, storage, claim.path, describe)
+    return await _enter(call, claim.booking, claim.storage, claim.path, describe)
 
 
 async def _enter(

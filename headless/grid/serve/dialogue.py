@@ -96,12 +96,12 @@ async def _answer(grid: Grid, session: Session, text: str) -> AsyncIterator[tupl
     call = Call(grid, session, "", ())
     buffer, separator, enough, sent_at = '{"results":[', "", FIRST_FRAGMENT, time.monotonic()
     try:
-        async for page in _run(call, text):
+        async for page, is_all in _run(call, text):
             if not page:
                 continue
             buffer += separator + format_rows(page)
             separator = ","
-            if len(buffer) >= enough or time.monotonic() - sent_at > FRAGMENT_S:
+            if not is_all and (len(buffer) >= enough or time.monotonic() - sent_at > FRAGMENT_S):
                 yield buffer, False
                 buffer, enough, sent_at = "", FRAGMENT, time.monotonic()
     except GridError as exc:
@@ -120,8 +120,8 @@ async def _answer(grid: Grid, session: Session, text: str) -> AsyncIterator[tupl
     yield f'{buffer}],"metadata":{metadata}}}', True
 
 
-async def _run(call: Call, text: str) -> AsyncIterator[Page]:
-    """Do what a request says; its rows with the keys that it wants."""
+async def _run(call: Call, text: str) -> AsyncIterator[tuple[Page, bool]]:
+    """Do what a request says; its rows with the keys that it wants, and with each page whether it is all there is."""
     if len(text) > MAX_REQUEST or len(text.encode(errors="replace")) > MAX_REQUEST:
         raise GridError(EINVAL, f"Message too big, limit is at {MAX_REQUEST}")
     request = parse_request(text)
@@ -132,10 +132,10 @@ async def _run(call: Call, text: str) -> AsyncIterator[Page]:
         raise GridError(ENOENT, f"Command [{request.command}] not found!")
     rows: Rows = [{"message": command.usage}] if asked & HELP else await command.run(call)
     if not isinstance(rows, AsyncIterator):
-        yield _take_keys(rows, asked)
+        yield _take_keys(rows, asked), True
         return
     async for page in rows:
-        yield _take_keys(page, asked)
+        yield _take_keys(page, asked), False
 
 
 async def _take_general(call: Call, options: Sequence[str]) -> frozenset[str]:

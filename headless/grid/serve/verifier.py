@@ -62,7 +62,7 @@ async def _verify_batch(grid: Grid, stores: dict[str, Store], rows: Sequence[tup
             if exc.exit_code == ENOLINK:
                 del stores[replica.storage]  # it has gone away: the others need not wait for it
             log.warning("unverified storage=%s pfn=%s reason=%r", replica.storage, replica.pfn, str(exc))
-        if time.monotonic() - noted_at > NOTE_S:
+        if (seen and seen[-1][2]) or time.monotonic() - noted_at > NOTE_S:  # what is wrong is known at once
             await grid.catalogue.write(partial(_note_all, seen=seen))
             seen, noted_at = [], time.monotonic()
     await grid.catalogue.write(partial(_note_all, seen=seen))
