@@ -111,6 +111,7 @@ def _build_callback(question: Question) -> Callable[..., None]:
             rows = _mark(rows, advisories, reply.summary)
             columns += [VULNERABLE, EXCEPTED]
         PRINTERS["json" if as_json else "csv" if as_csv else "table"](columns, rows, reply.summary)
+        _tell_unread(reply.summary)
         if question.body:
             _finish(reply.summary, values["fail_on"])
 
@@ -169,6 +170,17 @@ def _mark(
             VULNERABLE.name: [str(item) for item in found if not item.exception],
             EXCEPTED.name: [f"{item.id}: {item.exception}" for item in found if item.exception],
         }
+
+
+def _tell_unread(summary: dict[str, Any]) -> None:
+    """Say on standard error what hosts could not read: it may be there all the same."""
+    if hosts := summary.get("unread"):
+        click.echo(f"headless: hosts that could not read their packages, and may have it: {hosts}", err=True)
+    for side in ("a", "b"):
+        for kind, hosts in summary.get(f"unread_{side}", {}).items():
+            known = summary[f"hosts_{side}"]
+            rest = "it is not compared" if hosts == known else "what they have of it is not known"
+            click.echo(f"headless: {hosts} of the {known} hosts of {side} could not read {kind}: {rest}", err=True)
 
 
 def _finish(summary: dict[str, Any], fail_on: str) -> None:

@@ -115,9 +115,17 @@ def test_each_question_is_answered(collector: AskedCollector, words: tuple[str, 
 
 
 def test_nothing_found_is_no_failure_and_prints_nothing(collector: AskedCollector) -> None:
-    done = collector.run("who-has", "no-such-package")
+    done = collector.run("who-has", "no-such-package", "--tag", "SE")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert json.loads(collector.run("who-has", "no-such-package", "--json").stdout)["rows"] == []
+
+
+def test_hosts_that_could_not_know_are_told(collector: AskedCollector) -> None:
+    done = collector.run("who-has", "no-such-package", "--site", "BETA")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "headless: hosts that could not read their packages, and may have it: 1\n"
+    asked = collector.run("who-has", "no-such-package", "--site", "BETA", "--json")
+    assert json.loads(asked.stdout)["summary"] == {"hosts": 0, "unread": 1}
 
 
 @pytest.mark.parametrize(("words", "token", "code", "said"), [
