@@ -4,12 +4,18 @@ import asyncio
 import json
 import os
 import subprocess
+import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from headless.inventory.document import write_document
+from headless.inventory.package import Package
+from headless.inventory.report import Report
+from headless.inventory.text import write_text
 from headless.inventory.web.advice import Advice
 from inventory_fleet import AskedCollector, run_asked_collector
 from inventory_server import CollectorServer
@@ -17,10 +23,11 @@ from support import HEADLESS, TIME_SCALE, wait_for
 
 SETTINGS = """
 [serve]
-advisories = ["osv", "tracker.json"]
+advisories = ["osv", "tracker.json", "all.zip"]
 vex = ["vex"]
 """
-TRACKER = Path(__file__).parents[1] / "vectors" / "debian_tracker.json"
+VECTORS = Path(__file__).parents[1] / "vectors"
+TRACKER = VECTORS / "debian_tracker.json"
 
 
 def build_advisory(name: str, package: str, fixed: str, **others: Any) -> dict[str, Any]:
@@ -59,6 +66,9 @@ def write_advisories(folder: Path) -> None:
     ):
         (folder / "osv" / f"{number}.json").write_text(json.dumps(record))
     (folder / "tracker.json").write_text(TRACKER.read_text())
+    with zipfile.ZipFile(folder / "all.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted((VECTORS / "osv").iterdir()):
+            archive.write(file, file.name)
     vex = build_vex("ALSA-3", "pkg:rpm/almalinux/lib6", "not_affected", justification="vulnerable_code_not_present")
     (folder / "vex" / "site.json").write_text(json.dumps(vex))
 
@@ -116,12 +126,6 @@ def test_what_vex_takes_away_is_told_on_request(collector: AskedCollector) -> No
     rows = json.loads(done.stdout)["rows"]
     assert len(rows) == 12
     assert {row["exception"] for row in rows} == {"not_affected, vulnerable_code_not_present"}
-
-
-def test_a_collector_without_advisories_says_so(tmp_path: Path) -> None:
-    with run_asked_collector(tmp_path) as collector:
-        done = collector.run("vulnerable")
-        assert done.returncode == 2 and "no advisories" in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_they_are_read_again_when_told_and_what_is_none_changes_nothing(tmp_path: Path) -> None:
@@ -235,19 +239,26 @@ def test_they_are_read_again_when_a_file_changes(tmp_path: Path, monkeypatch: py
     assert asyncio.run(follow()) == [3, 4, 3]
 
 
-def test_who_cannot_be_judged_is_told(tmp_path: Path) -> None:
-    (tmp_path / "tracker.json").write_text(TRACKER.read_text())
-    with run_asked_collector(tmp_path, '[serve]\nadvisories = ["tracker.json"]\n') as collector:
+@pytest.fixture(scope="module")
+def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AskedCollector]:
+    """A collector that has the Debian tracker's list alone."""
+    folder = tmp_path_factory.mktemp("tracked")
+    (folder / "tracker.json").write_text(TRACKER.read_text())
+    with run_asked_collector(folder, '[serve]\nadvisories = ["tracker.json"]\n') as collector:
         wait_for(lambda: collector.get("/api/v1/vulnerable")[0] == 200, "the advisories")
-        told = collector.ask("vulnerable")
-        reason = "no advisory is about almalinux 9.4"
-        assert told["rows"] == []
-        assert told["summary"] == {"hosts": 36, "vulnerable": 0, "unknown": 36, "reasons": {reason: 36}, "found": 0}
-        for path in ("/host/BETA/wn1", "/site/BETA"):
-            assert reason in collector.get(path)[2].decode()
-        wait_for(lambda: b"of 36 not all can be said" in collector.get("/")[2], "the numbers")
-        done = collector.run("conform", "--vulnerable", "--site", "BETA")
-        assert done.returncode == 4 and done.stdout.count(reason) == 12
+        yield collector
+
+
+def test_who_cannot_be_judged_is_told(tracked: AskedCollector) -> None:
+    told = tracked.ask("vulnerable", site="BETA")
+    reason = "no advisory is about almalinux 9.4"
+    assert told["rows"] == []
+    assert told["summary"] == {"hosts": 12, "vulnerable": 0, "unknown": 12, "reasons": {reason: 12}, "found": 0}
+    for path in ("/host/BETA/wn1", "/site/BETA"):
+        assert reason in tracked.get(path)[2].decode()
+    wait_for(lambda: b"0 known to be vulnerable, of 36 not all can be said" in tracked.get("/")[2], "the numbers")
+    done = tracked.run("conform", "--vulnerable", "--site", "BETA")
+    assert done.returncode == 4 and done.stdout.count(reason) == 12
 
 
 def test_while_they_are_read_nothing_is_marked_and_that_is_said(tmp_path: Path) -> None:
@@ -268,3 +279,20 @@ def test_while_they_are_read_nothing_is_marked_and_that_is_said(tmp_path: Path) 
         wait_for(lambda: collector.get("/api/v1/vulnerable")[0] == 200, "the advisories")
         wait_for(lambda: b"3 known to be vulnerable" in collector.get("/")[2], "the numbers")
         assert b"being read" not in collector.get("/host/BETA/wn11")[2]
+
+
+def test_a_debian_host_that_reports_is_judged_by_its_source_packages(tracked: AskedCollector) -> None:
+    libssl = Package("dpkg", "libssl3", "3.0.13-1~deb12u1", "amd64", "openssl")
+    report = Report("a.example.org", (libssl,), "S", os_id="debian", os_version="12", system="Debian GNU/Linux 12")
+    for body in (write_document(report), write_text(replace(report, host="b.example.org"))):
+        assert tracked.get("/feed/", "", body=body)[0] == 200
+    wait_for(lambda: len(tracked.ask("hosts")["rows"]) == 38, "the reports")
+    told = tracked.ask("vulnerable", site="S")
+    assert [(row["host"], row["name"], row["advisory"], row["fixed"], row["severity"]) for row in told["rows"]] == [
+        ("a.example.org", "libssl3", "CVE-2026-90001", "3.0.14-1~deb12u2", ""),
+        ("a.example.org", "libssl3", "CVE-2026-90004", "", "low"),
+    ]
+    reason = "advisories go by source packages, and it tells none"  # the text format cannot
+    assert told["summary"]["reasons"] == {reason: 1} and told["summary"]["vulnerable"] == 1
+    assert "CVE-2026-90001 (fixed: 3.0.14-1~deb12u2)" in tracked.get("/host/S/a")[2].decode()
+    assert reason in tracked.get("/host/S/b")[2].decode()

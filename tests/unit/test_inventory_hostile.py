@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import tempfile
 from typing import Any
 
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from headless.inventory.reference import judge
 from headless.inventory.reference_file import parse_reference
 from headless.inventory.requirement import parse_requirement
 from headless.inventory.rule import HostFacts
+from headless.inventory.vex_files import read_exceptions
 
 ATOMS = st.sampled_from(
     (
@@ -87,6 +89,38 @@ def test_advisories(value: Any) -> None:
         assert len(str(exc)) < 300
     for found in advisories.find("debian", "12", [PACKAGE]):
         assert found.package == PACKAGE
+
+
+STATEMENTS = st.fixed_dictionaries(
+    {"status": st.just("fixed") | VALUES, "analysis": st.just({"state": "resolved"}) | VALUES},
+    optional={
+        "vulnerability": VALUES | st.just({"name": "X-1"}),
+        "id": st.just("X-1") | VALUES,
+        "references": VALUES,
+        "timestamp": VALUES | st.just("2026-01-31T00:00:00Z"),
+        "products": VALUES | st.lists(st.just("pkg:deb/openssl") | st.fixed_dictionaries({"@id": VALUES}), max_size=2),
+        "affects": VALUES
+        | st.lists(
+            st.fixed_dictionaries({"ref": st.just("pkg:deb/openssl")}, optional={"versions": VALUES}), max_size=2
+        ),
+    },
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(STATEMENTS | VALUES, max_size=3), VALUES, st.booleans())
+def test_vex_files(statements: list[Any], components: Any, is_cyclonedx: bool) -> None:
+    kind = {"bomFormat": "CycloneDX"} if is_cyclonedx else {"@context": "https://openvex.dev/ns"}
+    body = {**kind, "statements": statements, "vulnerabilities": statements, "components": components}
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        file.write(json.dumps(body).encode())
+        file.flush()
+        try:
+            exceptions = read_exceptions([file.name])
+        except ParameterError as exc:
+            assert "\n" not in str(exc) and len(str(exc)) < 400
+        else:
+            assert isinstance(exceptions.explain(["X-1"], PACKAGE, "debian", "12"), str)
 
 
 RULE_KEYS = st.sampled_from(
