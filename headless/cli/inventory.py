@@ -23,6 +23,7 @@ OWN: dict[str, str] = {
     "report": "headless.cli.inventory_report",
     "serve": "headless.cli.inventory_serve",
     "reprocess": "headless.cli.inventory_admin",
+    "retire": "headless.cli.inventory_admin",
     "review": "headless.cli.inventory_admin",
     "take": "headless.cli.inventory_admin",
     "token": "headless.cli.inventory_admin",

@@ -1,4 +1,4 @@
-"""The collector's administration, on its own machine: take, review, reprocess, token. Beside it, or while it runs."""
+"""The collector's administration, on its own machine: take, retire, review, reprocess, token. Also while it runs."""
 
 import asyncio
 import logging
@@ -17,13 +17,14 @@ from headless.config import read_environment
 from headless.errors import JobFailed, ParameterError, Skipped, TimedOut
 
 if TYPE_CHECKING:
+    from headless.inventory.ask.retiring import Order
     from headless.inventory.collect.kept import Item
     from headless.inventory.collect.settings import CollectorSettings
 
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
 
-__all__ = ["reprocess", "review", "take", "token"]
+__all__ = ["reprocess", "retire", "review", "take", "token"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 WAIT_S = 60.0
@@ -78,6 +79,32 @@ def take(files: Sequence[str], wait: float, config: str, state: str) -> None:
     bad = sum(item is not None and item.fate != "stored" for item in items)
     if bad:
         raise JobFailed(f"{bad} of {len(files)} not stored")
+
+
+@click.command()
+@click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
+@click.option("--at", default="", metavar="DATE", help="from then on, after its last report  [now]")
+@click.option("--undo", is_flag=True, help="of a host that is retired: it is there again")
+@click.option("--wait", default=WAIT_S, metavar="SECONDS", help=f"for a collector that runs  [{WAIT_S:g}]")
+@collector_options
+def retire(hosts: tuple[str, ...], at: str, undo: bool, wait: float, config: str, state: str) -> None:
+    """Have hosts be no more: they are not listed, counted or silent from then on, but their past can be asked for.
+
+    A report that comes later brings a host back. HOST is NAME, SITE/NAME or SITE/NAME#NUMBER; all are retired, or none.
+    """
+    demand_output()
+    from headless.inventory.ask.retiring import Order
+    from headless.inventory.dates import parse_date
+
+    if at and undo:
+        raise ParameterError("--at or --undo, not both: what is undone is as if it had never been")
+    begun = parse_date(at) if at else 0
+    if begun > time.time() >= parse_date(at, is_start=True):
+        begun = 0  # a day means its end: of today, now
+    order = Order(hosts, begun, undo)
+    for line in asyncio.run(_order(read_settings(config, state), order, wait)):
+        # What hosts have written must not steer a terminal.
+        click.echo("".join(letter if letter.isprintable() else "?" for letter in line))
 
 
 @click.group(cls=OneLineGroup)
@@ -204,6 +231,27 @@ async def _take(settings: "CollectorSettings", bodies: Sequence[bytes], wait_s: 
         await asyncio.sleep(0.2)
     with _open_kept(settings) as kept:
         return [kept.find(Letter(how, body)) for body in bodies]
+
+
+async def _order(settings: "CollectorSettings", order: "Order", wait_s: float) -> list[str]:
+    from headless.inventory.collect.orders import find_result, give_order
+
+    until = time.monotonic() + wait_s
+    with _open_kept(settings) as kept:
+        number = give_order(kept, order)
+        try:
+            while True:
+                has_worked = await _work_off(settings)
+                if (lines := find_result(kept, number)) is not None:
+                    return lines
+                if not has_worked and time.monotonic() > until:
+                    raise TimedOut(
+                        f"the collector that runs has not answered within {wait_s:g} s, the order is taken back:"
+                        " is its database away? See headless inventory hosts --retired"
+                    )
+                await asyncio.sleep(0.2)
+        finally:
+            kept.end_order(number)
 
 
 async def _work_off(settings: "CollectorSettings") -> bool:

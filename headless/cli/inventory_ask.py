@@ -67,8 +67,11 @@ def build_command(question: Question) -> click.Command:
 
 
 def _build_option(parameter: Parameter) -> click.Option:
+    name = f"--{parameter.name.replace('_', '-')}"
+    if parameter.kind == "flag":
+        return click.Option([name], flag_value="true", default="", help=parameter.help)
     metavar = {"date": "DATE", "number": "NUMBER"}.get(parameter.kind, "NAME")
-    return click.Option([f"--{parameter.name.replace('_', '-')}"], default="", metavar=metavar, help=parameter.help)
+    return click.Option([name], default="", metavar=metavar, help=parameter.help)
 
 
 def _build_callback(question: Question) -> Callable[..., None]:

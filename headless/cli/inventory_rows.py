@@ -19,15 +19,19 @@ MEASURED = 200
 """So many rows are looked at for the widths of a table's columns."""
 WIDEST = 60
 TEXTS_SHOWN = 3
+TIMES = ("first", "last", "retired")
+"""What a summary may tell of times."""
 
 
 def print_table(columns: Sequence[Column], rows: Iterable[Row], summary: Mapping[str, Any]) -> None:
     """Print what is shown of them, a line each; no head if there are none."""
-    shown = [column for column in columns if column.is_shown]
-    cells = ([_build_cell(column, row[column.name]) for column in shown] for row in rows)
-    first = list(islice(cells, MEASURED))
-    if not first:
+    rows = iter(rows)
+    known = list(islice(rows, MEASURED))
+    shown = [column for column in columns if column.is_shown and (not column.is_optional or _is_there(column, known))]
+    if not known:
         return
+    first = [[_build_cell(column, row[column.name]) for column in shown] for row in known]
+    cells = ([_build_cell(column, row[column.name]) for column in shown] for row in rows)
     head = [column.name.replace("_", " ").upper() for column in shown]
     widths = [min(max(map(len, column)), WIDEST) for column in zip(head, *first, strict=True)]
     for line in chain([head], first, cells):
@@ -46,7 +50,7 @@ def print_json(columns: Sequence[Column], rows: Iterable[Row], summary: Mapping[
         told = {column.name: _build_value(column, row[column.name]) for column in columns}
         click.echo(separator + json.dumps(told), nl=False)
         separator = ",\n"
-    times = {name: build_date(value) if name in ("first", "last") else value for name, value in summary.items()}
+    times = {name: build_date(value) if name in TIMES and value else value for name, value in summary.items()}
     click.echo(f'\n], "summary": {json.dumps(times)}}}')
 
 
@@ -75,6 +79,10 @@ def _write_csv(columns: Sequence[Column], rows: Iterable[Row]) -> Iterator[str]:
     yield buffer.getvalue()
 
 
+def _is_there(column: Column, rows: Iterable[Row]) -> bool:
+    return any(row[column.name] is not None for row in rows)
+
+
 def _build_field(value: Any) -> Any:
     if isinstance(value, dict):
         return "; ".join(f"{version}={hosts}" for version, hosts in value.items())
@@ -82,7 +90,7 @@ def _build_field(value: Any) -> Any:
 
 
 def _build_value(column: Column, value: Any) -> Any:
-    return build_date(value) if column.kind == "time" else value
+    return build_date(value) if column.kind == "time" and value is not None else value
 
 
 def _build_cell(column: Column, value: Any) -> str:
@@ -93,6 +101,7 @@ def _build_cell(column: Column, value: Any) -> str:
         is_one = list(value.values()) == [1]
         text = ", ".join(f"{version or '-'}{'' if is_one else f' ({hosts})'}" for version, hosts in value.items())
     else:
-        text = str(_build_value(column, value))
+        shown = _build_value(column, value)
+        text = "" if shown is None else str(shown)
     # What hosts have written must not steer a terminal.
     return "".join(char if char.isprintable() else "?" for char in text)

@@ -59,6 +59,7 @@ def answer(
     at, key = (page.after[0], page.after[1:]) if page.after else (parameters.get("at", int(time.time())), ())
     if not isinstance(at, int):
         raise ParameterError("'after' is no key of a page: take it from 'next' of the page before")
-    view = View(connection, scope, memory, at, parameters.get("seen_since", 0), bool(page.after))
+    seen_since, retired = parameters.get("seen_since", 0), bool(parameters.get("retired"))
+    view = View(connection, scope, memory, at, seen_since, bool(page.after), retired)
     found = ANSWERS[question](view, parameters, page._replace(after=key))
     return found._replace(next=(at, *found.next) if found.next else ())

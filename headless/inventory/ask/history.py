@@ -1,6 +1,8 @@
 """What a host has reported, and what changed each time."""
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select
@@ -8,9 +10,11 @@ from sqlalchemy import select
 from headless.errors import ParameterError
 from headless.inventory.ask.difference import summarize
 from headless.inventory.ask.page import Answer, Page
-from headless.inventory.ask.sides import find_host, list_packages
+from headless.inventory.ask.retired import find_retirement
+from headless.inventory.ask.sides import choose_host, list_packages
 from headless.inventory.ask.view import View
-from headless.inventory.collect.schema import spans
+from headless.inventory.ask.walking import Host, find_hosts
+from headless.inventory.collect.schema import retirements, spans
 
 __all__ = ["ask_history"]
 
@@ -19,8 +23,8 @@ MOST = 200
 
 
 def ask_history(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
-    """Answer ``history``: the oldest first."""
-    host = find_host(view, parameters["host"])
+    """Answer ``history``: the oldest first; its summary tells the host, and since when it is retired."""
+    host = _find_host(view, parameters["host"])
     after = page.after[0] if page.after else -1
     if not isinstance(after, int):
         raise ParameterError("'after' is no key of this question")
@@ -29,11 +33,34 @@ def ask_history(view: View, parameters: Mapping[str, Any], page: Page) -> Answer
     before = view.connection.execute(mine.where(spans.c.first <= after).order_by(spans.c.first.desc()).limit(1)).first()
     found = view.connection.execute(mine.where(spans.c.first > after).order_by(spans.c.first).limit(limit + 1)).all()
     told = view.memory.find_facts(view.connection, {span.facts_id for span in found})
+    retired = _find_retired(view, host, [span.first for span in found])
     rows = []
     set_ids = [before.set_id if before else found[0].set_id, *(span.set_id for span in found)]
     for earlier, span in zip(set_ids, found[:limit], strict=False):
         packages = list_packages(view, span.set_id)
         changes = summarize(list_packages(view, earlier), packages)
         facts = told[span.facts_id]
-        rows.append((span.first, span.last, len(packages), *changes, facts.system, facts.kernel, span.set_id))
-    return Answer(rows, (found[limit - 1].first,) if len(found) > limit else ())
+        told_then = (facts.system, facts.kernel, span.set_id, retired.get(span.first))
+        rows.append((span.first, span.last, len(packages), *changes, *told_then))
+    return Answer(rows, (found[limit - 1].first,) if len(found) > limit else (), _summarize(view, host))
+
+
+def _find_host(view: View, text: str) -> Host:
+    """The host, also if it is retired; one that is not comes first."""
+    found = find_hosts(view, text) or find_hosts(replace(view, retired=True), text)
+    return choose_host(view, text, found)
+
+
+def _find_retired(view: View, host: Host, begins: Sequence[int]) -> dict[int, int]:
+    """For spans by when they began, when the host was retired last, from then to when the next began."""
+    mine = select(retirements.c.begun).where(retirements.c.host_id == host.id).order_by(retirements.c.begun)
+    found = {}
+    for begun in view.connection.execute(mine).scalars():
+        place = bisect_right(begins, begun)
+        if place:
+            found[begins[place - 1]] = begun
+    return found
+
+
+def _summarize(view: View, host: Host) -> dict[str, object]:
+    return {"site": host.site, "host": host.name, "id": host.id, "retired": find_retirement(view, host) or None}

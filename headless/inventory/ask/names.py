@@ -7,6 +7,7 @@ from sqlalchemy import select
 from headless.inventory.ask.view import View
 from headless.inventory.ask.walking import build_name
 from headless.inventory.collect.schema import domains, hosts, packages
+from headless.inventory.collect.states import is_retired
 
 __all__ = ["Names", "find_names"]
 
@@ -32,7 +33,9 @@ def find_names(view: View, text: str) -> Names:
         return Names([], [], [])
     named = select(hosts.c.site_id, hosts.c.name, domains.c.name, hosts.c.id).join(domains)
     short = text.lower().partition(".")[0]
-    chosen = named.where(hosts.c.name.startswith(short, autoescape=True), hosts.c.site_id.in_(list(view.sites)))
+    chosen = named.where(~is_retired(view.at)).where(
+        hosts.c.name.startswith(short, autoescape=True), hosts.c.site_id.in_(list(view.sites))
+    )
     found = view.connection.execute(chosen.order_by(hosts.c.name, hosts.c.id).limit(MOST))
     listed = [(view.sites[site_id], build_name(host, domain), number) for site_id, host, domain, number in found]
     known: list[str] = []

@@ -53,6 +53,10 @@ def _parse(parameter: Parameter, text: str) -> Any:
         return parse_date(text, is_start=parameter.name in STARTS)
     if parameter.kind == "number":
         return _parse_number(parameter.name, text)
+    if parameter.kind == "flag":
+        if text not in ("true", "false"):
+            raise ParameterError(f"{parameter.name!r}: true or false is expected")
+        return text == "true"
     if len(text) > TEXT_LIMIT:
         raise ParameterError(f"{parameter.name!r} is longer than {TEXT_LIMIT} characters")
     return text

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from headless.inventory.ask.counting import find_sets
 from headless.inventory.ask.naming import find_named
 from headless.inventory.ask.view import View
-from headless.inventory.collect.schema import hosts, spans
+from headless.inventory.collect.schema import hosts, retirements, spans
 from headless.inventory.dates import DAY_S
 from headless.inventory.selector import Selector
 from headless.inventory.versions import sort_key
@@ -48,6 +48,10 @@ def follow_versions(view: View, name: str, days: int) -> Course:
             changes[version][max(begun - start, 0)] += count
             if ended is not None and ended <= start + len(times):
                 changes[version][max(ended - start, 0)] -= count
+    for set_id, begun, ended in _read_absences(view, set(held), step):
+        for version in {named[number].version for number in held[set_id]}:
+            changes[version][max(begun - start, 0)] -= 1
+            changes[version][max(ended - start, 0)] += 1
     for package in named.values():
         kinds[package.version] = package.kind
     courses = {version: _add_up(changed, len(times)) for version, changed in changes.items()}
@@ -75,6 +79,23 @@ def _read_stays(view: View, set_ids: set[int], step: int) -> list[tuple[int, int
         for set_id, begun, ended, count in rows
         if set_id in set_ids
     ]
+
+
+def _read_absences(view: View, set_ids: set[int], step: int) -> list[tuple[int, int, int]]:
+    """Of each host that was retired: its set, the step in which it was, and the one in which it reported again."""
+    later = spans.alias()
+    newest = select(func.max(later.c.first)).where(
+        later.c.host_id == retirements.c.host_id, later.c.first <= retirements.c.begun
+    )
+    every = (
+        select(spans.c.set_id, retirements.c.begun, retirements.c.ended)
+        .join(spans, spans.c.host_id == retirements.c.host_id)
+        .where(spans.c.first == newest.correlate(retirements).scalar_subquery(), retirements.c.begun <= view.at)
+    )
+    if view.scope.reads is not None:
+        every = every.join(hosts, hosts.c.id == retirements.c.host_id).where(hosts.c.site_id.in_(list(view.sites)))
+    rows = view.connection.execute(every)
+    return [(set_id, begun // step, ended // step) for set_id, begun, ended in rows if set_id in set_ids]
 
 
 def _add_up(changed: Counter[int], length: int) -> list[int]:

@@ -46,6 +46,7 @@ class View:
         at: the time, seconds since the epoch.
         seen_since: without the hosts that have said nothing since, as those that are no more.
         is_continued: the question has been asked before: what was counted then may be used again.
+        retired: those hosts that were retired then, instead of the others; ``None``: both.
     """
 
     connection: Connection
@@ -54,6 +55,7 @@ class View:
     at: int
     seen_since: int = 0
     is_continued: bool = False
+    retired: bool | None = False
 
     @cached_property
     def sites(self) -> Mapping[int, str]:
@@ -101,11 +103,11 @@ class View:
 
     def select_states(self, *columns: Any) -> Select[Any]:
         """Select columns of ``spans`` and ``hosts``, a row per host, whoever may see it."""
-        states = select_states(self.at).with_only_columns(*columns)
+        states = select_states(self.at, retired=self.retired).with_only_columns(*columns)
         return states.where(spans.c.last >= self.seen_since) if self.seen_since else states
 
     def _count(self, site_ids: tuple[int, ...]) -> list[Group]:
-        key = (self.at, self.seen_since, site_ids)
+        key = (self.at, self.seen_since, site_ids, self.retired)
         known = self.memory.groups.get(key) if self.is_continued else None
         if known is not None:
             return known

@@ -38,6 +38,7 @@ create table if not exists letters (
     host text not null,
     unique (digest, received)
 );
+create table if not exists orders (id integer primary key autoincrement, content text not null, answer text);
 create index if not exists letters_by_received on letters (received);
 create index if not exists letters_by_fate on letters (fate) where fate in ('held', 'accepted', 'again');
 """
@@ -179,6 +180,31 @@ class Kept:
             unused = "delete from bodies where digest = ? and not exists (select 1 from letters where digest = ?)"
             connection.executemany(unused, [(digest, digest) for (digest,) in digests])
         return len(digests)
+
+    def give_order(self, content: str) -> int:
+        """Leave an order for whoever runs the collector; return its number."""
+        with self._write() as connection:
+            number = connection.execute("insert into orders (content) values (?)", (content,)).lastrowid
+        return number or 0
+
+    def list_orders(self) -> list[tuple[int, str]]:
+        """The orders that nobody has answered, by number, the oldest first."""
+        return self._connection.execute("select id, content from orders where answer is null order by id").fetchall()
+
+    def answer_order(self, number: int, answer: str) -> None:
+        """Say what became of an order; nobody hears it if it was taken back meanwhile."""
+        with self._write() as connection:
+            connection.execute("update orders set answer = ? where id = ?", (answer, number))
+
+    def find_answer(self, number: int) -> str | None:
+        """What became of an order; ``None``: nothing yet."""
+        row = self._connection.execute("select answer from orders where id = ?", (number,)).fetchone()
+        return row[0] if row else None
+
+    def end_order(self, number: int) -> None:
+        """Take an order back, or have done with its answer."""
+        with self._write() as connection:
+            connection.execute("delete from orders where id = ?", (number,))
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:

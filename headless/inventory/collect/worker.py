@@ -17,6 +17,7 @@ from headless.errors import Unavailable
 from headless.inventory.collect.arrival import Outcome
 from headless.inventory.collect.checks import explain_shrinkage
 from headless.inventory.collect.kept import Fate, Item, Kept, Record
+from headless.inventory.collect.orders import carry_out_orders
 from headless.inventory.collect.processing import Processor, Ready
 from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.collect.sizes import read_sizes
@@ -67,7 +68,7 @@ class Worker:
             count += await self._take_file(name)
         while decided := self._kept.list_by_fate(Fate.ACCEPTED, Fate.AGAIN, limit=BATCH):
             count += await self._take_decided(decided)
-        return count
+        return count + await carry_out_orders(self._store, self._kept)
 
     def close(self) -> None:
         """Let the threads go."""

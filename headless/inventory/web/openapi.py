@@ -13,6 +13,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "number": NUMBER,
     "time": {"type": "integer", "description": "seconds since the epoch, UTC"},
     "date": {"type": "string", "description": "RFC 3339, or a day, which means its last second, UTC"},
+    "flag": {"type": "boolean"},
     "texts": {"type": "array", "items": {"type": "string"}},
     "versions": {
         "type": "object",
@@ -102,7 +103,8 @@ def _describe_answer(question: Question) -> dict[str, Any]:
 
 
 def _describe_column(column: Column) -> tuple[str, dict[str, Any]]:
-    return column.name, KINDS[column.kind]
+    kind = KINDS[column.kind]
+    return column.name, {**kind, "type": [kind["type"], "null"]} if column.is_optional else kind
 
 
 def _refuse(text: str) -> dict[str, Any]:

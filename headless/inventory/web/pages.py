@@ -131,9 +131,11 @@ class _Pages:
         """A host: its history, and what is installed."""
         text = request.path_params["host"]
         history = await self._ask("history", {"host": text}, scope, Page(ROWS))
-        installed = await self._ask("show", {"host": text}, scope, self._find_page(request))
+        retired = history.summary["retired"]
+        given = {"host": text, **({"at": retired - 1} if retired else {})}
+        installed = await self._ask("show", given, scope, self._find_page(request))
         return self._render(
-            "host.html", who=scope.name, host=text, history=history, installed=installed,
+            "host.html", who=scope.name, host=text, history=history, installed=installed, retired=retired,
             next=self._build_next(request, installed),
         )  # fmt: skip
 
