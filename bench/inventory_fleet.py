@@ -36,12 +36,14 @@ class Fleet:
         sites: their number.
         days: for which each host reports daily.
         seed: of all that is by chance.
+        drifted: the share of hosts that have a list of their own.
     """
 
     hosts: int
     sites: int = 170
     days: int = 3
     seed: int = 1
+    drifted: float = DRIFTED
 
     def list_day(self, day: int) -> Iterator[Arrival]:
         """The reports of a day, from 0, in the order of their times."""
@@ -69,7 +71,7 @@ class Fleet:
     @cached_property
     def _drift(self) -> dict[int, int]:
         chance = random.Random(self.seed)
-        return {host: host for host in range(self.hosts) if chance.random() < DRIFTED}
+        return {host: host for host in range(self.hosts) if chance.random() < self.drifted}
 
     @cached_property
     def _levels(self) -> list[list[_Levels]]:

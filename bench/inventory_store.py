@@ -52,9 +52,10 @@ HOSTS = 500_000
 
 @dataclass(frozen=True)
 class Storing:
-    """What was measured; rates are reports a second."""
+    """What was measured; rates are reports a second. ``new_rate`` is that of hosts of which no two have equal lists."""
 
     sealed_rate: float
+    new_rate: float
     accepted_rate: float
     layout_rate: float
     naive_rate: float
@@ -77,11 +78,13 @@ def measure_storing(folder: Path, hosts: int, sealed: int = SEALED) -> Storing:
     # Of few sites, so that as large a share of the lists is seen before as in a large fleet's stream.
     sample = list(Fleet(sealed, SITES).list_day(0))
     accepted_rate, sealed_rate, replayed = asyncio.run(_measure_sealed(folder / "sealed", sample))
+    _, new_rate, _ = asyncio.run(_measure_sealed(folder / "new", list(Fleet(sealed, SITES, drifted=1).list_day(0))))
     layout_rate = asyncio.run(_measure_layout(folder / "layout", sample))
     naive_rate = _measure_naive(folder / "naive.db", sample[:NAIVE])
     reports, size, took_s, counts = asyncio.run(store_fleet(folder / "fleet", fleet))
     return Storing(
         sealed_rate,
+        new_rate,
         accepted_rate,
         layout_rate,
         naive_rate,
@@ -107,6 +110,7 @@ def build_store_rows(storing: Storing) -> list[tuple[str, str]]:
     """The figures beside the targets."""
     return [
         ("bodies accepted, synced to disk, 256 callers: a second", f"{storing.accepted_rate:,.0f}"),
+        ("sealed reports stored, each with a list of its own: a second", f"{storing.new_rate:,.0f}"),
         ("reports stored, read before: a second", f"{storing.layout_rate:,.0f}"),
         ("the same in the naive layout", f"{storing.naive_rate:,.0f}"),
         ("the whole fleet, made up and stored: reports a second", f"{storing.fleet_rate:,.0f}"),

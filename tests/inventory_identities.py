@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
 
@@ -42,3 +42,11 @@ def make_holder(folder: Path, name: str, *, days: int = 30, elliptic: bool = Fal
     holder.key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     holder.key_file.chmod(0o600)
     return holder
+
+
+def read_holder(folder: Path, name: str) -> Holder:
+    """Read what :func:`make_holder` has written, with a key of RSA."""
+    files = folder / f"{name}.pem", folder / f"{name}.key"
+    key = load_pem_private_key(files[1].read_bytes(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return Holder(x509.load_pem_x509_certificate(files[0].read_bytes()), key, *files)

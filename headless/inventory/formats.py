@@ -7,16 +7,17 @@ from headless.inventory.cyclonedx import parse_bom, parse_syft
 from headless.inventory.document import FORMAT, parse_document
 from headless.inventory.pakiti2 import is_form, parse_form
 from headless.inventory.report import BadReport, Report
-from headless.inventory.text import parse_text
+from headless.inventory.text import LineReader, parse_text, read_line
 
 __all__ = ["parse_report"]
 
 
-def parse_report(data: bytes) -> Report:
+def parse_report(data: bytes, read: LineReader = read_line) -> Report:
     """Read a report in the text format, as our JSON, as CycloneDX's or syft's, or as the form of Pakiti 2's clients.
 
     Args:
         data: opened and verified; what its size may be is the caller's to say.
+        read: reads each package of the text format.
 
     Raises:
         BadReport: it is none of them, is cut short, or says what cannot be.
@@ -24,7 +25,7 @@ def parse_report(data: bytes) -> Report:
     start = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
     if start.startswith(b"{"):
         return _parse_object(_load(data))
-    return parse_form(data) if is_form(data) else parse_text(data)
+    return parse_form(data) if is_form(data) else parse_text(data, read)
 
 
 def _parse_object(body: dict[str, Any]) -> Report:

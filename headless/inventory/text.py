@@ -9,7 +9,7 @@ be missing.
 
 import time
 from calendar import timegm
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 
 from headless.inventory.gather.files import decode
@@ -17,7 +17,10 @@ from headless.inventory.lines import HEADERS, OWN_HEADERS, PACKAGERS, TIME_FORMA
 from headless.inventory.package import Package
 from headless.inventory.report import BadReport, Missing, Report
 
-__all__ = ["parse_text", "write_text"]
+__all__ = ["LineReader", "parse_text", "read_line", "write_text"]
+
+LineReader = Callable[[str, bytes], Package]
+"""Reads a package's line, as :func:`read_line` does; who reads many reports may remember what was read."""
 
 
 def write_text(report: Report, *, plain: bool = False) -> bytes:
@@ -32,8 +35,25 @@ def write_text(report: Report, *, plain: bool = False) -> bytes:
     return build_text(facts, report.packages, missing, made=report.made, interval=report.interval, plain=plain)
 
 
-def parse_text(data: bytes) -> Report:
+def read_line(packager: str, line: bytes) -> Package:
+    """Read a package's line.
+
+    Raises:
+        BadReport: it is none.
+    """
+    fields = decode(line).split("\t")
+    if len(fields) != 3 or not fields[0] or not fields[1]:
+        raise BadReport("a package is a name, a version and an architecture, with tabs between")
+    name, version, arch = fields
+    return Package(packager, name, _write_epoch(version) if packager == "rpm" else version, arch)
+
+
+def parse_text(data: bytes, read: LineReader = read_line) -> Report:
     """Read a report; the line ends of any system, UTF-8 or Latin-1.
+
+    Args:
+        data: all of it.
+        read: reads each package.
 
     Raises:
         BadReport: it is none, it is cut short, or its count or sum does not match.
@@ -57,7 +77,7 @@ def parse_text(data: bytes) -> Report:
     if not headers.get("host"):
         raise BadReport("no header 'host'")
     return Report(
-        packages=tuple(_parse_packages(packager, body, ends[1] + 2)),
+        packages=tuple(_parse_packages(read, packager, body, ends[1] + 2)),
         made=_parse_time(headers.get("made", "")),
         interval=_parse_number("interval", headers.get("interval", "0")),
         missing=tuple(missing),
@@ -83,17 +103,13 @@ def _parse_headers(lines: Sequence[bytes]) -> tuple[dict[str, str], list[Missing
     return headers, missing
 
 
-def _parse_packages(packager: str, lines: Sequence[bytes], first: int) -> list[Package]:
-    packages = []
-    for number, line in enumerate(lines, first):
-        fields = decode(line).split("\t")
-        if len(fields) != 3 or not fields[0] or not fields[1]:
-            raise BadReport(f"line {number}: a package is a name, a version and an architecture, with tabs between")
-        name, version, arch = fields
-        if packager == "rpm":
-            version = _write_epoch(version)
-        packages.append(Package(packager, name, version, arch))
-    return packages
+def _parse_packages(read: LineReader, packager: str, lines: Sequence[bytes], first: int) -> Iterator[Package]:
+    number = first
+    try:
+        for number, line in enumerate(lines, first):  # noqa: B007  # told if it fails
+            yield read(packager, line)
+    except BadReport as exc:
+        raise BadReport(f"line {number}: {exc}") from None
 
 
 def _write_epoch(version: str) -> str:

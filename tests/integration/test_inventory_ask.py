@@ -12,7 +12,9 @@ import pytest
 from headless.errors import ParameterError
 from headless.inventory.ask.answers import answer
 from headless.inventory.ask.memory import Memory
+from headless.inventory.ask.names import find_names
 from headless.inventory.ask.page import Answer, Page
+from headless.inventory.ask.view import View
 from headless.inventory.collect.access import NOTHING, Scope
 from headless.inventory.collect.store import Store
 from headless.inventory.questions import QUESTIONS
@@ -76,6 +78,10 @@ class Fleet:
                 )
             )
         )
+
+    def look(self, function: Callable[[View], Any], *, scope: Scope = ALL, at: int = NOW) -> Any:
+        """What a page's function finds."""
+        return self._runner.run(self._store.read(lambda connection: function(View(connection, scope, self.memory, at))))
 
     async def _open(self, url: str, state: str) -> Store:
         store = Store.open(url, state)
@@ -247,3 +253,18 @@ def test_a_key_of_another_question_is_refused_or_means_a_place(fleet: Fleet) -> 
                 fleet.ask_page(question, Page(10, after), **needed)
             except ParameterError as exc:
                 assert "after" in str(exc)
+
+
+@pytest.mark.parametrize(
+    "text", ["alp", "WN1", "node1.", "node1.example", "node1.other", "no_e", "Typing", "LIB1", "zz"]
+)
+@pytest.mark.parametrize("scope", [ALL, ALPHA])
+def test_names_begin_with_what_is_searched_for(fleet: Fleet, text: str, scope: Scope) -> None:
+    states = find_states(fleet.reports, NOW)
+    hosts = {key for key in states if scope.may_read(key[0]) and key[1].startswith(text.lower())}
+    packages = {package.name for report in states.values() for package in report.packages}
+    found = fleet.look(lambda view: find_names(view, text), scope=scope)
+    assert found.sites == [site for site in SITES if scope.may_read(site) and site.lower().startswith(text.lower())]
+    assert {(site, host) for site, host, _ in found.hosts} == hosts and len(found.hosts) == len(hosts)
+    expected = sorted(name for name in packages if name.lower().startswith(text.lower()) and scope is ALL)
+    assert sorted(found.packages) == expected

@@ -16,7 +16,8 @@ from headless.inventory.collect import spool, worker
 from headless.inventory.collect.arrival import Arrival
 from headless.inventory.collect.collector import Collector, open_collector, work_in_background
 from headless.inventory.collect.kept import Fate, Item, Kept
-from headless.inventory.collect.spool import Arrived
+from headless.inventory.collect.processing import Processor
+from headless.inventory.collect.spool import Arrived, Letter
 from headless.inventory.package import Package
 from headless.inventory.report import Missing, Report
 from headless.inventory.seal import seal, sign
@@ -195,7 +196,7 @@ def test_large_bodies_are_processed_again_a_few_at_a_time(desk: Desk, monkeypatc
     desk.take(*(desk.write(host=f"h{number}") for number in range(5)))
     with closing(Kept(desk.settings.kept)) as kept:
         assert kept.process_again(0) == 5
-    monkeypatch.setattr(worker, "GROUP_BYTES", 1)
+    monkeypatch.setattr(worker, "PART_BYTES", 1)
     sizes: list[int] = []
 
     async def work(collector: Collector) -> int:
@@ -246,7 +247,7 @@ def test_a_damaged_file_is_set_aside(desk: Desk) -> None:
     desk.take()
     Path(desk.settings.spool, "00-1-1.0.batch").write_bytes(b'{"size": 5, "how": {}, "replaces": false}\nabc')
     assert tell(*desk.take(desk.write())) == "stored: new"
-    assert os.listdir(desk.settings.spool) == ["00-1-1.1.damaged"]
+    assert os.listdir(desk.settings.spool) == ["00-1-1.0.damaged"]
 
 
 def test_a_file_that_cannot_be_read_at_the_moment_waits(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,22 +270,32 @@ def test_a_file_that_cannot_be_read_at_the_moment_waits(desk: Desk, monkeypatch:
     assert len(desk.read_histories()) == 1
 
 
-def test_being_told_to_stop_is_not_held_against_a_file(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_for_the_database_is_not_held_against_a_file(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither is being told to stop meanwhile; that what is in it is opened is noted, for as long as it is."""
+    seen: list[list[str]] = []
+
     async def stop(collector: Collector) -> list[str]:
         await collector.spool.put(desk.write(), Arrived(int(time.time()), "main", PEER))
+        process, is_waiting = Processor.process, asyncio.Event()
+
+        def look_on(processor: Processor, letter: Letter) -> Any:
+            seen.append(collector.spool.list_files())
+            return process(processor, letter)
 
         async def be_away(_: object) -> None:
+            seen.append(collector.spool.list_files())
+            is_waiting.set()
             raise Unavailable("away")
 
+        monkeypatch.setattr(Processor, "process", look_on)
         monkeypatch.setattr(collector.store, "store", be_away)
         async with work_in_background(collector):
-            await asyncio.sleep(0.1)
-            while not collector.spool.list_files()[0].endswith(".1.batch"):
-                await asyncio.sleep(0.01)
+            await is_waiting.wait()
         return collector.spool.list_files()
 
     [name] = desk.run(stop)
-    assert name.endswith(".0.batch")
+    assert [[spool.count_tries(name) for name in names] for names in seen] == [[1], [0]]
+    assert spool.count_tries(name) == 0
 
 
 def test_a_bug_in_the_writer_is_told_and_the_next_body_is_taken(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,5 +60,5 @@ def test_what_is_remembered_has_a_limit_whatever_the_lists(monkeypatch: pytest.M
         reader.read(write_text(report), 1)
         lists = [packages for packages, _ in reader._lists.values()]
         assert sum(map(len, lists)) == reader._entries <= 100
-        assert {package for packages in lists for package in packages} <= set(reader._packages)
+        assert {package for packages in lists for package in packages} <= set(reader._packages.values())
         assert len(reader._packages) <= 60 + 21

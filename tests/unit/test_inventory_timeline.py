@@ -1,6 +1,6 @@
 """A host's history as spans: the same in whatever order its reports come."""
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,6 +46,12 @@ def test_a_late_report_divides_a_span_where_it_belongs() -> None:
 @given(st.lists(st.integers(0, 2**31 - 1), min_size=1, unique=True).map(sorted))
 def test_times_and_members_are_read_as_written(numbers: list[int]) -> None:
     assert unpack_times(numbers[0], numbers[-1], pack_times(numbers)) == tuple(numbers)
+    assert unpack(pack(numbers)) == numbers
+
+
+@given(st.lists(st.sampled_from([1, 2, 127, 128, 300, 16_383, 16_384, 2**21]), max_size=60), st.integers(0, 400))
+def test_members_near_and_far_apart_are_read_as_written(distances: list[int], near: int) -> None:
+    numbers = list(accumulate([*distances, *[1] * near]))
     assert unpack(pack(numbers)) == numbers
 
 

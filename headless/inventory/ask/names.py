@@ -1,8 +1,9 @@
 """Sites, hosts and packages whose names begin with a text."""
 
+import sys
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, func, select
 
 from headless.inventory.ask.view import View
 from headless.inventory.ask.walking import build_name
@@ -12,6 +13,7 @@ from headless.inventory.collect.states import is_retired
 __all__ = ["Names", "find_names"]
 
 MOST = 50
+LAST = chr(sys.maxunicode)
 
 
 class Names(NamedTuple):
@@ -28,20 +30,37 @@ class Names(NamedTuple):
 
 
 def find_names(view: View, text: str) -> Names:
-    """Find names; of an empty text none."""
+    """Find names, whatever the case of their letters; of an empty text none."""
     if not text:
         return Names([], [], [])
-    named = select(hosts.c.site_id, hosts.c.name, domains.c.name, hosts.c.id).join(domains)
-    short = text.lower().partition(".")[0]
-    chosen = named.where(~is_retired(view.at)).where(
-        hosts.c.name.startswith(short, autoescape=True), hosts.c.site_id.in_(list(view.sites))
-    )
-    found = view.connection.execute(chosen.order_by(hosts.c.name, hosts.c.id).limit(MOST))
-    listed = [(view.sites[site_id], build_name(host, domain), number) for site_id, host, domain, number in found]
-    known: list[str] = []
-    if view.scope.reads is None:  # who may not see all sites is not told what is installed at others
-        begins = packages.c.name.startswith(text, autoescape=True)
-        names = select(packages.c.name).distinct().where(begins).order_by(packages.c.name).limit(MOST)
-        known = list(view.connection.execute(names).scalars())
     sites = [site for site in view.sites.values() if site.lower().startswith(text.lower())]
-    return Names(sites[:MOST], [item for item in listed if item[1].startswith(text.lower())], known)
+    # Who may not see all sites is not told what is installed at others.
+    known = _find_packages(view, text.lower()) if view.scope.reads is None else []
+    return Names(sites[:MOST], _find_hosts(view, text.lower()), known)
+
+
+def _find_hosts(view: View, text: str) -> list[tuple[str, str, int]]:
+    short, dot, domain = text.partition(".")
+    named = select(hosts.c.site_id, hosts.c.name, domains.c.name, hosts.c.id).join(domains)
+    if dot:
+        chosen = named.where(hosts.c.name == short, domains.c.name.startswith(domain, autoescape=True))
+    else:
+        chosen = named.where(_begins(view, hosts.c.name, short))
+    chosen = chosen.where(~is_retired(view.at))
+    if view.scope.reads is not None:
+        chosen = chosen.where(hosts.c.site_id.in_(list(view.sites)))
+    found = view.connection.execute(chosen.order_by(hosts.c.name, hosts.c.id).limit(MOST))
+    return [(view.sites[site_id], build_name(host, domain), number) for site_id, host, domain, number in found]
+
+
+def _find_packages(view: View, text: str) -> list[str]:
+    begins = func.lower(packages.c.name).startswith(text, autoescape=True)
+    names = select(packages.c.name).distinct().where(begins).order_by(packages.c.name).limit(MOST)
+    return list(view.connection.execute(names).scalars())
+
+
+def _begins(view: View, column: ColumnElement[str], text: str) -> ColumnElement[bool]:
+    if view.connection.dialect.name == "sqlite":
+        # Its LIKE takes no index, for it does not tell cases apart; its order is that of the characters' numbers.
+        return and_(column >= text, column < text + LAST)
+    return column.startswith(text, autoescape=True)

@@ -2,7 +2,8 @@
 
 Most hosts report what they or their like have reported before. In the text format the packages are lines of their own,
 so what was read out of the same bytes is remembered by their SHA-256, together with the headers that say how they are
-to be read and what they must come to. What is remembered is therefore what would be read.
+to be read and what they must come to. What is remembered is therefore what would be read. Of a list that is new most
+lines are not: these are remembered too.
 """
 
 import threading
@@ -15,12 +16,13 @@ from headless.inventory.collect.checks import check_packages
 from headless.inventory.formats import parse_report
 from headless.inventory.package import Package, canonical_lines, digest
 from headless.inventory.report import Report
+from headless.inventory.text import read_line
 
 __all__ = ["Reader"]
 
 LISTS = 2_000  # remembered
 ENTRIES = 4_000_000  # of all those lists: 32 MB
-PACKAGES = 200_000  # distinct ones, in those lists: some 60 MB
+PACKAGES = 200_000  # distinct ones, in those lists: some 80 MB
 START, DIVIDER, EMPTY = b"#\n", b"\n#\n", b"\n#\n#\n"
 OF_PACKAGES = (b"count", b"packager", b"sha256")
 """The headers that say how the packages are read, and what they must come to."""
@@ -34,7 +36,7 @@ class Reader:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lists: OrderedDict[bytes, _List] = OrderedDict()
-        self._packages: dict[Package, Package] = {}
+        self._packages: dict[tuple[str, bytes], Package] = {}
         self._entries = 0
 
     def read(self, content: bytes, received: int, *, replaces: bool = False) -> Arrival:
@@ -50,14 +52,15 @@ class Reader:
         """
         head, divider, rest = content.partition(DIVIDER)
         if not content.startswith(START) or not divider:
-            report = _parse(content)
+            report = parse_report(content)
+            check_packages(report.packages)
             return Arrival(report, received, digest(canonical_lines(report.packages)), replaces)
         mine, others = _divide(head)
         key = sha256(b"\n".join(mine) + DIVIDER + rest).digest()
         known = self._find(key)
         if known is None:
-            report = _parse(content)
-            known = self._remember(key, report)
+            report = self._parse(content)
+            known = self._remember(key, report.packages)
             return Arrival(report, received, known[1], replaces)
         # How the other headers are read is the parser's own business: it gets them with no packages.
         report = replace(parse_report(b"\n".join(others) + EMPTY), packages=known[0])
@@ -70,26 +73,37 @@ class Reader:
                 self._lists.move_to_end(key)
             return known
 
-    def _remember(self, key: bytes, report: Report) -> _List:
-        found = digest(canonical_lines(report.packages))
+    def _parse(self, content: bytes) -> Report:
+        """Read it with the lines that are known; the others are known from then on, if they are good."""
         with self._lock:
             if len(self._packages) > PACKAGES:  # they are freed only with the lists that have them
-                self._packages.clear()
+                self._packages = {}
                 self._lists.clear()
                 self._entries = 0
-            packages = tuple(self._packages.setdefault(package, package) for package in report.packages)
+            known, new = self._packages, dict[tuple[str, bytes], Package]()
+
+        def read(packager: str, line: bytes) -> Package:
+            key = packager, line
+            package = known.get(key) or new.get(key)
+            if package is None:
+                package = new[key] = read_line(packager, line)
+            return package
+
+        report = parse_report(content, read)
+        if new:
+            check_packages(list(new.values()))
+        known.update(new)
+        return report
+
+    def _remember(self, key: bytes, packages: tuple[Package, ...]) -> _List:
+        found = digest(canonical_lines(packages))
+        with self._lock:
             if key not in self._lists:  # another thread may have been at the same
                 self._lists[key] = packages, found
                 self._entries += len(packages)
             while len(self._lists) > LISTS or self._entries > ENTRIES:
                 self._entries -= len(self._lists.popitem(last=False)[1][0])
         return packages, found
-
-
-def _parse(content: bytes) -> Report:
-    report = parse_report(content)
-    check_packages(report.packages)
-    return report
 
 
 def _divide(head: bytes) -> tuple[list[bytes], list[bytes]]:

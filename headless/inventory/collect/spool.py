@@ -15,7 +15,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -25,15 +25,21 @@ from headless.errors import ParameterError, Unavailable
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
 
-__all__ = ["GROUP_BYTES", "Arrived", "Letter", "Spool"]
+__all__ = ["PART_BYTES", "Arrived", "Letter", "Spool", "count_tries"]
 
 GROUP = 256  # bodies in one file at most
-GROUP_BYTES = 16 << 20
-"""Of bodies, above which a file takes no more, and nothing more is processed at a time."""
+GROUP_BYTES = 16 << 20  # of bodies, above which a file takes no more
+PART_BYTES = 4 << 20
+"""Of bodies, more than which are processed at a time only if one alone has more: what is read takes many times that."""
 PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 NEW, DONE = ".new", ".batch"
 
 log = logging.getLogger("headless.inventory")
+
+
+def count_tries(name: str) -> int:
+    """How often a process has ended while it opened what is in a file of the spool."""
+    return int(name.removesuffix(DONE).rsplit(".", 1)[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,20 +140,45 @@ class Spool:
         """The names of what is there, the oldest first."""
         return sorted(name for name in os.listdir(self._folder) if name.endswith(DONE))
 
-    def begin(self, name: str) -> tuple[str, int]:
-        """Note in a file's name that it is about to be read; return its new name, and how often that was done before.
+    def list_groups(self) -> Iterator[list[str]]:
+        """The names of what is there, the oldest first, as many together as are well processed at a time.
 
-        What ends the process that reads it is found out so.
+        What may have ended a process stands alone: it must not be held against its neighbours.
         """
-        stem, tries = name.removesuffix(DONE).rsplit(".", 1)
-        new = f"{stem}.{int(tries) + 1}{DONE}"
-        os.rename(self._path(name), self._path(new))
-        return new, int(tries)
+        group: list[str] = []
+        size = 0
+        for name in self.list_files():
+            its_size = os.path.getsize(self._path(name))
+            if group and (count_tries(name) or len(group) == GROUP or size + its_size > PART_BYTES):
+                yield group
+                group, size = [], 0
+            group.append(name)
+            size += its_size
+            if count_tries(name):
+                yield group
+                group, size = [], 0
+        if group:
+            yield group
 
-    def put_back(self, name: str) -> None:
-        """Take back what :meth:`begin` has noted."""
-        stem, tries = name.removesuffix(DONE).rsplit(".", 1)
-        os.rename(self._path(name), self._path(f"{stem}.{int(tries) - 1}{DONE}"))
+    @contextlib.contextmanager
+    def mark(self, names: Sequence[str]) -> Iterator[None]:
+        """Note in the files' names, for as long as the block runs, that what is in them is being opened.
+
+        A file whose note is still there has ended the process that was at it, or was beside the one that did.
+
+        Raises:
+            Unavailable: the disk is full.
+        """
+        with contextlib.ExitStack() as stack:
+            for name in names:
+                stem, tries = name.removesuffix(DONE).rsplit(".", 1)
+                noted = self._path(f"{stem}.{int(tries) + 1}{DONE}")
+                try:
+                    os.rename(self._path(name), noted)
+                except OSError as exc:
+                    raise Unavailable(f"the spool cannot be written: {exc.strerror}") from exc
+                stack.callback(os.rename, noted, self._path(name))
+            yield
 
     def read(self, name: str) -> list[Letter]:
         """Read a file.
@@ -183,9 +214,15 @@ class Spool:
         self._grow(-size)
 
     def split(self, name: str) -> None:
-        """Make a file of each of its letters, and forget it."""
+        """Make a file of each of its letters, and forget it.
+
+        Raises:
+            Unavailable: the disk is full; what was made before stays, and changes nothing when it is made again.
+        """
         for letter in self.read(name):
-            self._write([letter])
+            error = self._try_write([letter])
+            if error is not None:
+                raise error
         self.remove(name)
 
     def set_aside(self, name: str) -> None:

@@ -8,8 +8,9 @@ import asyncio
 import logging
 import os
 import random
+import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -21,12 +22,15 @@ from headless.inventory.collect.orders import carry_out_orders
 from headless.inventory.collect.processing import Processor, Ready
 from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.collect.sizes import read_sizes
-from headless.inventory.collect.spool import GROUP_BYTES, Letter, Spool
+from headless.inventory.collect.spool import PART_BYTES, Letter, Spool, count_tries
 from headless.inventory.collect.store import Store
+
+if sys.platform == "win32":
+    raise ImportError("the collector runs on POSIX systems only")
 
 __all__ = ["Worker"]
 
-TRIES = 3  # after which what a file holds is believed to end the process
+TRIES = 3  # ends of the process after which what it was opening is believed to be the reason
 POLL_S = 1.0  # between looks at what other processes have put in, and decided
 PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0  # while the database is away
 BATCH = 200  # decided letters taken at a time
@@ -64,8 +68,8 @@ class Worker:
     async def work_off(self) -> int:
         """Process all that is there; return how many letters that were."""
         count = 0
-        for name in self._spool.list_files():
-            count += await self._take_file(name)
+        for names in self._spool.list_groups():
+            count += await self._take_files(names)
         while decided := self._kept.list_by_fate(Fate.ACCEPTED, Fate.AGAIN, limit=BATCH):
             count += await self._take_decided(decided)
         return count + await carry_out_orders(self._store, self._kept)
@@ -75,58 +79,49 @@ class Worker:
         self._threads.shutdown()
 
     async def _take_decided(self, decided: Sequence[Item]) -> int:
-        """Process the first of them, as many as there is room for in memory."""
-        letters: dict[bool, list[Letter]] = {False: [], True: []}
-        size = count = 0
-        for item in decided:
-            letter = self._kept.read(item)
-            letters[item.fate is Fate.ACCEPTED].append(letter)
-            size += len(letter.body)
-            count += 1
-            if size >= GROUP_BYTES:
-                break
-        for is_accepted, some in letters.items():
-            await self._process(some, is_accepted)
-        return count
+        """Process them, each as somebody has decided."""
+        for is_accepted in (False, True):
+            items = [item for item in decided if (item.fate is Fate.ACCEPTED) is is_accepted]
+            for part in _divide(self._kept.read(item) for item in items):
+                await self._process(part, is_accepted=is_accepted)
+        return len(decided)
 
-    async def _take_file(self, name: str) -> int:
-        name, tries = self._spool.begin(name)
-        try:
-            return await self._take_begun(name, tries)
-        except asyncio.CancelledError:
-            self._spool.put_back(name)  # it is not what is in the file that ends us
-            raise
+    async def _take_files(self, names: Sequence[str]) -> int:
+        """Process what is in some files of the spool; those that may have ended a process come one at a time."""
+        there = {name: letters for name in names if (letters := await self._read(name))}
+        letters = [letter for some in there.values() for letter in some]
+        if letters and count_tries(names[0]) >= TRIES:
+            if len(letters) > 1:
+                await self._insist(lambda: asyncio.to_thread(self._spool.split, names[0]))
+                return 0
+            reason = f"the collector has ended {TRIES} times while it opened this"
+            await self._insist(lambda: self._keep([Record(letters[0], Fate.HELD, reason, "")]))
+        else:
+            for part in _divide(letters):
+                await self._process(part, list(there))
+        for name in there:
+            self._spool.remove(name)
+        return len(letters)
 
-    async def _take_begun(self, name: str, tries: int) -> int:
+    async def _read(self, name: str) -> list[Letter]:
+        """Read a file of the spool; a damaged one is set aside, and nothing is in it."""
         try:
-            letters = await self._insist(lambda: asyncio.to_thread(self._spool.read, name))
+            return await self._insist(lambda: asyncio.to_thread(self._spool.read, name))
         except (OSError, ValueError) as exc:
             log.error("spool-damaged file=%r reason=%r", name, str(exc))
             self._spool.set_aside(name)
-            return 0
-        if tries < TRIES:
-            await self._process(letters)
-        elif len(letters) > 1:
-            self._spool.split(name)
-            return 0
-        else:
-            reason = f"the collector has ended {tries} times while it was at this"
-            await self._insist(lambda: self._keep([Record(letters[0], Fate.HELD, reason, "")]))
-        self._spool.remove(name)
-        return len(letters)
+            return []
 
-    async def _process(self, letters: Sequence[Letter], is_accepted: bool = False) -> None:
+    async def _process(self, letters: Sequence[Letter], names: Sequence[str] = (), is_accepted: bool = False) -> None:
         """Store and keep letters; wait while the database is away.
 
         Args:
             letters: whole; none twice.
+            names: of the files of the spool that they are in.
             is_accepted: somebody has looked at them.
         """
-        loop = asyncio.get_running_loop()
         fresh = await asyncio.to_thread(self._find_fresh, letters)
-        opened = await asyncio.gather(
-            *(loop.run_in_executor(self._threads, self._processor.process, letter) for letter in fresh)
-        )
+        opened = await self._insist(lambda: self._open(fresh, names))
         records = [item for item in opened if isinstance(item, Record)]
         ready = await asyncio.to_thread(self._leave_out_early, [item for item in opened if isinstance(item, Ready)])
         if not is_accepted:
@@ -141,6 +136,13 @@ class Worker:
                     "%s feed=%s address=%r host=%r reason=%r",
                     record.fate, how.feed, how.address, record.host, record.reason,
                 )  # fmt: skip
+
+    async def _open(self, letters: Sequence[Letter], names: Sequence[str]) -> list[Ready | Record]:
+        loop = asyncio.get_running_loop()
+        with self._spool.mark(names):  # not while the database is waited for: that is no fault of what is in them
+            return await asyncio.gather(
+                *(loop.run_in_executor(self._threads, self._processor.process, letter) for letter in letters)
+            )
 
     def _find_fresh(self, letters: Sequence[Letter]) -> list[Letter]:
         """Leave out what is sealed and has come before: no two envelopes are made alike, so it is a replay."""
@@ -216,12 +218,32 @@ class Worker:
         self._forgot = time.monotonic()
 
     async def _insist(self, step: Callable[[], Awaitable[Result]]) -> Result:
-        """Do a step, again and again while what it needs is away."""
-        pause_s = PAUSE_S
+        """Do a step, again and again while what it needs is away; that is told once, and its end."""
+        pause_s, begun, is_told = PAUSE_S, time.monotonic(), False
         while True:
             try:
-                return await step()
+                result = await step()
             except Unavailable as exc:
-                log.error("waiting reason=%r", str(exc))
+                if not is_told:
+                    log.error("waiting reason=%r", str(exc))
+                is_told = True
                 await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311  # no secret
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+            else:
+                if is_told:
+                    log.info("going-on waited_s=%d", time.monotonic() - begun)
+                return result
+
+
+def _divide(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
+    """As many together as may be in memory, read."""
+    part: list[Letter] = []
+    size = 0
+    for letter in letters:
+        if part and size + len(letter.body) > PART_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(letter)
+        size += len(letter.body)
+    if part:
+        yield part

@@ -19,7 +19,7 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
-from headless.errors import ParameterError, Skipped
+from headless.errors import HeadlessError, ParameterError, Skipped
 from headless.execution.notify import Notifier
 from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.web.answers import tell_later
@@ -39,6 +39,7 @@ __all__ = ["run_collector"]
 BACKLOG = 2048
 LARGEST_HEAD = 16 << 10  # bytes of a request's line and headers
 STOP_S = 10  # for which requests that have begun may end
+FIRST = asyncio.FIRST_COMPLETED
 
 log = logging.getLogger("headless.inventory")
 
@@ -79,19 +80,49 @@ async def _run(settings: CollectorSettings, web: WebSettings, notifier: Notifier
             address = TcpAddress(*channel.getsockname()[:2])
             _warn_of_plain(address, tls)
         serving = asyncio.create_task(server.serve([channel]))
-        await server.listening.wait()
-        working = asyncio.create_task(opening.run())
+        serving.add_done_callback(lambda _: stop.put_nowait("nothing listens"))
+        await asyncio.wait([serving, listening := asyncio.create_task(server.listening.wait())], return_when=FIRST)
+        listening.cancel()
+        working = asyncio.create_task(_work(opening))
         working.add_done_callback(lambda _: stop.put_nowait("nothing works"))
-        log.info("listening address=%s tls=%s", address, tls is not None)
-        notifier.ready(f"listening on {address}", str(address))
+        if not serving.done():
+            log.info("listening address=%s tls=%s", address, tls is not None)
+            notifier.ready(f"listening on {address}", str(address))
         reason = await stop.get()
         log.info("stopping reason=%r", reason)
         notifier.stopping(f"stopping: {reason}")
         server.should_exit = True
-        await serving
-        working.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await working
+        try:
+            await serving
+        finally:
+            await _end(working)
+
+
+async def _work(opening: Opening) -> BaseException | None:
+    """Work until cancelled; whatever else ends it is returned: some of it would end the loop before the doors shut."""
+    try:
+        await opening.run()
+    except asyncio.CancelledError:
+        raise
+    except BaseException as exc:  # noqa: BLE001  # raised by whoever asks for the result
+        return exc
+    return None
+
+
+async def _end(working: "asyncio.Task[BaseException | None]") -> None:
+    """End what works, as told; an end that nobody told it is a failure.
+
+    Raises:
+        HeadlessError: what it has raised, or that it has ended: a bug.
+        Exception: what it has raised.
+    """
+    was_at_it = working.cancel()
+    await asyncio.wait([working])
+    failure = None if working.cancelled() else working.result()
+    if isinstance(failure, Exception):
+        raise failure
+    if failure is not None or not was_at_it:
+        raise HeadlessError("what stores the reports has ended by itself") from failure
 
 
 def _build_config(app: ASGIApp) -> uvicorn.Config:
