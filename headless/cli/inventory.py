@@ -24,7 +24,7 @@ OWN: dict[str, str] = {
     "serve": "headless.cli.inventory_serve",
     "reprocess": "headless.cli.inventory_admin",
     "retire": "headless.cli.inventory_admin",
-    "review": "headless.cli.inventory_admin",
+    "review": "headless.cli.inventory_review",
     "take": "headless.cli.inventory_admin",
     "token": "headless.cli.inventory_admin",
     **dict.fromkeys(ASKED, "headless.cli.inventory_ask"),

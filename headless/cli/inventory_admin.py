@@ -1,4 +1,4 @@
-"""The collector's administration, on its own machine: take, retire, review, reprocess, token. Also while it runs."""
+"""The collector's administration, on its own machine: take, retire, reprocess, token. Also while it runs."""
 
 import asyncio
 import logging
@@ -12,6 +12,7 @@ import click
 
 from headless.cli.inventory_group import OneLineGroup
 from headless.cli.inventory_output import demand_output, print_now
+from headless.cli.inventory_rows import tidy
 from headless.cli.serve import default_state
 from headless.config import read_environment
 from headless.errors import JobFailed, ParameterError, Skipped, TimedOut
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
 
-__all__ = ["reprocess", "retire", "review", "take", "token"]
+__all__ = ["collector_options", "open_kept", "read_settings", "reprocess", "retire", "take", "token", "work_off"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 WAIT_S = 60.0
@@ -103,49 +104,7 @@ def retire(hosts: tuple[str, ...], at: str, undo: bool, wait: float, config: str
         begun = 0  # a day means its end: of today, now
     order = Order(hosts, begun, undo)
     for line in asyncio.run(_order(read_settings(config, state), order, wait)):
-        # What hosts have written must not steer a terminal.
-        click.echo("".join(letter if letter.isprintable() else "?" for letter in line))
-
-
-@click.group(cls=OneLineGroup)
-def review() -> None:
-    """Decide on the reports that are held: lists that have shrunk too much."""
-
-
-@review.command(name="list")
-@collector_options
-def review_list(config: str, state: str) -> None:
-    """List the reports that are held."""
-    demand_output()
-    from headless.inventory.collect.kept import Fate
-
-    with _open_kept(read_settings(config, state)) as kept:
-        for item in kept.list_by_fate(Fate.HELD):
-            received = time.strftime(TIME, time.gmtime(item.received))
-            # What hosts have written must not steer a terminal.
-            host = "".join(letter if letter.isprintable() else "?" for letter in item.host)
-            click.echo(f"{item.id}\t{received}\t{host or '-'}\t{item.reason}")
-
-
-def _decide(name: str, fate: str, text: str) -> click.Command:
-    @click.command(name=name, help=text)
-    @click.argument("numbers", nargs=-1, required=True, type=int, metavar="ID...")
-    @collector_options
-    def decide(numbers: Sequence[int], config: str, state: str) -> None:
-        from headless.inventory.collect.kept import Fate
-
-        settings = read_settings(config, state)
-        with _open_kept(settings) as kept:
-            unknown = [number for number in numbers if not kept.decide(number, Fate(fate), f"{fate} by a reviewer")]
-        asyncio.run(_work_off(settings))
-        if unknown:
-            raise ParameterError(f"not held: {', '.join(map(str, unknown))}: see headless inventory review list")
-
-    return decide
-
-
-review.add_command(_decide("accept", "accepted", "Store reports that are held."))
-review.add_command(_decide("refuse", "refused", "Refuse reports that are held; they are kept like others, not stored."))
+        click.echo(tidy(line))
 
 
 @click.command()
@@ -155,9 +114,9 @@ def reprocess(since: str, config: str, state: str) -> None:
     """Open, check and store once more what is kept: after a key was added, or headless has learned to read more."""
     demand_output()
     settings = read_settings(config, state)
-    with _open_kept(settings) as kept:
+    with open_kept(settings) as kept:
         count = kept.process_again(_parse_day(since))
-    is_done = asyncio.run(_work_off(settings))
+    is_done = asyncio.run(work_off(settings))
     click.echo(f"{count} processed again" if is_done else f"{count} are processed again by the collector that runs")
 
 
@@ -225,11 +184,11 @@ async def _take(settings: "CollectorSettings", bodies: Sequence[bytes], wait_s: 
     finally:
         await spool.close()
     until = time.monotonic() + wait_s
-    while not await _work_off(settings) and spool.list_files():
+    while not await work_off(settings) and spool.list_files():
         if time.monotonic() > until:
             raise TimedOut(f"the collector has not taken them within {wait_s:g} s; it will: they are in its spool")
         await asyncio.sleep(0.2)
-    with _open_kept(settings) as kept:
+    with open_kept(settings) as kept:
         return [kept.find(Letter(how, body)) for body in bodies]
 
 
@@ -237,11 +196,11 @@ async def _order(settings: "CollectorSettings", order: "Order", wait_s: float) -
     from headless.inventory.collect.orders import find_result, give_order
 
     until = time.monotonic() + wait_s
-    with _open_kept(settings) as kept:
+    with open_kept(settings) as kept:
         number = give_order(kept, order)
         try:
             while True:
-                has_worked = await _work_off(settings)
+                has_worked = await work_off(settings)
                 if (lines := find_result(kept, number)) is not None:
                     return lines
                 if not has_worked and time.monotonic() > until:
@@ -254,7 +213,7 @@ async def _order(settings: "CollectorSettings", order: "Order", wait_s: float) -
             kept.end_order(number)
 
 
-async def _work_off(settings: "CollectorSettings") -> bool:
+async def work_off(settings: "CollectorSettings") -> bool:
     """Process what waits, if no collector runs that does."""
     from headless.inventory.collect.collector import open_collector
 
@@ -267,7 +226,8 @@ async def _work_off(settings: "CollectorSettings") -> bool:
     return True
 
 
-def _open_kept(settings: "CollectorSettings") -> Any:
+def open_kept(settings: "CollectorSettings") -> Any:
+    """What the collector has kept, to be closed at the end of a block."""
     from headless.inventory.collect.kept import Kept
 
     return closing(Kept(settings.kept))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from headless.cli.inventory_output import demand_output
-from headless.cli.inventory_rows import PRINTERS
+from headless.cli.inventory_rows import PRINTERS, choose_form
 from headless.cli.shortfalls import fail_on_option
 from headless.config import read_variables
 from headless.errors import JobFailed, ParameterError
@@ -79,8 +79,7 @@ def _build_callback(question: Question) -> Callable[..., None]:
         from headless.inventory.asking import ask
 
         demand_output()
-        if as_json and as_csv:
-            raise ParameterError("--json or --csv, not both")
+        form = choose_form(as_json, as_csv)
         given = {item.name: values[item.name] for item in question.parameters if values[item.name]}
         body = _read_body(values.get("reference"))
         reply = ask(_find_collector(values), question.name, given, body)
@@ -88,7 +87,7 @@ def _build_callback(question: Question) -> Callable[..., None]:
         if values.get("advisories"):
             rows = _mark(rows, values["advisories"], reply.summary)
             columns.append(VULNERABLE)
-        PRINTERS["json" if as_json else "csv" if as_csv else "table"](columns, rows, reply.summary)
+        PRINTERS[form](columns, rows, reply.summary)
         if question.body:
             _finish(reply.summary, values["fail_on"])
 

@@ -5,22 +5,47 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
+from headless.errors import ParameterError
 from headless.inventory.dates import build_date
 from headless.inventory.questions import Column
 
-__all__ = ["PRINTERS", "print_csv", "print_json", "print_table"]
+__all__ = ["PRINTERS", "choose_form", "form_options", "print_csv", "print_json", "print_table", "tidy"]
 
+Command = TypeVar("Command", bound=Callable[..., Any])
 Row = Mapping[str, Any]
 MEASURED = 200
 """So many rows are looked at for the widths of a table's columns."""
 WIDEST = 60
 TEXTS_SHOWN = 3
-TIMES = ("first", "last", "retired")
+TIMES = ("first", "last", "received", "retired")
 """What a summary may tell of times."""
+
+
+def form_options(command: Command) -> Command:
+    """``--json`` and ``--csv``, as ``as_json`` and ``as_csv``: see :func:`choose_form`."""
+    as_csv = click.option("--csv", "as_csv", is_flag=True, help="CSV, with a head")
+    as_json = click.option("--json", "as_json", is_flag=True, help="one JSON document")
+    return as_json(as_csv(command))
+
+
+def choose_form(as_json: bool, as_csv: bool) -> str:
+    """A key of ``PRINTERS``.
+
+    Raises:
+        ParameterError: both are wanted.
+    """
+    if as_json and as_csv:
+        raise ParameterError("--json or --csv, not both")
+    return "json" if as_json else "csv" if as_csv else "table"
+
+
+def tidy(text: str) -> str:
+    """What hosts have written must not steer a terminal."""
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def print_table(columns: Sequence[Column], rows: Iterable[Row], summary: Mapping[str, Any]) -> None:
@@ -103,5 +128,4 @@ def _build_cell(column: Column, value: Any) -> str:
     else:
         shown = _build_value(column, value)
         text = "" if shown is None else str(shown)
-    # What hosts have written must not steer a terminal.
-    return "".join(char if char.isprintable() else "?" for char in text)
+    return tidy(text)

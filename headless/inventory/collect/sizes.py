@@ -1,13 +1,16 @@
-"""How long the newest list of each host is."""
+"""How long the newest list of each host is, and what is in it."""
 
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, func, select, tuple_
 
 from headless.inventory.collect.arrival import Arrival, Identity
-from headless.inventory.collect.schema import domains, hosts, sets, sites, spans
+from headless.inventory.collect.members import unpack
+from headless.inventory.collect.numbering import SLICE, slices
+from headless.inventory.collect.schema import domains, hosts, packages, sets, sites, spans
+from headless.inventory.package import Package
 
-__all__ = ["read_sizes"]
+__all__ = ["read_newest", "read_sizes"]
 
 KEY = (sites.c.name, hosts.c.name, domains.c.name, hosts.c.machine)
 
@@ -40,3 +43,23 @@ def read_sizes(connection: Connection, arrivals: Sequence[Arrival]) -> dict[Iden
     same = and_(spans.c.host_id == newest.c.host_id, spans.c.first == newest.c.first)
     ask = select(spans.c.host_id, sets.c.count, spans.c.last).join(newest, same).join(sets, sets.c.id == spans.c.set_id)
     return {identities[number]: (count, last) for number, count, last in connection.execute(ask)}
+
+
+def read_newest(connection: Connection, identity: Identity) -> list[Package]:
+    """Read the packages of a host's newest list; none if it is not known."""
+    newest = (
+        select(sets.c.members)
+        .join(spans, spans.c.set_id == sets.c.id)
+        .join(hosts, hosts.c.id == spans.c.host_id)
+        .join(sites, sites.c.id == hosts.c.site_id)
+        .join(domains, domains.c.id == hosts.c.domain_id)
+        .where(*(column == value for column, value in zip(KEY, identity, strict=True)))
+        .order_by(spans.c.first.desc())
+        .limit(1)
+    )
+    members = connection.execute(newest).scalar()
+    found: list[Package] = []
+    for part in slices(unpack(members) if members else [], SLICE):
+        columns = [packages.c[name] for name in Package._fields]
+        found += [Package(*row) for row in connection.execute(select(*columns).where(packages.c.id.in_(part)))]
+    return found

@@ -15,15 +15,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from headless.errors import Unavailable
-from headless.inventory.collect.arrival import Outcome
-from headless.inventory.collect.checks import explain_shrinkage
+from headless.inventory.collect.arrival import Identity, Outcome
+from headless.inventory.collect.checks import explain_shrinkage, find_gone
 from headless.inventory.collect.kept import Fate, Item, Kept, Record
 from headless.inventory.collect.orders import carry_out_orders
 from headless.inventory.collect.processing import Processor, Ready
 from headless.inventory.collect.settings import CollectorSettings
-from headless.inventory.collect.sizes import read_sizes
+from headless.inventory.collect.sizes import read_newest, read_sizes
 from headless.inventory.collect.spool import PART_BYTES, Letter, Spool, count_tries
 from headless.inventory.collect.store import Store
+from headless.inventory.package import Package
 
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
@@ -172,18 +173,25 @@ class Worker:
         """Part those whose lists have shrunk too much from the others."""
         sizes = await self._store.read(lambda connection: read_sizes(connection, [item.arrival for item in ready]))
         passed, held = [], []
+        lists: dict[Identity, Sequence[Package]] = {}
         for item in sorted(ready, key=lambda item: item.arrival.time):
             identity, count = item.arrival.identity, len(item.arrival.report.packages)
             size, last = sizes.get(identity, (0, 0))
             is_newer = item.arrival.time >= last
             reason = explain_shrinkage(count, size, self._settings.shrink) if is_newer else ""
             if reason:
-                held.append(Record(item.letter, Fate.HELD, reason, item.arrival.report.host))
+                before = lists[identity] if identity in lists else await self._read_newest(identity)
+                gone = find_gone(before, item.arrival.report.packages)
+                held.append(Record(item.letter, Fate.HELD, reason, item.arrival.report.host, gone))
                 continue
             passed.append(item)
             if is_newer:
                 sizes[identity] = count, item.arrival.time
+                lists[identity] = item.arrival.report.packages
         return passed, held
+
+    async def _read_newest(self, identity: Identity) -> Sequence[Package]:
+        return await self._store.read(lambda connection: read_newest(connection, identity))
 
     async def _store_all(self, ready: Sequence[Ready]) -> list[Record]:
         if not ready:
