@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from headless.cli.inventory_output import demand_output
-from headless.cli.inventory_rows import PRINTERS, choose_form
+from headless.cli.inventory_rows import PRINTERS, choose_form, tidy
 from headless.cli.shortfalls import fail_on_option
 from headless.config import read_variables
 from headless.errors import JobFailed, ParameterError
@@ -88,6 +88,8 @@ def _build_callback(question: Question) -> Callable[..., None]:
             rows = _mark(rows, values["advisories"], reply.summary)
             columns.append(VULNERABLE)
         PRINTERS[form](columns, rows, reply.summary)
+        for note in reply.notes:
+            click.echo(f"headless: {tidy(note)}", err=True)
         if question.body:
             _finish(reply.summary, values["fail_on"])
 

@@ -119,6 +119,37 @@ def test_nothing_found_is_no_failure_and_prints_nothing(collector: AskedCollecto
     assert json.loads(collector.run("who-has", "no-such-package", "--json").stdout)["rows"] == []
 
 
+@pytest.mark.parametrize(("words", "token", "said"), [
+    (("hosts", "--tag", "XX"), "all", "no host that you may see has the tag 'XX': there are SE, WN"),
+    (("silent", "--tag", "XX", "--site", "BETA"), "all", "no host of 'BETA' has the tag 'XX': there are SE, WN"),
+    (("who-has", "openssl", "--kind", "rmp"), "all", "'rmp' is no kind of packages: there are rpm, dpkg, apk, "),
+    (("packages", "--kind", "apk"), "all", "no host that you may see has packages of the kind 'apk'"),
+    (("census", "openssl", "--kind", "dpkg", "--json"), "all", "no host that you may see has packages of the kind"),
+    (("diff", "tag:SE", "tag:WN", "--kind", "pkg", "--csv"), "all", "has packages of the kind 'pkg'"),
+    (("show", "wn1", "--kind", "dpkg"), "all", "wn1.beta.example.org has no packages of the kind 'dpkg'"),
+    (("drift", "ALPHA", "--tag", "YY"), "alpha", "no host of 'ALPHA' has the tag 'YY': there are SE, WN"),
+    # What is there, and finds nothing, is no mistake.
+    (("silent", "--tag", "SE", "--since", "2001-01-01"), "all", ""),
+    (("packages", "--pattern", "z*", "--kind", "rpm"), "all", ""),
+    (("hosts", "--tag", "SE", "--seen-since", "2100-01-01"), "all", ""),
+    (("diff", "wn1", "wn1", "--kind", "rpm"), "all", ""),
+])  # fmt: skip
+def test_what_nothing_has_is_said_on_standard_error(
+    collector: AskedCollector, words: tuple[str, ...], token: str, said: str
+) -> None:
+    done = collector.run(*words, token=token)
+    assert done.returncode == 0 and said in done.stderr, done.stderr
+    assert len(done.stderr.splitlines()) == bool(said)
+    if "--json" in words:
+        assert json.loads(done.stdout)["rows"] == []
+
+
+def test_the_api_tells_it_too(collector: AskedCollector) -> None:
+    [note] = collector.ask("packages", kind="apk")["notes"]
+    assert note == "no host that you may see has packages of the kind 'apk'"
+    assert "notes" not in collector.ask("packages")
+
+
 @pytest.mark.parametrize(("words", "token", "code", "said"), [
     (("who-has", "openssl<>"), "all", 2, "a version is expected"),
     (("show", "node1"), "all", 2, "say which of ALPHA/node1.example.org, GAMMA/node1.example.org"),

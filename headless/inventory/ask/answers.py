@@ -14,6 +14,7 @@ from headless.inventory.ask.drift import ask_drift
 from headless.inventory.ask.history import ask_history
 from headless.inventory.ask.hosts import ask_hosts
 from headless.inventory.ask.memory import Memory
+from headless.inventory.ask.nothing import explain_nothing
 from headless.inventory.ask.packages import ask_packages
 from headless.inventory.ask.page import Answer, Page
 from headless.inventory.ask.show import ask_show
@@ -62,4 +63,5 @@ def answer(
     seen_since, retired = parameters.get("seen_since", 0), bool(parameters.get("retired"))
     view = View(connection, scope, memory, at, seen_since, bool(page.after), retired)
     found = ANSWERS[question](view, parameters, page._replace(after=key))
-    return found._replace(next=(at, *found.next) if found.next else ())
+    notes = found.notes if found.notes or found.rows or page.after else explain_nothing(view, parameters)
+    return found._replace(next=(at, *found.next) if found.next else (), notes=notes)

@@ -96,6 +96,11 @@ def _describe_answer(question: Question) -> dict[str, Any]:
                 "type": ["string", "null"],
                 "description": "for 'after'; null: there is no next page",
             },
+            "notes": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "lines for people, such as why there are no rows; left out if there is none",
+            },
             "summary": {"type": "object", "description": "of the whole answer, where the question has one"},
         },
     }
