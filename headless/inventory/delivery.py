@@ -12,7 +12,7 @@ from headless.inventory.send import Collector, NotTaken, Wait, send
 if sys.platform == "win32":
     raise ImportError("reports are made on POSIX systems only")
 
-from headless.inventory.outbox import Outbox
+from headless.inventory.outbox import Outbox, name_owner
 
 __all__ = ["Delivery", "deliver", "keep"]
 
@@ -88,7 +88,8 @@ def _send_waiting(delivery: Delivery, outbox: Outbox) -> int:
                 continue
             _send_one(delivery, outbox, name, data)
         except (OSError, ValueError) as exc:
-            reason = f"{exc.strerror}: it is another user's" if isinstance(exc, PermissionError) else str(exc)
+            owner = name_owner(f"{outbox.folder}/{name}") or "another user"
+            reason = f"{exc.strerror}: it is of {owner}" if isinstance(exc, PermissionError) else str(exc)
             delivery.warn(f"{outbox.folder}/{name} was left there: {reason}")
             left += 1
     return left
@@ -127,10 +128,11 @@ def keep(delivery: Delivery, data: bytes | None) -> str:
     outbox = delivery.outbox
     if outbox is None:
         return "; there is no spool to keep it in: see --spool"
+    if data is None:
+        return f"; what waits is left in {outbox.folder}"
     try:
-        if data is not None:
-            for name in outbox.put(data):
-                delivery.warn(f"the spool is full: {name} was taken out of it, and was never sent")
+        for name in outbox.put(data):
+            delivery.warn(f"the spool is full: {name} was taken out of it, and was never sent")
     except OSError as exc:
         return f"; and it could not be kept in {outbox.folder}: {exc.strerror}"
     return f"; kept in {outbox.folder}, and sent the next time"
