@@ -8,15 +8,11 @@ import sys
 import time
 
 from headless.cli.inventory_options import read_quickly
-from headless.inventory.lines import build_text
-from headless.inventory.openssl import Sealer
-from headless.inventory.writing import replace_file, write_all
 
 if sys.platform == "win32":
     raise ImportError("reports are made on POSIX systems only")
 
-from headless.inventory.gather.everything import gather
-from headless.inventory.gather.files import tidy
+from headless.inventory.openssl import Sealer
 
 __all__ = ["report_quickly"]
 
@@ -29,7 +25,7 @@ def report_quickly(words: list[str]) -> bool:
     """
     try:
         values = read_quickly(words)
-        data = _prepare(values) if values is not None and tidy(str(values.get("site", ""))) else None
+        data = _prepare(values) if values is not None else None
     except Exception:  # noqa: BLE001  # whatever it is, the usual way meets it too, and tells of it
         return False
     return values is not None and data is not None and _write(str(values.get("output", "-")), data)
@@ -55,17 +51,24 @@ def _prepare(values: dict[str, str | list[str]]) -> bytes | None:
 
 
 def _make(values: dict[str, str | list[str]]) -> bytes | None:
-    plain = "plain" in values
+    # Here, and not above: openssl starts meanwhile.
+    from headless.inventory.gather.everything import gather
+    from headless.inventory.gather.files import tidy
+    from headless.inventory.lines import build_text
+
+    site, plain = tidy(str(values.get("site", ""))), "plain" in values
     root = str(values.get("root", "")).rstrip("/")
     gathered = gather(root, str(values.get("host", "")), list(values.get("python_path", ())), plain=plain)
-    if gathered.missing or not gathered.rows:
+    if gathered.missing or not gathered.rows or not site:
         return None
-    facts = {**gathered.facts, "site": tidy(str(values["site"])), "tag": tidy(str(values.get("tag", "")))}
+    facts = {**gathered.facts, "site": site, "tag": tidy(str(values.get("tag", "")))}
     interval = int(str(values.get("interval", 0)))
     return build_text(facts, gathered.rows, [], made=int(time.time()), interval=interval, plain=plain)
 
 
 def _write(output: str, data: bytes) -> bool:
+    from headless.inventory.writing import replace_file, write_all
+
     if output == "-":
         write_all(1, data)
         return True

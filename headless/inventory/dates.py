@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from headless.errors import ParameterError
 
-__all__ = ["DAY_S", "build_date", "parse_date"]
+__all__ = ["DAY_S", "LATEST", "build_date", "parse_date"]
 
 DAY_S = 86400
 DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")

@@ -5,8 +5,10 @@ that the URL-encoded form declares leaves out its last two bytes, the quote and 
 """
 
 import re
+from collections.abc import Sequence
 from urllib.parse import unquote
 
+from headless.inventory.amount import MOST_PACKAGES, check_lines
 from headless.inventory.gather.files import decode
 from headless.inventory.package import Package
 from headless.inventory.report import BadReport, Report
@@ -19,6 +21,7 @@ PART = re.compile(r'content-disposition:\s*form-data;.*?\bname="?([A-Za-z_]+)"?'
 PAIR = re.compile(rb"[a-z_]{1,20}=[^&\n]{0,300}(&|$)")
 LINE = re.compile(r"'([^']*)' '([^']*)' '([^']*)' '([^']*)'?")
 HEAD = 500  # characters of a part's headers: the search in them takes the square of their number
+MOST_FIELDS = 100
 KEY = "gpg-pubkey"  # which rpm lists among packages
 
 
@@ -27,14 +30,20 @@ def is_form(data: bytes) -> bool:
     return (data.startswith(b"--") and b"form-data" in data[:300]) or PAIR.match(data) is not None
 
 
-def parse_form(data: bytes) -> Report:
+def parse_form(data: bytes, most: int = MOST_PACKAGES) -> Report:
     """Read a form.
+
+    Args:
+        data: all of it.
+        most: packages that it may have.
 
     Raises:
         BadReport: it is none, or has not what a report has.
     """
+    is_multipart = data.startswith(b"--")
+    check_lines(data if is_multipart else data.replace(b"%0A", b"\n").replace(b"%0a", b"\n"), most)
     text = decode(data)
-    fields = _split_parts(text) if text.startswith("--") else _split_pairs(text)
+    fields = _split_parts(text) if is_multipart else _split_pairs(text)
     if fields.get("version") != "4":
         raise BadReport(f"a form of version {fields.get('version', '')[:20]!r}: only 4 is known, Pakiti 2's")
     kind = KINDS.get(fields.get("type", ""))
@@ -56,7 +65,8 @@ def parse_form(data: bytes) -> Report:
 def _split_parts(text: str) -> dict[str, str]:
     text = text.replace("\r\n", "\n")
     boundary, _, rest = text.partition("\n")
-    parts = rest.split(f"\n{boundary}")
+    parts = rest.split(f"\n{boundary}", MOST_FIELDS)
+    _check_fields(parts)
     if parts.pop().strip() != "--":
         raise BadReport("cut short: the form's last boundary is not there")
     fields: dict[str, str] = {}
@@ -70,10 +80,17 @@ def _split_parts(text: str) -> dict[str, str]:
 
 def _split_pairs(text: str) -> dict[str, str]:
     fields: dict[str, str] = {}
-    for pair in text.split("&"):
+    pairs = text.split("&", MOST_FIELDS)
+    _check_fields(pairs)
+    for pair in pairs:
         name, _, value = pair.partition("=")
         _set(fields, name, unquote(value.replace("+", " "), errors="replace"))
     return fields
+
+
+def _check_fields(fields: Sequence[str]) -> None:
+    if len(fields) > MOST_FIELDS:
+        raise BadReport("a form with too many fields")
 
 
 def _set(fields: dict[str, str], name: str, value: str) -> None:

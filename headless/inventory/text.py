@@ -7,6 +7,7 @@ in headers of our own, which the existing collectors pass over: ``count``, ``int
 be missing.
 """
 
+import sys
 import time
 from calendar import timegm
 from collections.abc import Callable, Iterator, Sequence
@@ -45,7 +46,8 @@ def read_line(packager: str, line: bytes) -> Package:
     if len(fields) != 3 or not fields[0] or not fields[1]:
         raise BadReport("a package is a name, a version and an architecture, with tabs between")
     name, version, arch = fields
-    return Package(packager, name, _write_epoch(version) if packager == "rpm" else version, arch)
+    # There are few architectures: one text for all packages that are of one.
+    return Package(packager, name, _write_epoch(version) if packager == "rpm" else version, sys.intern(arch))
 
 
 def parse_text(data: bytes, read: LineReader = read_line) -> Report:
@@ -60,12 +62,12 @@ def parse_text(data: bytes, read: LineReader = read_line) -> Report:
     """
     if b"\0" in data:
         raise BadReport("a NUL byte in the text")
+    if not data.startswith((b"#\n", b"#\r\n")):
+        raise BadReport("no report: it does not begin with a line of '#'")
     lines = data.replace(b"\r\n", b"\n").split(b"\n")
     while lines and not lines[-1].strip():
         lines.pop()
     ends = [number for number, line in enumerate(lines) if line == b"#"]
-    if not lines or lines[0] != b"#":
-        raise BadReport("no report: it does not begin with a line of '#'")
     if len(ends) < 3 or ends[2] != len(lines) - 1:
         raise BadReport("cut short: the '#' that closes the list of packages is not there")
     headers, missing = _parse_headers(lines[1 : ends[1]])

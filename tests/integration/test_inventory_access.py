@@ -1,12 +1,14 @@
 """Who may see what of the inventory."""
 
+import json
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from headless.errors import ParameterError
+from headless.errors import ParameterError, Unavailable
 from headless.inventory.collect.access import NOTHING, Access
 from headless.inventory.collect.collector import check_state
 from headless.inventory.collect.settings import parse_collector
@@ -78,3 +80,54 @@ def test_what_may_not_be_read_is_named(tmp_path: Path) -> None:
             Access(settings.access).list_grants()
     finally:
         os.seteuid(0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"role": "king"}, {"role": ["admin"]}, {"sites": "*"}, {"sites": [1]}, {"sites": None}, {"key": 1}, {"key": ""},
+        {"name": ""}, {"name": 1}, {"is_subject": "no"}, {"more": 1},
+    ],
+)  # fmt: skip
+def test_a_grant_that_is_not_understood_lets_nobody_in(tmp_path: Path, change: dict[str, object]) -> None:
+    file = tmp_path / "access.json"
+    token = Access(str(file)).add("bob", "reader", ("A",))
+    [grant] = json.loads(file.read_text())
+    file.write_text(json.dumps([{**grant, **change}]))
+    access = Access(str(file))
+    with pytest.raises(ParameterError, match="mend it"):
+        access.list_grants()
+    with pytest.raises(Unavailable, match="who may see what cannot be read"):
+        access.find_token(token)
+    file.write_text(json.dumps([grant]))
+    assert access.find_token(token).name == "bob"
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[", "null", "[1]", "[[]]", '"x"', "[{}]", "\x00"])
+def test_a_file_that_is_no_list_of_grants_lets_nobody_in(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "access.json"
+    access = Access(str(file))
+    token = access.add("bob", "reader", ("A",))
+    file.write_text(text)
+    with pytest.raises(Unavailable):
+        access.find_token(token)
+
+
+def test_grants_that_are_made_at_once_are_all_kept(tmp_path: Path) -> None:
+    file = str(tmp_path / "access.json")
+    names = [f"name{number}" for number in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        tokens = list(pool.map(lambda name: Access(file).add(name, "reader", ("A",)), names))
+    access = Access(file)
+    assert [access.find_token(token).name for token in tokens] == names
+    assert {path.name for path in tmp_path.iterdir()} == {"access.json", "access.json.lock"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user's folder")
+def test_what_root_grants_the_collector_can_read(tmp_path: Path) -> None:
+    os.chown(tmp_path, 65534, 65534)
+    access = Access(str(tmp_path / "access.json"))
+    access.add("bob", "reader", ("A",))
+    access.remove("bob")
+    for path in tmp_path.iterdir():
+        assert (path.stat().st_uid, path.stat().st_gid, stat.S_IMODE(path.stat().st_mode)) == (65534, 65534, 0o600)

@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, select
 
 from headless.errors import ParameterError, Skipped, Unavailable
-from headless.inventory.collect import spool, worker
+from headless.inventory.collect import spool, store, worker
 from headless.inventory.collect.arrival import Arrival
 from headless.inventory.collect.collector import Collector, open_collector, work_in_background
 from headless.inventory.collect.kept import Fate, Item, Kept
+from headless.inventory.collect.members import unpack
 from headless.inventory.collect.processing import Processor
+from headless.inventory.collect.schema import packages, sets
 from headless.inventory.collect.spool import Arrived, Letter
 from headless.inventory.package import Package
 from headless.inventory.report import Missing, Report
@@ -390,3 +393,55 @@ def test_what_is_gone_is_kept_with_what_is_held(desk: Desk) -> None:
         assert sorted(second) == sorted([*MANY[:5], *MANY[8:60]])
         kept.forget(now + 1000)
         assert kept.find_gone(item.id) == []
+
+
+def test_the_settings_say_how_many_packages_a_report_may_have(tmp_path: Path, holders: tuple[Holder, Holder]) -> None:
+    desk = make_desk(tmp_path, holders[0], max_packages=60)
+    bodies = (write_text(Report(host=f"h{count}", packages=MANY[:count])) for count in (60, 61))
+    assert [tell(item) for item in desk.take(*bodies)] == [
+        "stored: new",
+        "refused: 61 packages, and 60 are taken at most",
+    ]
+
+
+def test_others_are_served_while_a_large_report_is_read_and_stored(desk: Desk) -> None:
+    many = tuple(Package("rpm", f"lib{number}", "0:1-1", "x86_64") for number in range(40_000))
+
+    async def work(collector: Collector) -> int:
+        body = write_text(Report(host="a", packages=many))
+        await collector.spool.put(body, Arrived(int(time.time()), "main", PEER))
+        task = asyncio.create_task(collector.worker.work_off())
+        turns = 0
+        while not task.done():
+            await asyncio.sleep(0.001)
+            turns += 1
+        assert await task == 1
+        return turns
+
+    assert desk.run(work) > 20
+    assert read_lists(desk) == [{package.name for package in many}]
+
+
+def test_sets_of_many_packages_are_stored_whole(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where they are numbered in several parts."""
+    monkeypatch.setattr(store, "TOGETHER", 30)
+    monkeypatch.setattr(store, "ROWS", 7)
+    lists = [MANY[n : n + 10 * (n + 1)] for n in range(6)]
+    bodies = [write_text(Report(host=f"h{n}", packages=lists[n])) for n in range(6)]
+    assert {tell(item) for item in desk.take(*bodies)} == {"stored: new"}
+    assert read_lists(desk) == [{package.name for package in some} for some in lists]
+
+
+def read_lists(desk: Desk) -> list[set[str]]:
+    """The names of the packages of each set that is stored, the shortest first."""
+
+    def read(connection: Connection) -> list[set[str]]:
+        names = {row.id: row.name for row in connection.execute(select(packages.c.id, packages.c.name))}
+        members = connection.execute(select(sets.c.members)).scalars()
+        return sorted(({names[number] for number in unpack(data)} for data in members), key=len)
+
+    async def ask(collector: Collector) -> list[set[str]]:
+        return await collector.store.read(read)
+
+    found: list[set[str]] = desk.run(ask)
+    return found

@@ -19,9 +19,10 @@ from headless.inventory.ask.packages import ask_packages
 from headless.inventory.ask.page import Answer, Page
 from headless.inventory.ask.show import ask_show
 from headless.inventory.ask.silent import ask_silent
-from headless.inventory.ask.view import View
+from headless.inventory.ask.view import Stale, View
 from headless.inventory.ask.who_has import ask_who_has
 from headless.inventory.collect.access import Scope
+from headless.inventory.dates import LATEST
 
 __all__ = ["answer"]
 
@@ -58,10 +59,14 @@ def answer(
     if any("\0" in value for value in parameters.values() if isinstance(value, str)):
         raise ParameterError("a NUL is in no name")  # PostgreSQL would refuse it, and be taken for one that is away
     at, key = (page.after[0], page.after[1:]) if page.after else (parameters.get("at", int(time.time())), ())
-    if not isinstance(at, int):
+    if not isinstance(at, int) or abs(at) > LATEST:
         raise ParameterError("'after' is no key of a page: take it from 'next' of the page before")
     seen_since, retired = parameters.get("seen_since", 0), bool(parameters.get("retired"))
     view = View(connection, scope, memory, at, seen_since, bool(page.after), retired)
-    found = ANSWERS[question](view, parameters, page._replace(after=key))
+    try:
+        found = ANSWERS[question](view, parameters, page._replace(after=key))
+    except Stale:
+        view = View(connection, scope, memory, at, seen_since, retired=retired)
+        found = ANSWERS[question](view, parameters, page._replace(after=key))
     notes = found.notes if found.notes or found.rows or page.after else explain_nothing(view, parameters)
     return found._replace(next=(at, *found.next) if found.next else (), notes=notes)

@@ -33,12 +33,12 @@ def ask_drift(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
     rows = []
     for set_id in found:
         packages = list_packages(view, set_id)
-        rows.append((set_id, numbers[set_id], len(packages), *summarize(usual, packages), examples[set_id]))
+        rows.append((set_id, numbers[set_id], len(packages), *summarize(usual, packages), examples.get(set_id, "")))
     return Answer(rows, key, {"groups": len(numbers), "hosts": numbers.total()})
 
 
 def _find_examples(view: View, site_id: int, set_ids: Collection[int]) -> dict[int, str]:
-    """A host that has each set."""
+    """A host that has each set; none, where the last has reported another since the hosts were counted."""
     chosen = view.select_states(spans.c.set_id, func.min(hosts.c.id)).group_by(spans.c.set_id)
     found = chosen.where(is_of_sites([site_id]), spans.c.set_id.in_(set_ids)).subquery()
     named = select(found.c[0], hosts.c.name, domains.c.name).join(hosts, hosts.c.id == found.c[1])

@@ -14,8 +14,8 @@ __all__ = ["ask_hosts"]
 def ask_hosts(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
     """Answer ``hosts``."""
     groups = view.list_groups(parameters)
-    if number := parameters.get("set"):
-        groups = [group for group in groups if group.set_id == number]
+    if "set" in parameters:
+        groups = [group for group in groups if group.set_id == parameters["set"]]
     told = view.find_facts(groups)
     answer = answer_by_host(view, groups, page, lambda host: [(host,)])
     hosts = [host for (host,) in answer.rows]

@@ -90,7 +90,8 @@ class Memory:
     def _find(
         connection: Connection, table: Table, columns: Sequence[Any], build: Any, known: dict[int, Any], ids: Any
     ) -> dict[int, Any]:
-        found = {number: known[number] for number in ids if number in known}
+        # Another thread may clear what is known at any moment.
+        found = {number: row for number in ids if (row := known.get(number)) is not None}
         unknown = [number for number in ids if number not in found]
         if len(known) + len(unknown) > ROWS_LIMIT:
             known.clear()

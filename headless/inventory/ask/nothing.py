@@ -28,8 +28,8 @@ def explain_nothing(view: View, parameters: Mapping[str, Any]) -> tuple[str, ...
 
 def _explain(view: View, parameters: Mapping[str, Any]) -> Iterator[str]:
     tag, kind, site = (parameters.get(name, "") for name in ("tag", "kind", "site"))
-    groups = view.list_groups({"site": site})
-    where = f"no host of {site[:80]!r}" if site else "no host that you may see"
+    groups = view.list_groups({"site": site} if "site" in parameters else {})
+    where = f"no host of {site[:80]!r}" if "site" in parameters else "no host that you may see"
     known = {facts.tag for facts in view.find_facts(groups).values()} if tag else set()
     if tag and tag not in known:
         yield f"{where} has the tag {tag[:80]!r}{_list_some(known)}"

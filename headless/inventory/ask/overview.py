@@ -62,6 +62,6 @@ def _count_silent(view: View, facts_ids: set[int]) -> dict[int, int]:
     late = view.select_states(hosts.c.site_id, spans.c.facts_id, spans.c.last)
     counts: defaultdict[int, int] = defaultdict(int)
     for site_id, facts_id, last in view.connection.execute(late.where(spans.c.last < max(bounds.values(), default=0))):
-        if site_id in view.sites and last < bounds[facts_id]:
+        if site_id in view.sites and last < bounds.get(facts_id, 0):
             counts[site_id] += 1
     return counts

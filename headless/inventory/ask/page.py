@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ __all__ = ["Answer", "Page", "build_key", "cut", "parse_key"]
 
 Key = tuple[Any, ...]
 LARGEST = 1 << 62  # databases take 64 bits
+IN_NO_NAME = re.compile("[\0\ud800-\udfff]")
 
 
 class Page(NamedTuple):
@@ -77,7 +79,7 @@ def parse_key(text: str) -> Key:
 
 
 def _is_part(value: object) -> bool:
-    return "\0" not in value if isinstance(value, str) else type(value) is int and abs(value) < LARGEST
+    return not IN_NO_NAME.search(value) if isinstance(value, str) else type(value) is int and abs(value) < LARGEST
 
 
 def _no_key() -> ParameterError:

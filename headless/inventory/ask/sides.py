@@ -42,7 +42,7 @@ def find_host(view: View, text: str) -> Host:
 
 def choose_host(view: View, text: str, hosts: Sequence[Host]) -> Host:
     """The one that a text means of the hosts that it may mean. See :func:`find_host`."""
-    found = hosts if "#" in text else find_holders(view, hosts)
+    found = find_holders(view, hosts)
     if len(found) == 1:
         return found[0]
     if not found:
@@ -81,9 +81,7 @@ def find_side(view: View, text: str, kind: str = "") -> Side:
     Raises:
         ParameterError: nothing is called so; or several hosts are.
     """
-    name, sign, date = text.rpartition("@")
-    if sign:
-        view, text = replace(view, at=parse_date(date)), name
+    view, text = _split_date(view, text)
     what, colon, name = text.partition(":")
     if not colon or what not in ("site", "tag"):
         return Side(1, dict.fromkeys(list_packages(view, find_host(view, text).set_id, kind), 1))
@@ -94,3 +92,16 @@ def find_side(view: View, text: str, kind: str = "") -> Side:
     packages = view.memory.find_packages(view.connection, counts)
     chosen = {packages[number]: hosts for number, hosts in counts.items() if kind in ("", packages[number].kind)}
     return Side(sum(group.hosts for group in groups), chosen)
+
+
+def _split_date(view: View, text: str) -> tuple[View, str]:
+    """What is seen at the date behind a name, and the name; the sign between them may be in a name too."""
+    name, sign, date = text.rpartition("@")
+    if not sign:
+        return view, text
+    try:
+        return replace(view, at=parse_date(date)), name
+    except ParameterError:
+        if text.removeprefix("site:") in view.sites.values() or find_hosts(view, text):
+            return view, text
+        raise

@@ -1,7 +1,7 @@
 """What somebody sees: the hosts of the sites that he may see, as they were at a time, counted by what they said."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -14,9 +14,13 @@ from headless.inventory.collect.numbering import slices
 from headless.inventory.collect.schema import hosts, sets, sites, spans
 from headless.inventory.collect.states import select_states
 
-__all__ = ["Group", "View", "count_sets", "is_of_sites"]
+__all__ = ["Group", "Stale", "View", "count_sets", "is_of_sites"]
 
 SLICE = 500
+
+
+class Stale(Exception):
+    """What was counted for the page before is no more what there is: the question is to be asked anew."""
 
 
 class Group(NamedTuple):
@@ -46,6 +50,7 @@ class View:
         at: the time, seconds since the epoch.
         seen_since: without the hosts that have said nothing since, as those that are no more.
         is_continued: the question has been asked before: what was counted then may be used again.
+        reused: what of it is; reports made before that time may have come since.
         retired: those hosts that were retired then, instead of the others; ``None``: both.
     """
 
@@ -56,6 +61,7 @@ class View:
     seen_since: int = 0
     is_continued: bool = False
     retired: bool | None = False
+    reused: list[Group] = field(default_factory=list)
 
     @cached_property
     def sites(self) -> Mapping[int, str]:
@@ -82,7 +88,7 @@ class View:
             parameters: a question's; of ``site`` and ``tag`` those that are there choose hosts.
         """
         site, tag = parameters.get("site"), parameters.get("tag")
-        site_ids = (self.find_site(site),) if site else tuple(self.sites)
+        site_ids = tuple(self.sites) if site is None else (self.find_site(site),)
         groups = self._count(site_ids)
         if tag:
             told = self.find_facts(groups)
@@ -110,6 +116,7 @@ class View:
         key = (self.at, self.seen_since, site_ids, self.retired)
         known = self.memory.groups.get(key) if self.is_continued else None
         if known is not None:
+            self.reused.extend(known)
             return known
         if not site_ids:
             return []
@@ -118,7 +125,8 @@ class View:
         chosen = chosen.group_by(*told)
         if len(site_ids) < len(self.sites) or self.scope.reads is not None:
             chosen = chosen.where(is_of_sites(site_ids))
-        groups = [Group(*row) for row in self.connection.execute(chosen)]
+        # Where others write meanwhile, there may be a site by now that was none when the sites were read.
+        groups = [Group(*row) for row in self.connection.execute(chosen) if row[0] in self.sites]
         self.memory.keep_groups(key, groups)
         return groups
 

@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, or_
+from sqlalchemy import ColumnElement, Select, and_, or_
 
 from headless.errors import ParameterError
 from headless.inventory.ask.page import Answer, Key, Page
-from headless.inventory.ask.view import Group, View, is_of_sites
+from headless.inventory.ask.view import Group, Stale, View, is_of_sites
 from headless.inventory.collect.schema import domains, hosts, spans
 
 __all__ = ["Host", "answer_by_host", "build_name", "find_hosts"]
@@ -74,41 +74,85 @@ def build_name(short: str, domain: str) -> str:
 
 
 def find_hosts(view: View, text: str) -> list[Host]:
-    """The hosts that ``NAME``, ``SITE/NAME`` or either with ``#NUMBER`` behind it means."""
-    site, slash, name = text.rpartition("/")
-    name, _, number = name.partition("#")
-    short, _, domain = name.lower().rstrip(".").partition(".")
-    statement = _select_hosts(view).where(hosts.c.name == short)
-    statement = statement.where(hosts.c.site_id.in_([view.find_site(site)] if slash else list(view.sites)))
-    if domain:
-        statement = statement.where(domains.c.name == domain)
-    if number:
-        statement = statement.where(hosts.c.id == (int(number) if number.isdecimal() and len(number) < 18 else 0))
-    return list(_read(view, statement))
+    """The hosts that ``NAME``, ``SITE/NAME`` or either with ``#NUMBER`` behind it means. A name without a domain means
+    the hosts that have none, or else all that begin so."""
+    named, _, number = text.rpartition("#")
+    if number.isdecimal() and len(number) < 18 and (found := _find_named(view, named, hosts.c.id == int(number))):
+        return found
+    return _find_named(view, text)
+
+
+def _find_named(view: View, text: str, *conditions: ColumnElement[bool]) -> list[Host]:
+    """Hosts by name. Sites and hosts may have slashes in their names: each may be the one between them."""
+    numbers = {site: number for number, site in view.sites.items()}
+    meant = [(text, list(view.sites))]
+    for place, char in enumerate(text):
+        if char == "/" and text[:place] in numbers:
+            meant.append((text[place + 1 :], [numbers[text[:place]]]))
+    found: dict[int, Host] = {}
+    for name, site_ids in meant:
+        short, _, domain = name.lower().rstrip(".").partition(".")
+        statement = _select_hosts(view).where(hosts.c.name == short, hosts.c.site_id.in_(site_ids), *conditions)
+        if domain:
+            statement = statement.where(domains.c.name == domain)
+        listed = list(_read(view, statement))
+        found |= {host.id: host for host in [host for host in listed if host.domain == domain] or listed}
+    return list(found.values())
 
 
 def _walk(view: View, groups: Collection[Group], after: Key, before: int | None) -> Iterator[Host]:
     if after and [type(part) for part in after] != [str, str, int]:
         raise ParameterError("'after' is no key of this question")
-    pairs: defaultdict[int, set[Pair]] = defaultdict(set)
-    for group in groups:
-        pairs[group.site_id].add((group.set_id, group.facts_id))
+    pairs, known = _by_site(groups), _by_site(view.reused)
     for site_id, site in view.sites.items():
         if site_id in pairs and (not after or site >= after[0]):
             statement = _select_hosts(view).where(is_of_sites([site_id]))
             if before is not None:
                 statement = statement.where(spans.c.last < before)
-            yield from _walk_site(view, statement, pairs[site_id], after if after and site == after[0] else ())
+            begin = after if after and site == after[0] else ()
+            yield from _walk_site(view, statement, _Wanted(pairs[site_id], known.get(site_id)), begin)
 
 
-def _walk_site(view: View, statement: Select[Any], pairs: Collection[Pair], after: Key) -> Iterator[Host]:
-    statement = statement.order_by(hosts.c.name, hosts.c.id).limit(CHUNK)
-    set_ids = {set_id for set_id, _ in pairs}
-    if len(set_ids) <= MOST:
-        statement = statement.where(spans.c.set_id.in_(set_ids))
+def _by_site(groups: Iterable[Group]) -> dict[int, set[Pair]]:
+    pairs: defaultdict[int, set[Pair]] = defaultdict(set)
+    for group in groups:
+        pairs[group.site_id].add((group.set_id, group.facts_id))
+    return pairs
+
+
+class _Wanted:
+    """Which of a site's hosts are wanted: by what they said.
+
+    What they said may have been counted for a page before. A host that has said since what nobody had said then could
+    be wanted or not: it is not passed over.
+    """
+
+    def __init__(self, pairs: Collection[Pair], known: Collection[Pair] | None) -> None:
+        self._pairs = pairs
+        self._known = known
+
+    def narrow(self, statement: Select[Any]) -> Select[Any]:
+        """Leave it to the database, as far as that can be."""
+        set_ids = {set_id for set_id, _ in self._pairs}
+        if self._known is not None:
+            others = {set_id for set_id, _ in self._known} - set_ids
+            return statement.where(spans.c.set_id.not_in(others)) if 0 < len(others) <= MOST else statement
+        return statement.where(spans.c.set_id.in_(set_ids)) if len(set_ids) <= MOST else statement
+
+    def __contains__(self, host: Host) -> bool:
+        pair = host.set_id, host.facts_id
+        if pair in self._pairs:
+            return True
+        if self._known is not None and pair not in self._known:
+            raise Stale
+        return False
+
+
+def _walk_site(view: View, statement: Select[Any], wanted: _Wanted, after: Key) -> Iterator[Host]:
+    statement = wanted.narrow(statement.order_by(hosts.c.name, hosts.c.id).limit(CHUNK))
     while True:
         part = list(_read(view, statement.where(_follows(after)) if after else statement))
-        yield from (host for host in part if (host.set_id, host.facts_id) in pairs)
+        yield from (host for host in part if host in wanted)
         if len(part) < CHUNK:
             return
         after = part[-1].key

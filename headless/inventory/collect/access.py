@@ -7,6 +7,7 @@ SHA-256, for it has 256 random bits.
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import secrets
 import sys
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from headless.errors import ParameterError
+from headless.errors import ParameterError, Unavailable
 
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
@@ -28,6 +29,8 @@ ALL_SITES = "*"
 ROLES = ("reader", "reviewer", "sender", "admin")
 """What each may: see; see, and decide on what is held; send, where a feed names the token; all."""
 PREFIX = "hli_"
+
+log = logging.getLogger("headless.inventory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +104,23 @@ class Access:
         """
         self._path = path
         self._seen: tuple[int, ...] = ()
+        self._told = ""
         self._grants: Mapping[str, Grant] = {}
 
     def find_token(self, token: str) -> Scope:
-        """What the holder of a token may."""
+        """What the holder of a token may.
+
+        Raises:
+            Unavailable: the file cannot be read: nobody is let in meanwhile.
+        """
         return self._find(_hash_token(token), is_subject=False)
 
     def find_subject(self, subject: str) -> Scope:
-        """What the holder of a client certificate may, whose chain was verified."""
+        """What the holder of a client certificate may, whose chain was verified.
+
+        Raises:
+            Unavailable: as :meth:`find_token`.
+        """
         return self._find(subject, is_subject=True)
 
     def list_grants(self) -> list[Grant]:
@@ -149,7 +161,14 @@ class Access:
                 raise ParameterError(f"nothing is granted to {name!r}")
 
     def _find(self, key: str, *, is_subject: bool) -> Scope:
-        self._refresh()
+        try:
+            self._refresh()
+        except ParameterError as exc:
+            if self._told != str(exc):
+                self._told = str(exc)
+                log.error("access-unreadable reason=%r", self._told)
+            raise Unavailable("who may see what cannot be read") from exc
+        self._told = ""
         for grant in self._grants.values():
             if grant.is_subject == is_subject and secrets.compare_digest(grant.key.encode(), key.encode()):
                 return grant.scope
@@ -170,8 +189,10 @@ class Access:
     def _read(self) -> dict[str, Grant]:
         try:
             with open(self._path, encoding="utf-8") as file:
-                entries: list[dict[str, Any]] = json.load(file)
-            grants = [Grant(**{**entry, "sites": tuple(entry["sites"])}) for entry in entries]
+                entries = json.load(file)
+            if not isinstance(entries, list):
+                raise ValueError("a list of grants is expected")
+            grants = [_parse_grant(entry) for entry in entries]
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, KeyError) as exc:
@@ -181,7 +202,8 @@ class Access:
     @contextmanager
     def _change(self) -> Iterator[dict[str, Grant]]:
         try:
-            with open(self._path + ".lock", "w", encoding="utf-8") as lock:
+            with open(os.open(self._path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "w") as lock:
+                self._give_away(lock.fileno())
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 grants = self._read()
                 yield grants
@@ -195,11 +217,33 @@ class Access:
             os.unlink(new)
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
+            self._give_away(descriptor)
             names = Grant.__slots__
             json.dump([{name: getattr(grant, name) for name in names} for grant in grants.values()], file, indent=1)
             file.flush()
             os.fsync(file.fileno())
         os.replace(new, self._path)
+
+    def _give_away(self, descriptor: int) -> None:
+        """What root writes belongs to whom the folder belongs: the collector, which is not root, has to read it."""
+        if os.geteuid() == 0:
+            folder = os.stat(os.path.dirname(os.path.abspath(self._path)))
+            os.fchown(descriptor, folder.st_uid, folder.st_gid)
+
+
+def _parse_grant(entry: Mapping[str, Any]) -> Grant:
+    """Read one, which somebody may have written by hand: what is not understood must not let anybody in.
+
+    Raises:
+        ValueError, TypeError, KeyError: it is none.
+    """
+    grant = Grant(**{**entry, "sites": tuple(entry["sites"])})
+    texts = (grant.name, grant.key, *grant.sites)
+    if not all(isinstance(text, str) for text in texts) or not grant.name or not grant.key:
+        raise ValueError("a grant has a name, a key and sites")
+    if grant.role not in ROLES or not isinstance(entry["sites"], list) or not isinstance(grant.is_subject, bool):
+        raise ValueError(f"{grant.name!r} has a role of {', '.join(ROLES)}, and a list of sites")
+    return grant
 
 
 def _hash_token(token: str) -> str:

@@ -84,8 +84,10 @@ def check_packages(packages: Sequence[Package]) -> None:
     Raises:
         BadReport: a package has what no package can have.
     """
-    columns = zip(Package._fields, LONGEST_FIELDS, zip(*packages, strict=True), strict=False)
-    for name, longest, values in columns:
+    if not packages:
+        return
+    for column, (name, longest) in enumerate(zip(Package._fields, LONGEST_FIELDS, strict=True)):
+        values = {package[column] for package in packages}
         if max(map(len, values)) > longest or CONTROL.search("".join(values)):
             bad = next(value for value in values if len(value) > longest or CONTROL.search(value))
             raise BadReport(f"a package's {name} is too long, or has control characters: {bad[:60]!r}")

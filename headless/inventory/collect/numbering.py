@@ -33,7 +33,8 @@ class Known:
             known = self._tables.setdefault(table, {})
             if len(known) + len(numbers) > LIMIT:
                 known.clear()
-            known.update(numbers)
+            if len(numbers) <= LIMIT:
+                known.update(numbers)
 
 
 class Numbering:

@@ -45,7 +45,7 @@ class Processor:
         self._signers: dict[str, Sequence[x509.Certificate]] = {
             name: read_certificates(feed.signers) for name, feed in settings.feeds.items()
         }
-        self._reader = Reader()
+        self._reader = Reader(settings.max_packages)
 
     def is_wrapped(self, body: bytes) -> bool:
         """Whether it is sealed or signed."""

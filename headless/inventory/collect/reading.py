@@ -11,6 +11,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from hashlib import sha256
 
+from headless.inventory.amount import MOST_PACKAGES
 from headless.inventory.collect.arrival import Arrival
 from headless.inventory.collect.checks import check_packages
 from headless.inventory.formats import parse_report
@@ -23,6 +24,7 @@ __all__ = ["Reader"]
 LISTS = 2_000  # remembered
 ENTRIES = 4_000_000  # of all those lists: 32 MB
 PACKAGES = 200_000  # distinct ones, in those lists: some 80 MB
+LONGEST_LIST = 50_000  # above it no list is remembered: hardly two hosts have the same
 START, DIVIDER, EMPTY = b"#\n", b"\n#\n", b"\n#\n#\n"
 OF_PACKAGES = (b"count", b"packager", b"sha256")
 """The headers that say how the packages are read, and what they must come to."""
@@ -33,7 +35,11 @@ _List = tuple[tuple[Package, ...], bytes]
 class Reader:
     """Reads reports; for several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_PACKAGES) -> None:
+        """Args:
+        most: packages that a report may have.
+        """
+        self._most = most
         self._lock = threading.Lock()
         self._lists: OrderedDict[bytes, _List] = OrderedDict()
         self._packages: dict[tuple[str, bytes], Package] = {}
@@ -52,7 +58,7 @@ class Reader:
         """
         head, divider, rest = content.partition(DIVIDER)
         if not content.startswith(START) or not divider:
-            report = parse_report(content)
+            report = parse_report(content, self._most)
             check_packages(report.packages)
             return Arrival(report, received, digest(canonical_lines(report.packages)), replaces)
         mine, others = _divide(head)
@@ -89,14 +95,17 @@ class Reader:
                 package = new[key] = read_line(packager, line)
             return package
 
-        report = parse_report(content, read)
+        report = parse_report(content, self._most, read)
         if new:
             check_packages(list(new.values()))
-        known.update(new)
+        if len(new) <= LONGEST_LIST:
+            known.update(new)
         return report
 
     def _remember(self, key: bytes, packages: tuple[Package, ...]) -> _List:
         found = digest(canonical_lines(packages))
+        if len(packages) > LONGEST_LIST:
+            return packages, found
         with self._lock:
             if key not in self._lists:  # another thread may have been at the same
                 self._lists[key] = packages, found

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headless.errors import ParameterError
+from headless.inventory.amount import MOST_PACKAGES
 from headless.inventory.collect.feeds import LOCAL, Feed, parse_feed
 
 __all__ = ["NAMES", "CollectorSettings", "parse_collector", "read_collector"]
@@ -23,6 +24,7 @@ class CollectorSettings:
         database: URL of another database: ``postgresql://``, ``mysql://``.
         keys: files that hold a certificate and its key each, PEM: what is sealed for one of them is opened.
         max_report: bytes of a body, and of what is within.
+        max_packages: of a report.
         max_spool: bytes that may wait to be processed.
         retention_days: for which bodies are kept once they are processed.
         shrink: the share of a host's packages that must still be there for a report to be believed without a look.
@@ -35,6 +37,7 @@ class CollectorSettings:
     database: str = ""
     keys: tuple[str, ...] = ()
     max_report: int = 8 * MIB
+    max_packages: int = MOST_PACKAGES
     max_spool: int = 4096 * MIB
     retention_days: int = 14
     shrink: float = 0.5
@@ -72,6 +75,7 @@ KINDS: dict[str, tuple[type, ...]] = {
     "database": (str,),
     "keys": (list,),
     "max_report": (int,),
+    "max_packages": (int,),
     "max_spool": (int,),
     "retention_days": (int,),
     "shrink": (int, float),
@@ -127,7 +131,8 @@ def parse_collector(values: Mapping[str, Any], origin: str) -> CollectorSettings
     given["feeds"] = {name: _parse_feed(name, table, folder) for name, table in given.get("feeds", {}).items()}
     given["feeds"].setdefault(LOCAL, Feed(name=LOCAL, path="", sites=("*",)))
     settings = CollectorSettings(**given)
-    if not 0 <= settings.shrink <= 1 or min(settings.max_report, settings.max_spool, settings.retention_days) < 1:
+    limits = (settings.max_report, settings.max_packages, settings.max_spool, settings.retention_days)
+    if not 0 <= settings.shrink <= 1 or min(limits) < 1:
         raise ParameterError(f"{origin}: 'shrink' is from 0 to 1, and what limits something is at least 1")
     return settings
 

@@ -1,6 +1,6 @@
 """The inventory's store: reports taken in, as spans of equal states."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -9,13 +9,15 @@ from headless.database.database import Database
 from headless.inventory.collect.arrival import Arrival, Outcome, Verdict
 from headless.inventory.collect.histories import Histories
 from headless.inventory.collect.members import pack
-from headless.inventory.collect.numbering import LIMIT, Known, Numbering
+from headless.inventory.collect.numbering import LIMIT, Known, Numbering, slices
 from headless.inventory.collect.schema import SCHEMA, domains, facts, hosts, packages, sets, sites, tags
 from headless.inventory.collect.timeline import State
 from headless.inventory.package import Package, canonical_lines, digest
 
 __all__ = ["Store"]
 
+TOGETHER = 100_000  # packages of sets that are numbered at a time
+ROWS = 5_000  # added in one statement
 HOST_KEY = ("name", "domain_id", "site_id", "machine")
 Learned = Mapping[Table, Mapping[Hashable, int]]
 
@@ -69,29 +71,55 @@ class Store(Database):
     def _number_sets(self, numbering: Numbering, arrivals: Sequence[Arrival]) -> dict[Hashable, int]:
         contents = {arrival.digest: arrival.report.packages for arrival in arrivals}
         found = numbering.find(sets, ["hash"], contents)
-        new = {key: self._name_packages(content) for key, content in contents.items() if key not in found}
-        ids = _number_packages(numbering, {name: one for content in new.values() for name, one in content.items()})
-        rows = {
-            key: {"hash": key, "count": len(content), "members": pack(ids[name] for name in content)}
-            for key, content in new.items()
-        }
-        return found | numbering.add(sets, rows)
+        for part in _divide({key: content for key, content in contents.items() if key not in found}):
+            named = {key: self._name_packages(content) for key, content in part.items()}
+            ids = _number_packages(
+                numbering, {name: one for content in named.values() for name, one in content.items()}
+            )
+            rows = {
+                key: {"hash": key, "count": len(content), "members": pack(ids[name] for name in content)}
+                for key, content in named.items()
+            }
+            found |= numbering.add(sets, rows)
+        return found
 
     def _name_packages(self, content: Sequence[Package]) -> dict[bytes, Package]:
         """Packages by their hashes; those are remembered, for most lists differ little."""
+        if len(content) > TOGETHER:
+            return {_hash(package): package for package in content}
         names = self._names
         if len(names) > LIMIT:
             names.clear()
         for package in content:
             if package not in names:
-                names[package] = digest(canonical_lines([package]))[:16]
+                names[package] = _hash(package)
         return {names[package]: package for package in content}
+
+
+def _hash(package: Package) -> bytes:
+    return digest(canonical_lines([package]))[:16]
+
+
+def _divide(contents: Mapping[Hashable, Sequence[Package]]) -> Iterator[dict[Hashable, Sequence[Package]]]:
+    """As many sets together as may be in memory in all the forms that they take."""
+    part: dict[Hashable, Sequence[Package]] = {}
+    size = 0
+    for key, content in contents.items():
+        if part and size + len(content) > TOGETHER:
+            yield part
+            part, size = {}, 0
+        part[key] = content
+        size += len(content)
+    if part:
+        yield part
 
 
 def _number_packages(numbering: Numbering, content: Mapping[bytes, Package]) -> dict[Hashable, int]:
     found = numbering.find(packages, ["hash"], content)
-    rows = {name: {"hash": name, **package._asdict()} for name, package in content.items() if name not in found}
-    return found | numbering.add(packages, rows)
+    unknown = [name for name in content if name not in found]
+    for part in slices(unknown, ROWS):
+        found.update(numbering.add(packages, {name: {"hash": name, **content[name]._asdict()} for name in part}))
+    return found
 
 
 def _number_facts(numbering: Numbering, arrivals: Sequence[Arrival]) -> dict[Hashable, int]:

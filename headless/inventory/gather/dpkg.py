@@ -9,6 +9,7 @@ __all__ = ["read_dpkg"]
 
 FOLDER = "/var/lib/dpkg"
 INSTALLED = "install ok installed"
+INSTALLED_LINE = f"\nStatus: {INSTALLED}\n"
 EXACT = ("installed",)
 # Those whose files are all there, if not yet set up: what matters where it is asked what code is on a disk.
 ON_DISK = ("installed", "triggers-awaited", "triggers-pending", "half-configured", "unpacked")
@@ -28,16 +29,7 @@ def read_dpkg(root: str = "", *, plain: bool = False) -> list[Row]:
     rows: list[Row] = []
     for data in _read_lists(place(root, FOLDER)):
         _check_end(data)
-        start = 0
-        # By places in the one buffer: each copy of a list of a megabyte costs a millisecond of fresh memory.
-        while start < len(data):
-            end = data.find(b"\n\n", start + 1)
-            if end < 0:
-                end = len(data)
-            row = _parse(data, start, end, plain)
-            if row is not None:
-                rows.append(row)
-            start = end + 1
+        _parse_list(data, rows, plain)
     return rows
 
 
@@ -82,36 +74,46 @@ def _check_end(data: bytearray) -> None:
             raise Unreadable("dpkg's list is cut short: its last package is not whole")
 
 
-def _parse(data: bytearray, start: int, end: int, plain: bool) -> Row | None:
-    """A package, of the lines between the line ends at two places; ``None`` if it is not installed."""
-    # dpkg writes these fields before the version, and the long ones after it: its own list need not be searched whole.
-    middle = data.find(b"\nVersion: ", start, end)
-    status = _field(data, b"\nStatus: ", start, middle if middle >= 0 else end)
-    if not status:
-        # A list of an image, of which every package is installed; or fields in an order of somebody else's.
-        status, middle = _field(data, b"\nStatus: ", start, end), end
+def _parse_list(data: bytearray, rows: list[Row], plain: bool) -> None:
+    """Add the packages of a list.
+
+    By places in the one buffer, as each copy of a list of a megabyte costs a millisecond of fresh memory; and what is
+    done for each package stands here, as a function's call for each of its fields costs as much again.
+    """
+    start, size, find = 0, len(data), data.find
+    while start < size:
+        end = find(b"\n\n", start + 1)
+        end = end if end >= 0 else size
+        # dpkg writes the short fields before the version, and the long ones after it.
+        middle = find(b"\nVersion: ", start, end)
+        head = decode(data[start : middle + 1])
+        if INSTALLED_LINE in head and "\nPackage: " in head:
+            name = head.partition("\nPackage: ")[2].partition("\n")[0]
+            version = decode(data[middle + 10 : find(b"\n", middle + 10)])
+            source, _, source_version = head.partition("\nSource: ")[2].partition("\n")[0].partition(" (")
+            arch = head.partition("\nArchitecture: ")[2].partition("\n")[0]
+            rows.append(("dpkg", name, version, arch, source if source != name else "", source_version.rstrip(")")))
+        elif (row := _parse(decode(data[start:end]) + "\n", plain)) is not None:
+            rows.append(row)
+        start = end + 1
+
+
+def _parse(text: str, plain: bool) -> Row | None:
+    """A package of any state, with its fields in any order; ``None`` if it is not installed."""
+    status = _field(text, "\nStatus: ")
     if status and status != INSTALLED:
         words = status.split(" ")
         if words[-1] not in (EXACT if plain else ON_DISK) or (plain and words[0] != "install"):
             return None
-    elif not status and not data[start:end].strip():
+    elif not status and not text.strip():
         return None
-    name, version = _field(data, b"\nPackage: ", start, middle), _field(data, b"\nVersion: ", start, end)
-    if not name or not version:
-        said = decode(bytes(data[start:end])).strip()[:60]
-        raise Unreadable(f"dpkg's list is damaged: a package without a name or a version: {said!r}")
-    arch = _field(data, b"\nArchitecture: ", start, middle)
-    source, _, source_version = _field(data, b"\nSource: ", start, middle).partition(" (")
+    name, version = _field(text, "\nPackage: "), _field(text, "\nVersion: ")
+    if not version or not name:
+        raise Unreadable(f"dpkg's list is damaged: a package without a name or a version: {text.strip()[:60]!r}")
+    source, _, source_version = _field(text, "\nSource: ").partition(" (")
+    arch = _field(text, "\nArchitecture: ")
     return ("dpkg", name, version, arch, source if source != name else "", source_version.rstrip(")"))
 
 
-def _field(data: bytearray, name: bytes, start: int, end: int) -> str:
-    place = data.find(name, start, end)
-    if place < 0:
-        return ""
-    place += len(name)
-    value = data[place : data.find(b"\n", place)]
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
+def _field(text: str, name: str) -> str:
+    return text.partition(name)[2].partition("\n")[0]

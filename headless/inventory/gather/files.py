@@ -24,7 +24,7 @@ def read(path: str) -> bytes:
         return file.readall()
 
 
-def decode(data: bytes) -> str:
+def decode(data: bytes | bytearray) -> str:
     """Bytes as text: UTF-8, or where it is none, Latin-1, which has a letter for each byte."""
     try:
         return data.decode()

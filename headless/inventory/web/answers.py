@@ -2,7 +2,7 @@
 
 import random
 
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 __all__ = ["build_answer", "build_later", "tell_away", "tell_later"]
@@ -28,4 +28,7 @@ async def tell_later(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def tell_away(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a question while there is nothing to ask."""
-    await build_later("the database is away")(scope, receive, send)
+    answer = build_later("the database is away")
+    if scope["path"].startswith("/api/"):
+        answer = JSONResponse({"error": "the database is away"}, 503, {"Retry-After": answer.headers["retry-after"]})
+    await answer(scope, receive, send)

@@ -51,7 +51,10 @@ def build_answer(question: Question, answer: Answer) -> bytes:
 
 def _build_endpoint(desk: Desk, question: Question) -> Callable[[Request], Awaitable[Response]]:
     async def ask(request: Request) -> Response:
-        scope = desk.identify(request)
+        try:
+            scope = desk.identify(request)
+        except Unavailable as exc:
+            return _refuse(503, str(exc), {"Retry-After": "10"})
         if not scope.name:
             headers = {"WWW-Authenticate": 'Bearer realm="headless inventory"'}
             return _refuse(401, "a token or a client certificate that is known here is needed", headers)

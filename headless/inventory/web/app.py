@@ -30,7 +30,7 @@ def build_app(collector: Collector, web: WebSettings) -> ASGIApp:
     desk = Desk(collector.store, access)
     feeds = _build_feeds(collector.settings, collector.spool, web, access)
     references = [read_reference(path) for path in web.references]
-    return _build([*feeds, *build_api_routes(desk), *build_page_routes(desk, references)])
+    return _build([*feeds, *build_api_routes(desk), *build_page_routes(desk, references, Networks(web.proxies))])
 
 
 def build_feeds_app(settings: CollectorSettings, spool: Spool, web: WebSettings) -> ASGIApp:

@@ -37,7 +37,11 @@ class Desk:
         self.memory = Memory()
 
     def identify(self, request: Request) -> Scope:
-        """What the asker may see: by a token in the header or in the pages' cookie, or by a client certificate."""
+        """What the asker may see: by a token in the header or in the pages' cookie, or by a client certificate.
+
+        Raises:
+            Unavailable: who may see what cannot be read.
+        """
         token = read_token(request.headers.get("authorization", "")) or request.cookies.get(COOKIE, "")
         subject = request.scope.get("state", {}).get("subject", "")
         if token:

@@ -63,8 +63,13 @@ class FeedEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one."""
         request = Request(scope, receive)
-        sender = identify(request, self._intake.access, self._intake.proxies)
-        response = self._check_sender(sender) or self._check_head(request)
+        response: Response | None
+        try:
+            sender = identify(request, self._intake.access, self._intake.proxies)
+        except Unavailable as exc:
+            response = build_later(str(exc))
+        else:
+            response = self._check_sender(sender) or self._check_head(request)
         if response is None:
             try:
                 with Share(self._intake.room) as share:

@@ -5,9 +5,9 @@ import logging
 import sys
 import time
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from headless.errors import HeadlessError
+from headless.errors import Unavailable
 from headless.inventory.ask.overview import SiteGlance, build_overview
 from headless.inventory.ask.view import View
 from headless.inventory.collect.access import Scope
@@ -34,10 +34,12 @@ class Overview:
 
     Attributes:
         counted: when, seconds since the epoch.
+        reason: why it could not be counted anew; empty if it could.
     """
 
     sites: Sequence[SiteGlance]
     counted: int
+    reason: str = ""
 
 
 class Glances:
@@ -47,10 +49,15 @@ class Glances:
         self._desk = desk
         self._references = references
         self._found: dict[Hashable, Overview] = {}
+        self._failed: dict[Hashable, str] = {}
         self._tasks: dict[Hashable, asyncio.Task[None]] = {}
 
     async def get(self, scope: Scope) -> Overview | None:
-        """An overview, perhaps of a minute ago; ``None`` if it is being counted for the first time."""
+        """An overview, perhaps of a minute ago; ``None`` if it is being counted for the first time.
+
+        Raises:
+            Unavailable: it never was, and the last attempt failed.
+        """
         key = scope.reads
         known = self._found.get(key)
         if known is None or time.time() - known.counted > FRESH_S:
@@ -59,7 +66,10 @@ class Glances:
                 task = self._tasks[key] = asyncio.create_task(self._count(key, scope))
             if known is None:
                 await asyncio.wait([task], timeout=PATIENCE_S)
-        return self._found.get(key)
+        found, reason = self._found.get(key), self._failed.get(key, "")
+        if found is None and reason:
+            raise Unavailable(reason)
+        return replace(found, reason=reason) if found is not None else None
 
     async def _count(self, key: Hashable, scope: Scope) -> None:
         at = int(time.time())
@@ -70,7 +80,17 @@ class Glances:
             if len(self._found) >= MOST:
                 self._found.clear()
             self._found[key] = Overview(sites, at)
-        except HeadlessError as exc:
+            self._failed.pop(key, None)
+        except Unavailable as exc:
             log.warning("overview-failed reason=%r", str(exc))
+            self._fail(key, str(exc))
+        except Exception:  # the boundary: nobody waits for the task
+            log.exception("overview-failed")
+            self._fail(key, "the sites could not be counted")
         finally:
             del self._tasks[key]
+
+    def _fail(self, key: Hashable, reason: str) -> None:
+        if len(self._failed) >= MOST:
+            self._failed.clear()
+        self._failed[key] = reason

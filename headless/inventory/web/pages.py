@@ -24,6 +24,7 @@ from headless.inventory.questions import QUESTIONS
 from headless.inventory.reference import Reference
 from headless.inventory.web.desk import COOKIE, Desk
 from headless.inventory.web.glances import Glances
+from headless.inventory.web.limits import Networks
 from headless.inventory.web.plot import draw
 
 if sys.platform == "win32":
@@ -36,6 +37,7 @@ ROWS = 100
 """Rows of a page."""
 DAYS = 90
 """Of the plot."""
+FOREIGN = "This was sent by a page of another site: nothing was done."
 LOGIN_LIMIT = 4096
 LOGIN_S = 30 * 86400
 HEADERS = {
@@ -49,14 +51,15 @@ HEADERS = {
 _Handler = Callable[[Request, Scope], Awaitable[Response]]
 
 
-def build_page_routes(desk: Desk, references: Sequence[Reference]) -> list[BaseRoute]:
+def build_page_routes(desk: Desk, references: Sequence[Reference], proxies: Networks) -> list[BaseRoute]:
     """The pages' routes.
 
     Args:
         desk: where they ask.
         references: what the sites are judged by.
+        proxies: whose word on how they were asked is taken.
     """
-    pages = _Pages(desk, references)
+    pages = _Pages(desk, references, proxies)
     return [
         Route("/", pages.guard(pages.show_sites), methods=["GET"]),
         Route("/site/{site:path}", pages.guard(pages.show_site), methods=["GET"]),
@@ -71,8 +74,9 @@ def build_page_routes(desk: Desk, references: Sequence[Reference]) -> list[BaseR
 
 
 class _Pages:
-    def __init__(self, desk: Desk, references: Sequence[Reference]) -> None:
+    def __init__(self, desk: Desk, references: Sequence[Reference], proxies: Networks) -> None:
         self._desk = desk
+        self._proxies = proxies
         self._references = references
         self._glances = Glances(desk, references)
         self._templates = jinja2.Environment(
@@ -86,17 +90,19 @@ class _Pages:
         """For those only who may see something; what goes wrong is a page too."""
 
         async def handle(request: Request) -> Response:
-            scope = self._desk.identify(request)
-            if not scope.name:
-                return RedirectResponse("/login", 303, HEADERS)
-            if scope.reads is not None and not scope.reads:
-                return self._render("message.html", 403, who=scope.name, text=f"{scope.name!r} may see no site.")
+            who = ""
             try:
+                scope = self._desk.identify(request)
+                who = scope.name
+                if not who:
+                    return RedirectResponse("/login", 303, HEADERS)
+                if scope.reads is not None and not scope.reads:
+                    return self._tell(403, f"{who!r} may see no site.", who)
                 return await handler(request, scope)
             except ParameterError as exc:
-                return self._render("message.html", 404, who=scope.name, text=str(exc))
+                return self._tell(404, str(exc), who)
             except Unavailable as exc:
-                return self._render("message.html", 503, who=scope.name, text=f"Try again later: {exc}")
+                return self._tell(503, f"Try again later: {exc}.", who)
 
         return handle
 
@@ -167,18 +173,25 @@ class _Pages:
 
     async def log_in(self, request: Request) -> Response:
         """Put a token that is known into a cookie."""
+        if _is_foreign(request):
+            return self._tell(403, FOREIGN)
         form = dict(parse_qsl((await self._read_form(request)).decode("ascii", "replace")))
         token = form.get("token", "").strip()
-        scope = self._desk.find_token(token)
+        try:
+            scope = self._desk.find_token(token)
+        except Unavailable as exc:
+            return self._tell(503, f"Try again later: {exc}.")
         if not scope.name:
             return self._render("login.html", 403, who="", is_wrong=True)
         answer = RedirectResponse("/", 303, HEADERS)
-        secure = request.url.scheme == "https"
+        secure = self._is_https(request)
         answer.set_cookie(COOKIE, token, max_age=LOGIN_S, httponly=True, samesite="strict", secure=secure)
         return answer
 
     async def log_out(self, request: Request) -> Response:
         """Take the cookie back."""
+        if _is_foreign(request):
+            return self._tell(403, FOREIGN)
         answer = RedirectResponse("/login", 303, HEADERS)
         answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
         return answer
@@ -187,6 +200,11 @@ class _Pages:
         """The style sheet."""
         headers = {**HEADERS, "Cache-Control": "max-age=3600"}
         return Response(self._style, headers=headers, media_type="text/css")
+
+    def _is_https(self, request: Request) -> bool:
+        told = request.headers.get("x-forwarded-proto", "").strip().lower()
+        is_proxy = (request.client.host if request.client else "") in self._proxies
+        return request.url.scheme == "https" or (is_proxy and told == "https")
 
     async def _ask(self, question: str, given: Mapping[str, Any], scope: Scope, page: Page) -> "_Rows":
         names = [column.name for column in QUESTIONS[question].columns]
@@ -215,9 +233,17 @@ class _Pages:
         kept = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
         return "?" + urlencode([*kept, ("after", rows.next)]) if rows.next else ""
 
+    def _tell(self, status: int, text: str, who: str = "") -> Response:
+        return self._render("message.html", status, who=who, text=text)
+
     def _render(self, template: str, status: int = 200, **values: Any) -> Response:
         text = self._templates.get_template(template).render(**values)
         return Response(text.encode("utf-8", "replace"), status, HEADERS, "text/html")
+
+
+def _is_foreign(request: Request) -> bool:
+    """Whether a page of another site had the browser send it: all browsers say so where it matters, over HTTPS."""
+    return request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
 
 
 class _Rows(NamedTuple):
