@@ -59,11 +59,15 @@ def build_command(question: Question) -> click.Command:
         callback=_build_callback(question),
         help=question.help[0].upper() + question.help[1:] + ".",
         short_help=question.help,
-        epilog=CONFORM_STATUS if question.body else EXIT_STATUS,
+        epilog=_tell_fields(question) + (CONFORM_STATUS if question.body else EXIT_STATUS),
     )
     if question.body:
         fail_on_option(command)
     return command
+
+
+def _tell_fields(question: Question) -> str:
+    return f"Fields of a row in --json and --csv: {', '.join(column.name for column in question.columns)}."
 
 
 def _build_option(parameter: Parameter) -> click.Option:

@@ -95,6 +95,30 @@ def test_who_has_prints_a_table_json_and_csv(collector: AskedCollector) -> None:
     assert [{**row, "id": int(row["id"])} for row in rows] == document["rows"]
 
 
+@pytest.mark.parametrize("words", [
+    ("hosts",), ("hosts", "--retired"), ("packages", "--site", "BETA"), ("show", "wn1"), ("history", "wn1"),
+    ("silent",), ("diff", "tag:SE", "tag:WN"), ("census", "kernel"), ("drift", "GAMMA"), ("who-has", "openssl"),
+])  # fmt: skip
+def test_csv_and_json_say_the_same_and_their_fields_are_told(collector: AskedCollector, words: tuple[str, ...]) -> None:
+    rows = json.loads(collector.run(*words, "--json").stdout)["rows"]
+    lines = list(csv.reader(io.StringIO(collector.run(*words, "--csv").stdout)))
+    names = [column.name for column in QUESTIONS[words[0]].columns]
+    assert lines[0] == names and all(list(row) == names for row in rows)
+    assert lines[1:] == [[write_field(value) for value in row.values()] for row in rows]
+    told = " ".join(collector.run(words[0], "--help").stdout.split())
+    assert f"Fields of a row in --json and --csv: {', '.join(names)}." in told
+    documented = (Path(__file__).parents[2] / "docs" / "inventory.md").read_text()
+    listed = documented.partition("### Fields")[2].partition("### The API")[0]
+    assert [name for name in names if f"`{name}`" not in listed] == []
+
+
+def write_field(value: object) -> str:
+    """A value of the JSON as the CSV has it."""
+    if isinstance(value, dict):
+        return "; ".join(f"{version}={hosts}" for version, hosts in value.items())
+    return "; ".join(value) if isinstance(value, list) else "" if value is None else str(value)
+
+
 def test_all_pages_are_fetched(collector: AskedCollector) -> None:
     pages = collector.ask("packages", limit="3", site="ALPHA")
     assert len(pages["rows"]) == 3 and pages["next"]
