@@ -17,6 +17,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b"OK\n"
     hold: threading.Event | None = None
+    hang_up: bool = False
 
 
 @dataclass
@@ -71,6 +72,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.has_come.set()
         if answer.hold is not None:
             answer.hold.wait(30)
+        if answer.hang_up:
+            self.close_connection = True
+            return
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)

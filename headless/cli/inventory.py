@@ -14,7 +14,19 @@ Exit status: 0 done; 1 no connection; 2 a bad parameter or file; 4 a host falls 
 """
 
 # Named here too, for a report need not wait for their declaration in headless.inventory.questions.
-ASKED = ("census", "conform", "diff", "drift", "history", "hosts", "packages", "show", "silent", "who-has")
+ASKED = (
+    "census",
+    "conform",
+    "diff",
+    "drift",
+    "history",
+    "hosts",
+    "packages",
+    "show",
+    "silent",
+    "vulnerable",
+    "who-has",
+)
 
 # The module that holds each command, as an object of the command's name with _ for -; imported when used.
 OWN: dict[str, str] = {

@@ -13,9 +13,22 @@ from headless.errors import JobFailed, ParameterError
 from headless.inventory.questions import QUESTIONS, Column, Parameter, Question
 
 if TYPE_CHECKING:
+    from headless.inventory.advisories import Advisories
     from headless.inventory.send import Collector
 
-__all__ = ["census", "conform", "diff", "drift", "history", "hosts", "packages", "show", "silent", "who_has"]
+__all__ = [
+    "census",
+    "conform",
+    "diff",
+    "drift",
+    "history",
+    "hosts",
+    "packages",
+    "show",
+    "silent",
+    "vulnerable",
+    "who_has",
+]
 
 COLLECTOR = "HEADLESS_COLLECTOR"
 TOKEN_FILE = "HEADLESS_COLLECTOR_TOKEN_FILE"  # noqa: S105  # a variable's name
@@ -27,6 +40,7 @@ CONFORM_STATUS = EXIT_STATUS.replace("0 answered, also with no rows;", "0 all co
 MARKED = ("show", "who-has")
 """The questions whose rows advisories can mark."""
 VULNERABLE = Column("vulnerable", "texts")
+EXCEPTED = Column("excepted", "texts", is_shown=False)
 REFERENCE_LIMIT = 16 << 20
 
 
@@ -51,8 +65,10 @@ def build_command(question: Question) -> click.Command:
     if question.name in MARKED:
         mark = "say which are known to be vulnerable: OSV's or the Debian tracker's JSON; may be repeated"
         parameters.append(click.Option(["--advisories"], metavar="PATH", multiple=True, help=mark))
+        unmark = "what of --advisories does not count: OpenVEX or CycloneDX JSON; may be repeated"
+        parameters.append(click.Option(["--vex"], metavar="PATH", multiple=True, help=unmark))
     if question.body:
-        parameters.append(click.Option(["--reference"], metavar="FILE", required=True, help="the rules, TOML"))
+        parameters.append(click.Option(["--reference"], metavar="FILE", help="the rules, TOML"))
     command = click.Command(
         question.name,
         params=parameters,
@@ -71,11 +87,10 @@ def _tell_fields(question: Question) -> str:
 
 
 def _build_option(parameter: Parameter) -> click.Option:
-    name = f"--{parameter.name.replace('_', '-')}"
     if parameter.kind == "flag":
-        return click.Option([name], flag_value="true", default="", help=parameter.help)
+        return click.Option([f"--{parameter.name.replace('_', '-')}"], is_flag=True, help=parameter.help)
     metavar = {"date": "DATE", "number": "NUMBER"}.get(parameter.kind, "NAME")
-    return click.Option([name], default="", metavar=metavar, help=parameter.help)
+    return click.Option([f"--{parameter.name.replace('_', '-')}"], default="", metavar=metavar, help=parameter.help)
 
 
 def _build_callback(question: Question) -> Callable[..., None]:
@@ -84,16 +99,24 @@ def _build_callback(question: Question) -> Callable[..., None]:
 
         demand_output()
         form = choose_form(as_json, as_csv)
-        given = {item.name: values[item.name] for item in question.parameters if values[item.name]}
+        given = {
+            item.name: "true" if item.kind == "flag" else values[item.name]
+            for item in question.parameters
+            if values[item.name]
+        }
+        if question.body and not (values["reference"] or values["vulnerable"]):
+            raise ParameterError("what are they judged by? Give --reference FILE, or --vulnerable, or both")
+        advisories = _read_advisories(values)
         body = _read_body(values.get("reference"))
         reply = ask(_find_collector(values), question.name, given, body)
         columns, rows = list(question.columns), reply.rows
-        if values.get("advisories"):
-            rows = _mark(rows, values["advisories"], reply.summary)
-            columns.append(VULNERABLE)
+        if advisories is not None:
+            rows = _mark(rows, advisories, reply.summary)
+            columns += [VULNERABLE, EXCEPTED]
         PRINTERS[form](columns, rows, reply.summary)
         for note in reply.notes:
             click.echo(f"headless: {tidy(note)}", err=True)
+        _tell_unread(reply.summary)
         if question.body:
             _finish(reply.summary, values["fail_on"])
 
@@ -129,17 +152,40 @@ def _read_body(path: str | None) -> bytes:
     return data
 
 
-def _mark(rows: Iterable[dict[str, Any]], paths: Iterable[str], summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Each row with the advisories that are about its package."""
-    from headless.inventory.advisory_files import read_advisories
+def _read_advisories(values: dict[str, Any]) -> "Advisories | None":
+    if not (values.get("advisories") or values.get("vex")):
+        return None
+    from headless.inventory.advice_files import read_advice
+
+    return read_advice(values["advisories"], values["vex"])
+
+
+def _mark(
+    rows: Iterable[dict[str, Any]], advisories: "Advisories", summary: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Each row with the advisories that are about its package, and with those that do not count."""
     from headless.inventory.package import Package
 
-    advisories = read_advisories(paths)
     for row in rows:
         package = Package(*(row[name] for name in Package._fields))
         os_id, os_version = (row.get(name, summary.get(name, "")) for name in ("os_id", "os_version"))
         found = advisories.find(os_id, os_version, [package])
-        yield {**row, VULNERABLE.name: [item.id + (f" (fixed: {item.fixed})" if item.fixed else "") for item in found]}
+        yield {
+            **row,
+            VULNERABLE.name: [str(item) for item in found if not item.exception],
+            EXCEPTED.name: [f"{item.id}: {item.exception}" for item in found if item.exception],
+        }
+
+
+def _tell_unread(summary: dict[str, Any]) -> None:
+    """Say on standard error what hosts could not read: it may be there all the same."""
+    if hosts := summary.get("unread"):
+        click.echo(f"headless: hosts that could not read their packages, and may have it: {hosts}", err=True)
+    for side in ("a", "b"):
+        for kind, hosts in summary.get(f"unread_{side}", {}).items():
+            known = summary[f"hosts_{side}"]
+            rest = "it is not compared" if hosts == known else "what they have of it is not known"
+            click.echo(f"headless: {hosts} of the {known} hosts of {side} could not read {kind}: {rest}", err=True)
 
 
 def _finish(summary: dict[str, Any], fail_on: str) -> None:
@@ -158,7 +204,19 @@ def _finish(summary: dict[str, Any], fail_on: str) -> None:
         raise JobFailed(f"{short} of {summary['judged']} hosts fall short")
 
 
-census, conform, diff, drift, history, hosts, packages, show, silent, who_has = (
+census, conform, diff, drift, history, hosts, packages, show, silent, vulnerable, who_has = (
     build_command(QUESTIONS[name])
-    for name in ("census", "conform", "diff", "drift", "history", "hosts", "packages", "show", "silent", "who-has")
+    for name in (
+        "census",
+        "conform",
+        "diff",
+        "drift",
+        "history",
+        "hosts",
+        "packages",
+        "show",
+        "silent",
+        "vulnerable",
+        "who-has",
+    )
 )

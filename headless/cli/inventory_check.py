@@ -28,6 +28,7 @@ def check(
     references: tuple[str, ...],
     models: tuple[str, ...],
     advisories: tuple[str, ...],
+    vex: tuple[str, ...],
     day: str | None,
     fail_on: str,
     as_json: bool,
@@ -41,7 +42,7 @@ def check(
 
     A line a shortfall; none if all is well.
     """
-    standard = read_standard(references, models, advisories, day)
+    standard = read_standard(references, models, advisories, vex, day)
     rows: list[Row] = []
     is_judged = False
     bad = 0

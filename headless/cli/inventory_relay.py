@@ -14,7 +14,10 @@ from headless.launcher.talk import Talk
 __all__ = ["relay"]
 
 TAKEN = ("to", "spool", "retry-for", "timeout", "token-file", "ca-file", "certificate", "key", "expect")
-EPILOG = "Exit status: 0 all is sent; 1 not all, what is not stays; 2 a wrong option; 5 the collector refuses us."
+EPILOG = (
+    "Exit status: 0 all is sent; 1 not all, what is not stays, or is put aside; 2 a wrong option; 5 the collector "
+    "refuses us."
+)
 
 
 @click.command(epilog=EPILOG)

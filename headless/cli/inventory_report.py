@@ -14,7 +14,8 @@ __all__ = ["add_options", "report"]
 
 EPILOG = """\
 Exit status: 0 sent, or written where it was to be; 1 not sent, the line says whether it is kept to be sent the next
-time; 2 a wrong option, or nothing to report; 5 the collector refuses who sends it.
+time, or sent, and another that waited could not be; 2 a wrong option, or nothing to report; 5 the collector refuses who
+sends it.
 """
 
 

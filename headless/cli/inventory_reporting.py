@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from headless.cli.inventory_options import OPTIONS
-from headless.errors import ParameterError
+from headless.errors import ParameterError, Unavailable
 from headless.inventory.client_config import read_settings
 from headless.inventory.gather.files import tidy
 from headless.inventory.making import Wanted, make_report, rewrite_report
@@ -69,7 +69,7 @@ def deliver_or_keep(talk: Talk, options: dict[str, Any], outbox: Outbox | None, 
         data: the report; ``None`` to send but what waits.
 
     Returns:
-        How many of those that waited were left in the spool.
+        How many of those that waited were not sent.
 
     Raises:
         HeadlessError: not all was sent.
@@ -205,12 +205,14 @@ def _send(talk: Talk, options: dict[str, Any], data: bytes) -> None:
         if options["spool"]:
             raise
         talk.info(str(exc))
-    deliver_or_keep(talk, options, outbox, data)
+    if left := deliver_or_keep(talk, options, outbox, data):
+        raise Unavailable(f"this report is sent, but {left} of those that waited could not be")
 
 
 def _keep(talk: Talk, options: dict[str, Any], data: bytes) -> None:
     try:
-        for name in open_outbox(options["spool"]).put(data):
+        _, dropped = open_outbox(options["spool"]).put(data)
+        for name in dropped:
             talk.error(f"the spool is full: {name} was taken out of it, and was never sent")
     except OSError as exc:
         raise ParameterError(f"the report could not be kept in {options['spool']}: {exc.strerror}") from exc

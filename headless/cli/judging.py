@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from headless.errors import ParameterError
-from headless.inventory.advisory_files import read_advisories
+from headless.inventory.advice_files import read_advice
 from headless.inventory.formats import parse_report
 from headless.inventory.listing import is_listing, parse_listing
 from headless.inventory.reference import Reference, build_reference
@@ -34,6 +34,12 @@ OPTIONS = (
         metavar="PATH",
         help="of OSV or the Debian tracker: JSON, a folder or ZIP archive",
     ),
+    click.option(
+        "--vex",
+        multiple=True,
+        metavar="PATH",
+        help="what of --advisories does not count: OpenVEX or CycloneDX JSON; told in --json; may be repeated",
+    ),
     click.option("--on", "day", metavar="DAY", help="judge as on that day, such as 2026-01-31; left out: now"),
 )
 
@@ -46,7 +52,7 @@ def standard_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def read_standard(
-    references: Sequence[str], models: Sequence[str], advisories: Sequence[str], day: str | None
+    references: Sequence[str], models: Sequence[str], advisories: Sequence[str], vex: Sequence[str], day: str | None
 ) -> Standard:
     """Read what the options name.
 
@@ -57,7 +63,7 @@ def read_standard(
         raise ParameterError("what are they judged by? Give --reference, --like or --advisories")
     return Standard(
         (*map(read_reference, references), *map(_read_model, models)),
-        read_advisories(advisories) if advisories else None,
+        read_advice(advisories, vex),
         _parse_day(day) if day else time.time(),
     )
 

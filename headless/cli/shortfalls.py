@@ -8,7 +8,7 @@ import click
 
 from headless.errors import JobFailed
 from headless.inventory.reference import State
-from headless.inventory.verdict import Row, falls_short, format_row
+from headless.inventory.verdict import EXCEPTED, Row, falls_short, format_row
 
 __all__ = ["FAIL_ON", "fail_on_option", "finish", "print_rows"]
 
@@ -28,12 +28,13 @@ def fail_on_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def print_rows(rows: Sequence[Row], *, as_json: bool) -> None:
-    """Print a line a row for people, or one JSON list of objects."""
+    """Print a line a row for people, or one JSON list of objects; what is excepted is told there only."""
     if as_json:
         click.echo(json.dumps([row._asdict() for row in rows], indent=1))
         return
     for row in rows:
-        click.echo(format_row(row))
+        if row.state != EXCEPTED:
+            click.echo(format_row(row))
 
 
 def finish(rows: Sequence[Row], hosts: int, fail_on: str) -> None:

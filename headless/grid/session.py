@@ -21,6 +21,7 @@ __all__ = ["GridSession"]
 MAX_REPLY = 1 << 30  # bytes
 CONNECT_LIMIT_S = 10.0
 FAMILIES = {0: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
+FRESH_S = 1.0
 OVER_S = 60.0  # a certificate with less than this left is not shown again
 
 
@@ -185,9 +186,11 @@ class GridSession:
     def _ensure_connection(self, command: str, options: tuple[str, ...]) -> None:
         """A connection in the right role and directory; one that was lost meanwhile is noticed before anything is sent.
 
-        The directory is not needed by a command that leaves it for another anyway.
+        The directory is not needed by a command that leaves it for another anyway. One that may be sent again need not
+        ask whether a connection that has just been used is still there.
         """
-        if self._connection is not None:
+        is_fresh = time.monotonic() - self._last_command_at < FRESH_S and is_repeatable(command, options)
+        if self._connection is not None and not (is_fresh and self.settings.tries > 1):
             try:
                 self._connection.settle()
             except ConnectionFailed:

@@ -29,14 +29,16 @@ class Trace:
 
     def sent(self, command: str, options: Sequence[str]) -> None:
         """A command goes to the server."""
-        self._write(" ".join(["->", command, *map(_shorten, options)]))
+        if self._file is not None:
+            self._write(" ".join(["->", command, *map(_shorten, options)]))
 
     def received(self, command: str, reply: Reply, seconds: float) -> None:
         """Its answer has come."""
-        self._write(
-            f"<- {command}: {reply.code} {reply.error!r} {len(reply.rows)} rows, {reply.user} in {reply.directory!r},"
-            f" {seconds * 1000:.1f} ms"
-        )
+        if self._file is not None:
+            self._write(
+                f"<- {command}: {reply.code} {reply.error!r} {len(reply.rows)} rows, {reply.user} in"
+                f" {reply.directory!r}, {seconds * 1000:.1f} ms"
+            )
 
     def note(self, text: str) -> None:
         """Something else has happened."""

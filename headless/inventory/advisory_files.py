@@ -1,6 +1,5 @@
 """Advisories read from files: JSON, a folder of it, or a ZIP archive of it, as OSV publishes one an ecosystem."""
 
-import json
 import os
 import zipfile
 import zlib
@@ -10,7 +9,7 @@ from headless.errors import ParameterError
 from headless.inventory.advisories import Advisories
 from headless.inventory.advisory_records import BadAdvisory, add_records
 
-__all__ = ["read_advisories"]
+__all__ = ["read_advisories", "read_texts"]
 
 FILE_LIMIT = 256 * 2**20
 """The largest JSON text that is read, in bytes: four times the Debian security tracker's."""
@@ -30,9 +29,9 @@ def read_advisories(paths: Iterable[str]) -> Advisories:
     advisories = Advisories()
     for path in paths:
         before = len(advisories)
-        for name, data in _read_texts(path):
+        for name, data in read_texts(path):
             try:
-                add_records(advisories, _parse_json(data))
+                add_records(advisories, data)
             except BadAdvisory as exc:
                 raise ParameterError(f"{name}: {exc}") from None
         if len(advisories) == before:
@@ -40,17 +39,12 @@ def read_advisories(paths: Iterable[str]) -> Advisories:
     return advisories
 
 
-def _parse_json(data: bytes) -> object:
-    try:
-        value: object = json.loads(data)
-    except RecursionError:
-        raise BadAdvisory("JSON that is nested too deep") from None
-    except ValueError as exc:
-        raise BadAdvisory(f"no JSON: {exc}") from None
-    return value
+def read_texts(path: str) -> Iterator[tuple[str, bytes]]:
+    """Each JSON text of a file, a folder or a ZIP archive, with its name.
 
-
-def _read_texts(path: str) -> Iterator[tuple[str, bytes]]:
+    Raises:
+        ParameterError: it cannot be read; one line.
+    """
     try:
         if os.path.isdir(path):
             for name in _find_files(path):

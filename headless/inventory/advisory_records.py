@@ -1,25 +1,22 @@
 """Advisories as they are published: OSV's records (schema 1), and the Debian security tracker's list."""
 
-from collections.abc import Iterator, Mapping
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from headless.inventory.advisories import Advisories, Affected, Event
-from headless.inventory.ecosystems import PYPI, parse_ecosystem
+from headless.inventory.ecosystems import DEBIAN, PYPI, parse_ecosystem
+from headless.inventory.json_members import iterate_values
 
 __all__ = ["BadAdvisory", "add_records"]
 
 EVENTS = ("introduced", "fixed", "last_affected")
-RELEASES = {
-    "stretch": "9",
-    "buster": "10",
-    "bullseye": "11",
-    "bookworm": "12",
-    "trixie": "13",
-    "forky": "14",
-    "duke": "15",
-}
-"""Debian's releases by their names. What is in the tracker for others is passed over."""
 TRACKER = "https://security-tracker.debian.org/tracker/"
+NEITHER = "neither a record of OSV nor the Debian security tracker's list"
+OF_OBJECTS = re.compile(rb'\s*\{\s*"(?!database_specific)[^"\\]*"\s*:\s*\{\s*"[^"\\]*"\s*:\s*\{')
+"""How the tracker's list begins: it is read issue by issue, as it is large."""
 
 T = TypeVar("T")
 
@@ -28,16 +25,30 @@ class BadAdvisory(ValueError):
     """What is no advisory; the message says why, in one line."""
 
 
-def add_records(advisories: Advisories, value: Any) -> None:
+def add_records(advisories: Advisories, data: bytes) -> None:
     """Add what a JSON text holds: one record of OSV, a list of them, a list under "vulns", or the tracker's.
 
     Raises:
         BadAdvisory: it is something else.
     """
+    try:
+        if OF_OBJECTS.match(data):
+            _add_tracker(advisories, iterate_values(data))
+        else:
+            _add_value(advisories, json.loads(data))
+    except RecursionError:
+        raise BadAdvisory("JSON that is nested too deep") from None
+    except BadAdvisory:
+        raise
+    except ValueError as exc:
+        raise BadAdvisory(f"no JSON: {exc}") from None
+
+
+def _add_value(advisories: Advisories, value: Any) -> None:
     if isinstance(value, dict) and isinstance(value.get("vulns"), list):
         value = value["vulns"]
     if isinstance(value, dict) and "id" not in value:
-        _add_tracker(advisories, value)
+        _add_tracker(advisories, _iterate_issues(value))
         return
     for record in value if isinstance(value, list) else [value]:
         _add_osv(advisories, record)
@@ -86,20 +97,29 @@ def _take_events(item: Mapping[str, Any]) -> tuple[Event, ...]:
     )
 
 
-def _add_tracker(advisories: Advisories, packages: Mapping[str, Any]) -> None:
-    """The tracker's list: source package, issue, "releases", release: status and fixed version."""
+def _iterate_issues(packages: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
     for source, issues in packages.items():
         if not isinstance(issues, dict):
-            raise BadAdvisory("neither a record of OSV nor the Debian security tracker's list")
+            raise BadAdvisory(NEITHER)
         for name, issue in issues.items():
-            if not isinstance(issue, dict) or not isinstance(issue.get("releases"), dict):
-                raise BadAdvisory("neither a record of OSV nor the Debian security tracker's list")
-            for codename, release in issue["releases"].items():
-                if codename in RELEASES:
-                    _add_issue(advisories, f"Debian:{RELEASES[codename]}", source, name, release)
+            yield source, name, issue
 
 
-def _add_issue(advisories: Advisories, ecosystem: str, source: str, name: str, release: Any) -> None:
+def _add_tracker(advisories: Advisories, issues: Iterable[tuple[str, str, Any]]) -> None:
+    """The tracker's list: source package, issue, "releases", release: status and fixed version."""
+    for source, name, issue in issues:
+        if not isinstance(issue, dict) or not isinstance(issue.get("releases"), dict):
+            raise BadAdvisory(NEITHER)
+        known: dict[tuple[str | None, str], Affected] = {}  # most releases say the same
+        for codename, release in issue["releases"].items():
+            if codename in DEBIAN and (told := _read_release(source, name, release)):
+                if told not in known:
+                    known[told] = Affected(name, ranges=_build_ranges(told[0]), severity=told[1], link=TRACKER + name)
+                advisories.add(f"Debian:{DEBIAN[codename]}", source, known[told])
+
+
+def _read_release(source: str, name: str, release: Any) -> tuple[str | None, str] | None:
+    """The fixed version, if there is one, and how urgent it is; ``None`` if the release is not vulnerable."""
     if not isinstance(release, dict) or not name.isprintable():
         raise BadAdvisory(f"{name[:60]!r} of {source[:60]!r} is no issue of the Debian security tracker")
     status, urgency = _take(release, "status", str), _take(release, "urgency", str) or ""
@@ -111,13 +131,14 @@ def _add_issue(advisories: Advisories, ecosystem: str, source: str, name: str, r
         or status not in ("open", "resolved")
         or (status, fixed) == ("resolved", None)
     ):
-        return
-    events = [Event("introduced", "0")]
-    if status == "resolved" and fixed is not None:
-        events.append(Event("fixed", fixed))
-    severity = "" if urgency == "not yet assigned" else urgency
-    entry = Affected(name, ranges=(tuple(events),), severity=_make_word(severity), link=f"{TRACKER}{name}")
-    advisories.add(ecosystem, source, entry)
+        return None
+    return fixed if status == "resolved" else None, "" if urgency == "not yet assigned" else _make_word(urgency)
+
+
+@lru_cache(maxsize=4096)
+def _build_ranges(fixed: str | None) -> tuple[tuple[Event, ...], ...]:
+    """From the beginning on; shared, as many issues are fixed in one version."""
+    return ((Event("introduced", "0"), *((Event("fixed", fixed),) if fixed is not None else ())),)
 
 
 def _take(value: Mapping[str, Any], key: str, cls: type[T]) -> T | None:

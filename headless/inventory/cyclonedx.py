@@ -10,7 +10,7 @@ from calendar import timegm
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from headless.inventory.document import TEXTS, build_report
+from headless.inventory.document import TEXTS, build_report, read_object, read_objects
 from headless.inventory.lines import TIME_FORMAT
 from headless.inventory.package import Package, canonical_lines, digest
 from headless.inventory.purl import build_purl, parse_purl
@@ -47,11 +47,11 @@ def parse_bom(body: Mapping[str, Any]) -> Report:
     Raises:
         BadReport: it does not say of which host it is, or its count or sum does not match.
     """
-    metadata = _read_object(body, "metadata")
-    component = _read_object(metadata, "component")
+    metadata = read_object(body, "metadata")
+    component = read_object(metadata, "component")
     told: dict[str, Any] = {"host": component.get("name", "")}
     missing: list[Missing] = []
-    for entry in [*_read_objects(metadata, "properties"), *_read_objects(component, "properties")]:
+    for entry in [*read_objects(metadata, "properties"), *read_objects(component, "properties")]:
         name, value = str(entry.get("name", "")), str(entry.get("value", ""))
         if name == PREFIX + "missing":
             source, _, reason = value.partition(": ")
@@ -62,7 +62,7 @@ def parse_bom(body: Mapping[str, Any]) -> Report:
         if name in told:
             told[name] = _parse_number(name, told[name])
     told["made"] = _parse_time(str(metadata.get("timestamp", "")))
-    packages, untold = _parse_components(_read_objects(body, "components"))
+    packages, untold = _parse_components(read_objects(body, "components"))
     return build_report(told, packages, (*missing, *untold))
 
 
@@ -72,8 +72,8 @@ def parse_syft(body: Mapping[str, Any]) -> Report:
     Raises:
         BadReport: it does not say of what it is.
     """
-    source, distro = _read_object(body, "source"), _read_object(body, "distro")
-    packages, untold = _parse_components(_read_objects(body, "artifacts"))
+    source, distro = read_object(body, "source"), read_object(body, "distro")
+    packages, untold = _parse_components(read_objects(body, "artifacts"))
     told = {
         "host": source.get("name") or source.get("id") or "",
         "system": distro.get("prettyName") or "",
@@ -103,20 +103,6 @@ def _parse_components(components: Iterable[Mapping[str, Any]]) -> tuple[tuple[Pa
         raise BadReport("a component with a control character in its name or version")
     untold = (Missing("other", f"{without} components without a name or a version"),) if without else ()
     return tuple(packages), untold
-
-
-def _read_object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = body.get(name) or {}
-    if not isinstance(value, dict):
-        raise BadReport(f"{name!r} is no object")
-    return value
-
-
-def _read_objects(body: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    value = body.get(name) or []
-    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
-        raise BadReport(f"{name!r} is no list of objects")
-    return value
 
 
 def _parse_number(name: str, text: str) -> int:

@@ -12,7 +12,17 @@ from typing import Any
 from headless.inventory.package import KINDS, Package, canonical_lines, digest
 from headless.inventory.report import BadReport, Missing, Report
 
-__all__ = ["FORMAT", "build_report", "check_sum", "parse_document", "read_text", "write_document"]
+__all__ = [
+    "FORMAT",
+    "build_report",
+    "check_sum",
+    "is_clean",
+    "parse_document",
+    "read_object",
+    "read_objects",
+    "read_text",
+    "write_document",
+]
 
 FORMAT = "headless-inventory"
 TEXTS = ("host", "site", "tag", "machine", "system", "os_id", "os_version", "kernel", "arch", "cpu")
@@ -80,9 +90,33 @@ def read_text(body: Mapping[str, Any], name: str) -> str:
         BadReport: it is no text, or has a character that cannot be shown in a line.
     """
     value = body.get(name, "")
-    if not isinstance(value, str) or not _is_clean(value):
+    if not isinstance(value, str) or not is_clean(value):
         raise BadReport(f"{name!r} is no line of text")
     return value.strip()
+
+
+def read_object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Read an object that may be left out.
+
+    Raises:
+        BadReport: it is none.
+    """
+    value = body.get(name) or {}
+    if not isinstance(value, dict):
+        raise BadReport(f"{name!r} is no object")
+    return value
+
+
+def read_objects(body: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """Read a list of objects that may be left out.
+
+    Raises:
+        BadReport: it is none.
+    """
+    value = body.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        raise BadReport(f"{name!r} is no list of objects")
+    return value
 
 
 def _read_number(body: Mapping[str, Any], name: str) -> int:
@@ -95,7 +129,7 @@ def _read_number(body: Mapping[str, Any], name: str) -> int:
 def _parse_package(number: int, fields: Any) -> Package:
     if not isinstance(fields, list) or not 3 <= len(fields) <= 6:
         raise BadReport(f"package {number}: no list of kind, name, version, arch, source and source version")
-    if not all(isinstance(field, str) and _is_clean(field) for field in fields):
+    if not all(isinstance(field, str) and is_clean(field) for field in fields):
         raise BadReport(f"package {number}: a field is no line of text")
     package = Package(*fields)
     if package.kind not in KINDS or not package.name or not package.version:
@@ -109,7 +143,7 @@ def _parse_missing(listed: Any) -> list[Missing]:
     return [Missing(read_text(entry, "source"), read_text(entry, "reason")) for entry in listed]
 
 
-def _is_clean(text: str) -> bool:
+def is_clean(text: str) -> bool:
     """Whether it is text, without what would end a line or a field: surrogates are printable to nobody either."""
     return text.isprintable() or not any(
         letter < " " or "\x7f" <= letter < "\xa0" or "\ud800" <= letter < "\ue000" for letter in text

@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["KINDS_BY_ECOSYSTEM", "PYPI", "find_ecosystems", "parse_ecosystem"]
+__all__ = ["DEBIAN", "KINDS_BY_ECOSYSTEM", "PYPI", "UBUNTU_NAMES", "find_ecosystems", "parse_ecosystem"]
 
 PYPI = "PyPI"
 KINDS_BY_ECOSYSTEM = {
@@ -18,6 +18,18 @@ KINDS_BY_ECOSYSTEM = {
     "openSUSE": "rpm",
 }
 """Those that are known here, and the packages they are about."""
+DEBIAN = {
+    "stretch": "9",
+    "buster": "10",
+    "bullseye": "11",
+    "bookworm": "12",
+    "trixie": "13",
+    "forky": "14",
+    "duke": "15",
+}
+"""Debian's releases by their names. What is in its tracker for others is passed over."""
+UBUNTU_NAMES = {"bionic": "18.04", "focal": "20.04", "jammy": "22.04", "noble": "24.04", "resolute": "26.04"}
+"""Ubuntu's long-term releases by their names."""
 BY_MAJOR = {"almalinux": "AlmaLinux", "debian": "Debian", "mageia": "Mageia", "rhel": "Red Hat", "rocky": "Rocky Linux"}
 RED_HAT = re.compile(r"Red Hat:enterprise_linux:([0-9]+)(?:::.*)?")
 UBUNTU = re.compile(r"(Ubuntu:[0-9.]+)(?::LTS)?")

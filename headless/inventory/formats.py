@@ -6,6 +6,7 @@ from typing import Any
 from headless.inventory.amount import MOST_PACKAGES, check_lines, check_objects, check_packages_count
 from headless.inventory.cyclonedx import parse_bom, parse_syft
 from headless.inventory.document import FORMAT, parse_document
+from headless.inventory.glpi import inflate, is_compressed, is_inventory, parse_inventory
 from headless.inventory.pakiti2 import is_form, parse_form
 from headless.inventory.report import BadReport, Report
 from headless.inventory.text import LineReader, parse_text, read_line
@@ -16,17 +17,19 @@ LISTS = ("packages", "components", "artifacts")
 """What the JSON formats call the list of packages."""
 
 
-def parse_report(data: bytes, most: int = MOST_PACKAGES, read: LineReader = read_line) -> Report:
-    """Read a report in the text format, as our JSON, as CycloneDX's or syft's, or as the form of Pakiti 2's clients.
+def parse_report(data: bytes, read: LineReader = read_line, most: int = MOST_PACKAGES) -> Report:
+    """Read a report in the text format, as our JSON, as CycloneDX's, syft's or GLPI's, or as Pakiti 2's form.
 
     Args:
         data: opened and verified; what its size may be is the caller's to say.
-        most: packages that it may have.
         read: reads each package of the text format.
+        most: packages that it may have.
 
     Raises:
         BadReport: it is none of them, is cut short, or says what cannot be.
     """
+    if is_compressed(data):
+        data = inflate(data)
     start = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
     if start.startswith(b"{"):
         check_objects(data, most)
@@ -51,9 +54,11 @@ def _parse_object(body: dict[str, Any], most: int) -> Report:
             return parse_bom(body)
         if "artifacts" in body:
             return parse_syft(body)
+        if is_inventory(body):
+            return parse_inventory(body)
     except RecursionError:
         raise BadReport("JSON, too deeply nested") from None
-    raise BadReport(f"JSON, and neither {FORMAT} nor CycloneDX nor syft's")
+    raise BadReport(f"JSON, and neither {FORMAT} nor CycloneDX nor syft's nor GLPI's")
 
 
 def _load(data: bytes) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from headless.inventory.document import write_document
 from headless.inventory.formats import parse_report
 from headless.inventory.gather.files import tidy
 from headless.inventory.gather.rows import Gathered
+from headless.inventory.glpi import is_compressed
 from headless.inventory.package import Package
 from headless.inventory.report import BadReport, Missing, Report
 from headless.inventory.text import write_text
@@ -96,7 +97,7 @@ def rewrite_report(data: bytes, wanted: Wanted) -> bytes:
     changes: dict[str, Any] = {name: value for name, value in told.items() if value}
     if not changes:
         return data
-    if data.lstrip()[:1] == b"{":
+    if is_compressed(data) or data.lstrip()[:1] == b"{":
         return _write(replace(report, **changes), replace(wanted, form=_find_form(data)))
     return _change_headers(data, changes)
 

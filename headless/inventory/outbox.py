@@ -23,10 +23,13 @@ if sys.platform == "win32":
 
 import fcntl
 
+from headless.inventory.marks import forget, read_later, read_mark, write_later, write_mark
+
 __all__ = ["Outbox", "name_owner", "open_outbox"]
 
 SUFFIX = ".report"
 REFUSED, REFUSED_LIMIT = ".refused", 100
+REASON, LATER = ".reason", ".later"
 LOCK = ".lock"
 RETRY_AT = ".retry-at"
 FILE_LIMIT = 64 * 1024 * 1024  # bytes of one report: what is larger was put there by mistake
@@ -57,8 +60,11 @@ class Outbox:
         if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (0, os.geteuid()):
             raise ParameterError(_explain_owner(folder, folder))
 
-    def put(self, data: bytes) -> list[str]:
-        """Keep a report; when this returns it is on the disk. Return the names of the oldest that had to go for it.
+    def put(self, data: bytes) -> tuple[str, list[str]]:
+        """Keep a report; when this returns it is on the disk.
+
+        Returns:
+            Its name, and the names of the oldest that had to go for it.
 
         Raises:
             OSError: it could not be written; then nothing of it is there.
@@ -78,7 +84,7 @@ class Outbox:
             os.unlink(temporary)
             raise
         self._sync()
-        return self._drop_oldest(name)
+        return name, self._drop_oldest(name)
 
     def names(self) -> list[str]:
         """What is there, the oldest first."""
@@ -94,7 +100,7 @@ class Outbox:
             ValueError: it is no plain file of a sensible size.
         """
         try:
-            descriptor = os.open(os.path.join(self.folder, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            descriptor = os.open(self._path(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
             return None
         except OSError as exc:
@@ -108,13 +114,24 @@ class Outbox:
         with open(descriptor, "rb") as file:
             return file.read()
 
-    def set_aside(self, name: str) -> str:
-        """Keep a report that a collector does not take under a name that is not sent, which is returned.
+    def find_due(self) -> list[str]:
+        """What may be sent now, the oldest first; what has failed before comes after all that has not."""
+        failures = {name: read_later(self._path(name + LATER)) for name in self.names()}
+        return sorted((name for name in failures if not failures[name][1]), key=lambda name: failures[name][0])
 
-        It may be the wrong collector. So many are kept, the newest.
+    def put_off(self, name: str) -> float:
+        """A report that a collector cannot take: others pass it. Return for how many seconds it is not sent again."""
+        return write_later(self._path(name + LATER))
+
+    def set_aside(self, name: str, reason: str) -> str:
+        """Keep a report that a collector does not take under a name that is not sent; return its path.
+
+        It may be the wrong collector. So many are kept, the newest, each with a file beside it that says why.
         """
-        refused = f"{name}{REFUSED}"
-        os.rename(os.path.join(self.folder, name), os.path.join(self.folder, refused))
+        refused = self._path(name + REFUSED)
+        os.rename(self._path(name), refused)
+        write_mark(refused + REASON, reason + "\n")
+        forget(self._path(name + LATER))
         for old in sorted(other for other in os.listdir(self.folder) if other.endswith(REFUSED))[:-REFUSED_LIMIT]:
             self.remove(old)
         return refused
@@ -122,7 +139,9 @@ class Outbox:
     def remove(self, name: str) -> None:
         """It has been sent, or is one too many."""
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(self.folder, name))
+            os.unlink(self._path(name))
+        forget(self._path(name + LATER))
+        forget(self._path(name + REASON))
 
     @contextlib.contextmanager
     def turn(self, limit_s: float) -> Iterator[bool]:
@@ -147,24 +166,20 @@ class Outbox:
     def wait_s(self) -> float:
         """How long the collector still wants not to be asked, in seconds; 0 if it does not say."""
         try:
-            # As in read(): neither a link nor a pipe that somebody has put there.
-            descriptor = os.open(os.path.join(self.folder, RETRY_AT), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            with open(descriptor, encoding="ascii") as file:
-                left = float(file.read(32)) - time.time()
-        except (OSError, ValueError):
+            left = float(read_mark(self._path(RETRY_AT))) - time.time()
+        except ValueError:
             return 0.0
         return left if 0 < left <= LATEST_S else 0.0
 
     def ask_again_after(self, seconds: float | None) -> None:
         """Keep what the collector has said of when to ask again; ``None``: nothing."""
-        path = os.path.join(self.folder, RETRY_AT)
-        with contextlib.suppress(OSError):  # it only spares a useless attempt
-            if seconds is None:
-                os.unlink(path)
-            else:
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-                with open(descriptor, "w", encoding="ascii") as file:
-                    file.write(f"{time.time() + seconds:.0f}\n")
+        if seconds is None:
+            forget(self._path(RETRY_AT))
+        else:
+            write_mark(self._path(RETRY_AT), f"{time.time() + seconds:.0f}\n")
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.folder, name)
 
     def _drop_oldest(self, newest: str) -> list[str]:
         names = self.names()
@@ -181,7 +196,7 @@ class Outbox:
 
     def _size(self, name: str) -> int:
         try:
-            return os.lstat(os.path.join(self.folder, name)).st_size
+            return os.lstat(self._path(name)).st_size
         except OSError:
             return 0
 

@@ -19,7 +19,7 @@ class Parameter:
         name: in the API, and as an option with dashes for underscores.
         help: one line.
         is_argument: given by its place on a command line, and must be given.
-        kind: "text", "date" (RFC 3339, or a day, which means its end), "number", "flag" ("true" or "false").
+        kind: "text", "date" (RFC 3339, or a day, which means its end), "number", "flag" ("true", or left out).
     """
 
     name: str
@@ -164,11 +164,34 @@ QUESTIONS = {
             _columns("site host (id:number) tag last:time interval:number missed:number"),
         ),
         Question(
+            "vulnerable",
+            "the hosts with packages that the collector's advisories are about",
+            (
+                SITE,
+                TAG,
+                AT,
+                SEEN,
+                Parameter("advisory", "of this advisory only, by its ID or another of its names, such as a CVE"),
+                Parameter("severity", "of this severity only, as the advisories word it; many tell none"),
+                Parameter("excepted", "also what a VEX file takes away, and why", kind="flag"),
+            ),
+            _columns(
+                "site host (id:number) advisory severity kind name version (arch) fixed (aliases:texts) (link)"
+                " (exception) (os_id) (os_version) (last:time)"
+            ),
+        ),
+        Question(
             "conform",
             "the hosts that fall short of a reference, and in what",
-            (SITE, TAG, AT, SEEN),
+            (
+                SITE,
+                TAG,
+                AT,
+                SEEN,
+                Parameter("vulnerable", "or of whose packages the collector's advisories are about some", kind="flag"),
+            ),
             _columns("site host (id:number) state kind name version wanted deadline severity comment link"),
-            body="the reference, TOML",
+            body="the reference, TOML; with 'vulnerable' it may be left out",
         ),
     )
 }

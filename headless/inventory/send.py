@@ -19,8 +19,8 @@ PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTPS_PROXY", "NO_PROXY")  
 REDIRECTS = 5
 ANSWER_LIMIT = 65536  # bytes of an answer that are read
 WAIT_LIMIT = 86400  # seconds: a collector that asks for more gets a day
-BAD_REPORT = (400, 413, 415, 422)
 BAD_LOGIN = (401, 403, 407)
+BUSY = (408, 421, 425, 429, 503)  # of the collector, whatever it is sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +54,13 @@ class Wait(Exception):
 
     Attributes:
         after_s: seconds after which it wants to be asked again; ``None`` if it has not said.
+        may_be_ours: it was there and failed: it may be this report that it cannot take, and another it could.
     """
 
-    def __init__(self, message: str, after_s: float | None = None) -> None:
+    def __init__(self, message: str, after_s: float | None = None, *, may_be_ours: bool = False) -> None:
         super().__init__(message)
         self.after_s = after_s
+        self.may_be_ours = may_be_ours
 
 
 def send(collector: Collector, data: bytes) -> None:
@@ -129,13 +131,16 @@ def _post(collector: Collector, url: SplitResult, data: bytes) -> tuple[int, htt
     }
     if collector.token:
         headers["Authorization"] = f"Bearer {collector.token}"
+    is_there = False
     try:
+        connection.connect()
+        is_there = True
         connection.request("POST", target, data, headers)
         response = connection.getresponse()
         return response.status, response.headers, response.read(ANSWER_LIMIT)
     except (OSError, http.client.HTTPException) as exc:
         reason = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
-        raise Wait(f"{url.scheme}://{url.netloc.rpartition('@')[2]}: {reason}") from exc
+        raise Wait(f"{url.scheme}://{url.netloc.rpartition('@')[2]}: {reason}", may_be_ours=is_there) from exc
     finally:
         connection.close()
 
@@ -211,15 +216,14 @@ def _judge(collector: Collector, url: str, status: int, headers: http.client.HTT
     said = " ".join(answer.decode("utf-8", "replace").split())
     if 200 <= status < 300:
         if collector.expect and not said.endswith(collector.expect):
-            raise Wait(f"{url}: answered {said[:200]!r}, which does not end with {collector.expect!r}")
+            line = f"{url}: answered {said[:200]!r}, which does not end with {collector.expect!r}"
+            raise Wait(line, may_be_ours=True)
         return
     raise _build_error(url, status, headers, said[:200])
 
 
 def _build_error(url: str, status: int, headers: http.client.HTTPMessage, said: str) -> Exception:
     line = f"{url}: {status}{': ' + said if said else ''}"
-    if status in BAD_REPORT:
-        return NotTaken(f"{line}: this report is not taken")
     if status in BAD_LOGIN:
         theirs = ", or the collector's --allow" if status == 403 else ""
         return Refused(f"{line}: see --token-file and --certificate{theirs}")
@@ -228,7 +232,10 @@ def _build_error(url: str, status: int, headers: http.client.HTTPMessage, said: 
         return ParameterError(f"{line}: it leads to {place} without the report: give the right URL with --to")
     if status in (404, 405, 410, 411, 501):
         return ParameterError(f"{line}: no collector takes reports there: see --to")
-    return Wait(line, _parse_after(headers.get("Retry-After") or ""))
+    if 400 <= status < 500 and status not in BUSY:
+        return NotTaken(f"{line}: this report is not taken")
+    after_s = _parse_after(headers.get("Retry-After") or "")
+    return Wait(line, after_s, may_be_ours=status not in BUSY and after_s is None)
 
 
 def _parse_after(text: str) -> float | None:

@@ -66,5 +66,5 @@ class JudgedSet:
             return []
         found = advisories.find(host.os_id, host.os_version, self.packages)
         rows = [build_vulnerable_row(host, vulnerability) for vulnerability in found]
-        gap = advisories.find_gap(host.os_id, host.os_version, self.packages)
+        gap = advisories.find_gap(host.os_id, host.os_version, self.packages, host.missing)
         return [*rows, build_gap_row(host, "vulnerabilities", gap)] if gap else rows

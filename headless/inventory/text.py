@@ -46,7 +46,7 @@ def read_line(packager: str, line: bytes) -> Package:
     if len(fields) != 3 or not fields[0] or not fields[1]:
         raise BadReport("a package is a name, a version and an architecture, with tabs between")
     name, version, arch = fields
-    # There are few architectures: one text for all packages that are of one.
+    # There are few architectures: one text each for all packages.
     return Package(packager, name, _write_epoch(version) if packager == "rpm" else version, sys.intern(arch))
 
 

@@ -8,11 +8,21 @@ from headless.inventory.advisories import Vulnerability
 from headless.inventory.reference import Shortfall, State
 from headless.inventory.rule import HostFacts
 
-__all__ = ["VULNERABLE", "Row", "build_gap_row", "build_row", "build_vulnerable_row", "falls_short", "format_row"]
+__all__ = [
+    "EXCEPTED",
+    "VULNERABLE",
+    "Row",
+    "build_gap_row",
+    "build_row",
+    "build_vulnerable_row",
+    "falls_short",
+    "format_row",
+]
 
 VULNERABLE = "vulnerable"
 """The state of a package of which an advisory is known."""
-
+EXCEPTED = "excepted"
+"""The state of one whose advisory does not count, as a VEX file says: no failure."""
 
 LINE_LIMIT = 2000
 """The longest line, in characters."""
@@ -22,7 +32,7 @@ class Row(NamedTuple):
     """A shortfall, or a vulnerable package.
 
     Attributes:
-        state: of ``State``, or ``VULNERABLE``.
+        state: of ``State``, or ``VULNERABLE``, or ``EXCEPTED``.
         kind, name, version: of the package; without a version it is not installed, or not known.
         wanted: what the rule wants, or which version mends it; empty if none does.
         deadline: the last day to meet it, as "2026-01-31"; empty: none.
@@ -61,16 +71,18 @@ def build_row(host: HostFacts, shortfall: Shortfall) -> Row:
 
 
 def build_vulnerable_row(host: HostFacts, found: Vulnerability) -> Row:
-    """Tell a vulnerable package."""
+    """Tell a vulnerable package, or why it is none."""
     package = found.package
     wanted = f">= {found.fixed}" if found.fixed else ""
     comment = " ".join((found.id, *found.aliases))
+    if found.exception:
+        comment += f"; {found.exception}"
     return Row(
         host.site,
         host.host,
-        VULNERABLE,
+        EXCEPTED if found.exception else VULNERABLE,
         *package[:3],
-        wanted,
+        "" if found.exception else wanted,
         severity=found.severity,
         comment=comment,
         link=found.link,
@@ -90,7 +102,10 @@ def falls_short(rows: Iterable[Row], since: State = State.DUE) -> bool:
             What is not known, and what is vulnerable, always counts.
     """
     order = [State.EARLY.value, State.DUE.value, State.OVERDUE.value]
-    return any(row.state not in order or order.index(row.state) >= order.index(since.value) for row in rows)
+    return any(
+        row.state != EXCEPTED and (row.state not in order or order.index(row.state) >= order.index(since.value))
+        for row in rows
+    )
 
 
 def format_row(row: Row) -> str:

@@ -50,10 +50,10 @@ def test_reports_are_taken_out_of_files_and_reviewed(world: World) -> None:
     cut = write(world, "cut", write_text(make_report())[:100])
     assert ask(world, "take", good) == f"{good}: stored new\n"
     told = ask(world, "take", few, cut, code=4)
-    assert f"{few}: held 3 packages" in told and f"{cut}: refused cut short" in told
+    assert f"{few}: held 3 rpm packages" in told and f"{cut}: refused cut short" in told
     [held] = ask(world, "review", "list").splitlines()
     number, _, host, reason, gone = held.split("\t")
-    assert (host, reason) == ("a", "3 packages, and 100 before")
+    assert (host, reason) == ("a", "3 rpm packages, and 100 before")
     names = sorted(package.name for package in MANY[3:])
     assert gone == f"{', '.join(names[:20])} and 77 more"
     [row] = json.loads(ask(world, "review", "list", "--json"))["rows"]

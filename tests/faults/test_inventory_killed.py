@@ -56,7 +56,7 @@ def list_hosts(desk: Desk) -> list[int]:
 def test_nothing_that_was_answered_is_lost_and_nothing_is_stored_twice(tmp_path: Path) -> None:
     chance, answered = make_chance(), set()
     desk = make_desk(tmp_path, make_holder(tmp_path, "collector"))
-    for turn in range(scale(3, 100)):
+    for turn in range(scale(6, 100)):
         first = turn * 1_000_000
         command = [sys.executable, "-c", PROGRAM, str(tmp_path), str(first)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[1]) as program:

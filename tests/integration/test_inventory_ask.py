@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from headless.errors import ParameterError
+from headless.errors import ParameterError, Unavailable
+from headless.inventory.advisories import Advisories, Affected, Event
 from headless.inventory.ask.answers import answer
+from headless.inventory.ask.marks import Marks
 from headless.inventory.ask.memory import Memory
 from headless.inventory.ask.names import find_names
 from headless.inventory.ask.page import Answer, Page
@@ -49,6 +51,7 @@ class Fleet:
     def __init__(self, url: str, state: Path, runner: asyncio.Runner) -> None:
         self._runner = runner
         self.memory = Memory()
+        self.marks: Callable[[], Marks | None] | None = None
         self.reports = build_fleet(NOW)
         self._store = runner.run(self._open(url, str(state)))
 
@@ -74,7 +77,7 @@ class Fleet:
         return self._runner.run(
             self._store.read(
                 lambda connection: answer(
-                    question, parameters, page, connection=connection, scope=scope, memory=self.memory
+                    question, parameters, page, connection=connection, scope=scope, memory=self.memory, marks=self.marks
                 )
             )
         )
@@ -253,6 +256,44 @@ def test_a_key_of_another_question_is_refused_or_means_a_place(fleet: Fleet) -> 
                 fleet.ask_page(question, Page(10, after), **needed)
             except ParameterError as exc:
                 assert "after" in str(exc)
+
+
+def test_vulnerable_is_what_a_look_at_every_report_finds(fleet: Fleet) -> None:
+    with pytest.raises(ParameterError, match="no advisories"):
+        fleet.ask("vulnerable")
+    fleet.marks = lambda: None
+    with pytest.raises(Unavailable, match="being read"):
+        fleet.ask("vulnerable")
+    marks = Marks(_build_advisories())
+    fleet.marks = lambda: marks
+    for at in (NOW - 2 * DAY, NOW):
+        expected = Counter(
+            (site, host, found.id, *found.package[:3], found.fixed)
+            for (site, host), report in find_states(fleet.reports, at).items()
+            for found in _build_advisories().find(report.os_id, report.os_version, report.packages)
+        )
+        names = ("site", "host", "advisory", "kind", "name", "version", "fixed")
+        for limit in (7, 1000, 1000):
+            rows = fleet.ask("vulnerable", at=at, limit=limit)
+            assert Counter(tuple(row[name] for name in names) for row in rows) == expected
+    assert {row["site"] for row in fleet.ask("vulnerable", scope=ALPHA)} == {"ALPHA"}
+    assert {row["advisory"] for row in fleet.ask("vulnerable", severity="HIGH")} == {"A-2"}
+    assert fleet.ask_page("vulnerable", Page(1), advisory="A-1").summary == {
+        "hosts": 36, "vulnerable": 36, "unknown": 0, "reasons": {}, "found": 3
+    }  # fmt: skip
+    fleet.marks = None
+
+
+def _build_advisories() -> Advisories:
+    advisories = Advisories()
+    for name, package, fixed, severity in (
+        ("A-1", "openssl", "1:3.0.11-1.el9", ""),
+        ("A-2", "kernel", "0:5.14.0-3.el9", "high"),
+        ("A-3", "lib1", "0:1.1-9.el9", ""),
+    ):
+        events = (Event("introduced", "0"), Event("fixed", fixed))
+        advisories.add("AlmaLinux:9", package, Affected(name, ranges=(events,), severity=severity))
+    return advisories
 
 
 @pytest.mark.parametrize(

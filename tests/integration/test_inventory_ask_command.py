@@ -19,7 +19,7 @@ from headless.inventory.questions import QUESTIONS
 from headless.inventory.report import Report
 from headless.inventory.text import write_text
 from inventory_fleet import EVIL, AskedCollector, run_asked_collector
-from support import HEADLESS
+from support import HEADLESS, wait_for
 
 REFERENCE = """
 [[rule]]
@@ -41,7 +41,10 @@ ADVISORY = {
 @pytest.fixture(scope="module")
 def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AskedCollector]:
     """A collector that holds a fleet."""
-    with run_asked_collector(tmp_path_factory.mktemp("asked")) as collector:
+    folder = tmp_path_factory.mktemp("asked")
+    (folder / "advisory.json").write_text(json.dumps(ADVISORY))
+    with run_asked_collector(folder, '[serve]\nadvisories = ["advisory.json"]\n') as collector:
+        wait_for(lambda: collector.get("/api/v1/vulnerable")[0] == 200, "the advisories")
         yield collector
 
 
@@ -138,7 +141,7 @@ def test_each_question_is_answered(collector: AskedCollector, words: tuple[str, 
 
 
 def test_nothing_found_is_no_failure_and_prints_nothing(collector: AskedCollector) -> None:
-    done = collector.run("who-has", "no-such-package")
+    done = collector.run("who-has", "no-such-package", "--tag", "SE")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert json.loads(collector.run("who-has", "no-such-package", "--json").stdout)["rows"] == []
 
@@ -172,6 +175,14 @@ def test_the_api_tells_it_too(collector: AskedCollector) -> None:
     [note] = collector.ask("packages", kind="apk")["notes"]
     assert note == "no host that you may see has packages of the kind 'apk'"
     assert "notes" not in collector.ask("packages")
+
+
+def test_hosts_that_could_not_know_are_told(collector: AskedCollector) -> None:
+    done = collector.run("who-has", "no-such-package", "--site", "BETA")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "headless: hosts that could not read their packages, and may have it: 1\n"
+    asked = collector.run("who-has", "no-such-package", "--site", "BETA", "--json")
+    assert json.loads(asked.stdout)["summary"] == {"hosts": 0, "unread": 1}
 
 
 @pytest.mark.parametrize(("words", "token", "code", "said"), [

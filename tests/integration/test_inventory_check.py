@@ -118,6 +118,36 @@ def test_what_is_not_known_is_never_well(world: World, files: Path) -> None:
     assert "no advisory is about debian 13" in out
 
 
+def test_what_a_vex_file_takes_away_is_no_failure_and_told_in_json(world: World, files: Path) -> None:
+    statement = {
+        "vulnerability": {"name": "CVE-2026-90001"},
+        "products": [{"@id": "pkg:deb/debian/openssl@3.0.13-1~deb12u1?arch=source"}],
+        "status": "not_affected",
+        "justification": "vulnerable_code_not_in_execute_path",
+    }
+    vex = {"@context": "https://openvex.dev/ns/v0.2.0", "@id": "x", "statements": [statement]}
+    given = (files / "bad.json", "--advisories", OSV, "--vex", files / "vex.json")
+    (files / "vex.json").write_text(json.dumps(vex))
+    assert check(world, *given) == (0, "", "")
+    code, out, _ = check(world, *given, "--json")
+    (row,) = json.loads(out)
+    assert (code, row["state"], row["name"], row["wanted"]) == (0, "excepted", "libssl3", "")
+    assert row["comment"].endswith("; CVE-2026-90001: not_affected, vulnerable_code_not_in_execute_path")
+    statement["status"] = "under_investigation"
+    (files / "vex.json").write_text(json.dumps(vex))
+    code, out, _ = check(world, *given)
+    assert code == 4 and "vulnerable: dpkg libssl3" in out
+    for arguments, part in (
+        (
+            (files / "bad.json", "--reference", files / "reference.toml", "--vex", files / "vex.json"),
+            "--advisories too",
+        ),
+        ((files / "bad.json", "--advisories", OSV, "--vex", OSV), "neither OpenVEX nor CycloneDX"),
+    ):
+        code, out, err = check(world, *arguments)
+        assert (code, out) == (2, "") and part in err
+
+
 def test_bad_input_is_a_line(world: World, files: Path) -> None:
     (files / "empty.toml").write_text("")
     (files / "list.json").write_text("[7]")

@@ -3,9 +3,9 @@
 import http.client
 import json
 import os
-import socket
 import ssl
 import subprocess
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -157,6 +157,18 @@ def test_sealed_by_openssl(server: CollectorServer, holder: Holder, tmp_path: Pa
     sealed = tmp_path / "sealed"
     run(*words, "-out", str(sealed), str(holder.certificate_file))
     assert read_status(talk(server.port, post("/feed/", sealed.read_bytes()))) == 200
+    check_stored(server, host)
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_glpis_inventory(server: CollectorServer, is_compressed: bool) -> None:
+    """As glpi-injector posts a file; the agent's own dialogue before it is not spoken."""
+    host = f"glpi-{is_compressed}.example.org".lower()
+    content = {"hardware": {"name": host}, "softwares": [{"name": "bash", "version": "5.2-1", "from": "deb"}]}
+    body = json.dumps({"action": "inventory", "deviceid": "d", "content": content}).encode()
+    if is_compressed:
+        body = zlib.compress(body)
+    assert talk(server.port, post("/package-report/", body)).endswith(b"\r\n\r\n200 th4nk y0u\n")
     check_stored(server, host)
 
 
@@ -327,93 +339,3 @@ def test_a_certificate_of_another_authority(tls_server: CollectorServer, tmp_pat
         connection.request("POST", "/feed/", b"x")
         connection.getresponse()
     connection.close()
-
-
-def test_a_renewed_certificate(tmp_path: Path) -> None:
-    """Read at SIGHUP; one that cannot be used changes nothing."""
-    authority = Authority(tmp_path)
-    authority.issue_server()
-    with CollectorServer(tmp_path, TLS) as server:
-        server.start()
-        first = ssl.get_server_certificate(("127.0.0.1", server.port))
-        (tmp_path / "localhost.key").write_text("nonsense")
-        server.hang_up("certificate-kept")
-        assert ssl.get_server_certificate(("127.0.0.1", server.port)) == first
-        certificate, _ = authority.issue_server()
-        server.hang_up("certificate-read")
-        assert ssl.get_server_certificate(("127.0.0.1", server.port)).strip() == Path(certificate).read_text().strip()
-
-
-@pytest.mark.parametrize(
-    ("settings", "options", "line"),
-    [
-        ("listen = 'x'\n", [], "unknown setting 'listen'"),
-        ("", ["--tls-cert", "/nonexistent"], "No such file or directory"),
-        ("", ["--key", "/nonexistent"], "/nonexistent cannot be read"),
-        ("", ["--database", "oracle://x"], "postgresql://"),
-    ],
-)
-def test_settings_that_cannot_be(tmp_path: Path, settings: str, options: list[str], line: str) -> None:
-    file = tmp_path / "collector.toml"
-    file.write_text(settings)
-    words = [HEADLESS, "inventory", "serve", "--state", str(tmp_path / "state"), "--config", str(file), *options]
-    done = subprocess.run(
-        words, env={"HOME": "/"}, capture_output=True, text=True, check=False, timeout=30 * TIME_SCALE
-    )
-    assert done.returncode == 2
-    (message,) = done.stderr.splitlines()
-    assert line in message
-
-
-def test_one_state_has_one_collector(server: CollectorServer) -> None:
-    words = [HEADLESS, "inventory", "serve", "--state", str(server.state), "--listen", "127.0.0.1:0"]
-    done = subprocess.run(
-        words, env={"HOME": "/"}, capture_output=True, text=True, check=False, timeout=30 * TIME_SCALE
-    )
-    assert (done.returncode, "in use by another collector" in done.stderr) == (2, True)
-
-
-def test_an_address_that_is_taken(server: CollectorServer, tmp_path: Path) -> None:
-    words = [HEADLESS, "inventory", "serve", "--state", str(tmp_path), "--listen", f"127.0.0.1:{server.port}"]
-    done = subprocess.run(
-        words, env={"HOME": "/"}, capture_output=True, text=True, check=False, timeout=30 * TIME_SCALE
-    )
-    assert done.returncode == 1, done.stderr
-
-
-def test_a_proxy_on_a_local_socket(tmp_path: Path) -> None:
-    """It says who its clients are: a local socket itself has no addresses."""
-    (tmp_path / "collector.toml").write_text("[feeds.feed]\nsites = ['*']\nnetworks = ['192.0.2.0/24']\n"
-                                             "[serve]\nproxies = ['unix']\n")  # fmt: skip
-    path = tmp_path / "socket"
-    words = ["--config", str(tmp_path / "collector.toml"), "--state", str(tmp_path / "state")]
-    collector = subprocess.Popen(
-        [HEADLESS, "inventory", "serve", *words, "--listen", f"unix:{path}"], env={"HOME": "/"}
-    )
-    try:
-        wait_for(path.exists, "the socket")
-        show = ("curl", "-s", "-o", os.devnull, "-w", "%{http_code}", "--unix-socket", str(path), "--data-binary", "x")
-        assert run(*show, "-H", "X-Forwarded-For: 192.0.2.1", "http://localhost/feed/") == "200"
-        assert run(*show, "http://localhost/feed/") == "403"
-    finally:
-        collector.terminate()
-        assert collector.wait(30 * TIME_SCALE) == 0
-
-
-def test_the_service_manager_is_told(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, CollectorServer(tmp_path) as server:
-        manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(30 * TIME_SCALE)
-        server.variables["NOTIFY_SOCKET"] = str(tmp_path / "notify")
-        server.start()
-        assert manager.recv(4096).startswith(f"READY=1\nSTATUS=listening on 127.0.0.1:{server.port}".encode())
-        server.stop()
-        assert manager.recv(4096).startswith(b"STOPPING=1\n")
-
-
-def test_a_handshake_that_is_not_begun(tmp_path: Path) -> None:
-    authority = Authority(tmp_path)
-    authority.issue_server()
-    with CollectorServer(tmp_path, f"{TLS}head_s = {TIME_SCALE}\n") as server:
-        server.start()
-        assert talk(server.port) == b""

@@ -21,6 +21,7 @@ from headless.inventory.collect.members import unpack
 from headless.inventory.collect.processing import Processor
 from headless.inventory.collect.schema import packages, sets
 from headless.inventory.collect.spool import Arrived, Letter
+from headless.inventory.document import write_document
 from headless.inventory.package import Package
 from headless.inventory.report import Missing, Report
 from headless.inventory.seal import seal, sign
@@ -171,8 +172,8 @@ def test_a_list_that_shrinks_too_much_waits_for_somebody_to_look_at_it(desk: Des
     assert tell(*desk.take(write(60, now - 20))) == "stored: changed"
     bodies = write(5, now - 10), write(6, now - 9)
     assert [tell(item) for item in desk.take(*bodies)] == [
-        "held: 5 packages, and 60 before",
-        "held: 6 packages, and 60 before",
+        "held: 5 rpm packages, and 60 before",
+        "held: 6 rpm packages, and 60 before",
     ]
     first, second = desk.list_held()
     with closing(Kept(desk.settings.kept)) as kept:
@@ -382,7 +383,7 @@ def test_what_is_gone_is_kept_with_what_is_held(desk: Desk) -> None:
     made = [(MANY, now - 9), (MANY[:60], now - 8), (MANY[:2], now - 7)]  # the last is held against the one before it
     bodies = [write_text(Report(host="a", site="S", packages=some, made=when)) for some, when in made]
     assert [tell(item) for item in desk.take(*bodies)] == [
-        "stored: new", "stored: changed", "held: 2 packages, and 60 before",
+        "stored: new", "stored: changed", "held: 2 rpm packages, and 60 before",
     ]  # fmt: skip
     later = write_text(Report(host="a", site="S", packages=MANY[5:8], made=now - 1))
     [item] = desk.take(later)
@@ -445,3 +446,23 @@ def read_lists(desk: Desk) -> list[set[str]]:
 
     found: list[set[str]] = desk.run(ask)
     return found
+
+
+def test_each_kind_of_packages_is_looked_at_by_itself(desk: Desk) -> None:
+    """A host that has lost all of rpm's is suspicious, however much else it has; one that says why is not."""
+    now = int(time.time())
+    pythons = tuple(Package("python", f"module{number}", "1") for number in range(300))
+    gap = (Missing("rpm", "the database is locked"),)
+
+    def take(made: int, packages: Sequence[Package], missing: tuple[Missing, ...] = ()) -> str:
+        report = Report(host="a", packages=tuple(packages), made=now - 100 + made, missing=missing)
+        return tell(*desk.take(write_document(report), received=now - 100 + made))
+
+    assert take(1, (*MANY, *pythons[:100])) == "stored: new"
+    assert take(2, pythons) == "held: 0 rpm packages, and 100 before"
+    assert take(3, MANY) == "stored: changed"
+    assert take(4, (*MANY, *pythons)) == "stored: changed"
+    assert take(5, pythons, gap) == "stored: changed"
+    assert take(6, pythons[1:], gap) == "stored: changed"
+    assert take(7, (*MANY[:10], *pythons)) == "held: 10 rpm packages, and 100 before"
+    assert take(8, (*MANY[:60], *pythons)) == "stored: changed"

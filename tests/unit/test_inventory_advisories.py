@@ -8,6 +8,7 @@ import pytest
 
 from headless.errors import ParameterError
 from headless.inventory.advisory_files import read_advisories
+from headless.inventory.json_members import iterate_values
 from headless.inventory.package import Package
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -86,6 +87,8 @@ def test_what_is_not_known_is_told() -> None:
     assert advisories.find_gap("debian", "13", [OLD]) == "no advisory is about debian 13"
     assert "not known" in advisories.find_gap("", "", [OLD])
     assert "source" in advisories.find_gap("debian", "12", [OLD._replace(source="")])
+    assert advisories.find_gap("debian", "12", [], ["dpkg", "python"]) == "the host could not read: dpkg"
+    assert advisories.find_gap("debian", "12", [OLD], ["rpm"]) == ""
 
 
 RECORD = json.loads((VECTORS / "osv" / "debian.json").read_text())
@@ -161,3 +164,19 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         read_advisories([str(tmp_path / "none.json")])
     with pytest.raises(ParameterError, match="no advisory about packages"):
         read_advisories([str(tmp_path)])
+
+
+def test_a_large_tracker_is_read_issue_by_issue_and_says_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = Path(TRACKER).read_text().strip()
+    for chunk in (1, 7, 1 << 20):
+        monkeypatch.setattr("headless.inventory.json_members.CHUNK", chunk)
+        assert list(iterate_values(text.encode())) == [
+            (source, name, issue) for source, issues in json.loads(text).items() for name, issue in issues.items()
+        ]
+    assert list(iterate_values(b' {"a": {"b": 12, "c": "\xc3\xa9"} , "d":{}} ')) == [("a", "b", 12), ("a", "c", "é")]
+    for odd in (text + "x", text[:-1], text[:-200], "{", '{"a"', '{"a":{1:2}}', '{"a":{"b":1}"c":{}}'):
+        (tmp_path / "odd.json").write_text(odd)
+        with pytest.raises(ParameterError, match=r"odd\.json: no JSON"):
+            read_advisories([str(tmp_path / "odd.json")])

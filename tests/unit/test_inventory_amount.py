@@ -46,13 +46,13 @@ WRITERS = (write_text, write_document, write_bom, write_syft)
 
 @pytest.mark.parametrize("write", [*WRITERS, write_form])
 def test_as_many_packages_as_are_taken(write: Any) -> None:
-    assert len(parse_report(write(MOST), MOST).packages) == MOST
+    assert len(parse_report(write(MOST), most=MOST).packages) == MOST
 
 
 @pytest.mark.parametrize("write", WRITERS)
 def test_one_package_too_many(write: Any) -> None:
     with pytest.raises(BadReport, match="2001 packages, and 2000 are taken"):
-        parse_report(write(MOST + 1), MOST)
+        parse_report(write(MOST + 1), most=MOST)
 
 
 @pytest.mark.parametrize("write", [*WRITERS, write_form])
@@ -61,7 +61,7 @@ def test_far_too_many_are_seen_before_anything_is_made_of_them(write: Any) -> No
     tracemalloc.start()
     try:
         with pytest.raises(BadReport, match="more than 2000 packages"):
-            parse_report(data, MOST)
+            parse_report(data, most=MOST)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

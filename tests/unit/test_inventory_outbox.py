@@ -28,10 +28,20 @@ def test_what_is_set_aside_is_not_sent_and_the_newest_are_kept(tmp_path: Path, m
     spool = Outbox(str(tmp_path))
     for number in range(4):
         spool.put(b"%d" % number)
-    aside = [spool.set_aside(name) for name in spool.names()]
+    aside = [os.path.basename(spool.set_aside(name, "why")) for name in spool.names()]
     assert spool.names() == []
-    assert sorted(os.listdir(tmp_path)) == aside[2:]
+    assert sorted(os.listdir(tmp_path)) == sorted([*aside[2:], *(name + ".reason" for name in aside[2:])])
     assert (tmp_path / aside[3]).read_bytes() == b"3"
+
+
+def test_what_fails_again_and_again_is_tried_later_and_later(tmp_path: Path) -> None:
+    spool = Outbox(str(tmp_path))
+    name, _ = spool.put(b"1")
+    assert [spool.put_off(name) for _ in range(12)] == [300.0 * 2**step for step in range(9)] + [86400.0] * 3
+    assert spool.find_due() == [] and spool.names() == [name]
+    for odd in ("", "x", "1 x", "-1 nan", "1 1e300", "1 2 3", "\0" * 9):
+        (tmp_path / f"{name}.later").write_text(odd)
+        assert spool.find_due() == [name]  # a note that says nothing holds nothing up
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/etc/passwd", path)])

@@ -24,6 +24,7 @@ from headless.inventory.web.settings import WebSettings, add_default_feed, read_
         ("[serve]\nproxies = ['x']\n", "'proxies': 'x' does not appear to be"),
         ("[serve]\nproxies = 'x'\n", "setting 'proxies' of 'serve' is of a wrong type"),
         ("[serve]\ntls_cert = 1\n", "setting 'tls_cert' of 'serve' is of a wrong type"),
+        ("[serve]\nvex = ['x']\n", "'vex' says what of 'advisories' does not count, and there are none"),
         ("[serve]\nclient_ca = 'x'\n", "give --tls-cert"),
         ("listen = 'x'\n", "unknown setting 'listen'"),
         ("serve = 1\n", "'serve' must be a table"),

@@ -154,8 +154,13 @@ class Target:
             self._remove_temporary()
             os.close(descriptor)
 
-    def put_in_place(self, descriptor: int, *, replace: bool) -> None:
+    def put_in_place(self, descriptor: int, sync_folder: Callable[[int], None], *, replace: bool) -> None:
         """Give the temporary file its name, with its content on disk.
+
+        Args:
+            descriptor: of the temporary file.
+            sync_folder: has on disk what is in an open folder.
+            replace: what is there.
 
         Raises:
             FileExistsError: something is there, and ``replace`` is not set; it is as it was.
@@ -166,7 +171,7 @@ class Target:
             os.rename(self._temporary, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
         else:
             self._link()
-        os.fsync(self._folder)
+        sync_folder(self._folder)
 
     def _link(self) -> None:
         """link(2), unlike rename(2), never replaces; file systems that have no links have no way without a race."""

@@ -31,6 +31,8 @@ DEFAULTS = {
     "StreamTimeout": 60,
     "CPInitTimeout": 90,
     "DataServerTTL": 20,
+    # They only wake those who wait; where there are more, they wait for each other, and for many small files in vain.
+    "WorkerThreads": 1,
     # A checksum of each page on the way makes writing to an XRootD 5 several times slower, and tells nothing that
     # the checksum of the whole file does not.
     "CpUsePgWrtRd": 0,

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore, Event, Lock
 
+from headless.grid.copy.folder_sync import FolderSync
 from headless.grid.copy.hashing import Hashing
 from headless.grid.copy.pool import SessionPool
 from headless.grid.copy.remote_sweep import RemoteSweeper
@@ -44,6 +45,7 @@ class Work:
         slots: for those that move bytes.
         cancelled: is set when the run is to end.
         under_way: what removes each temporary file of this machine.
+        folders: syncs those that files were put into.
     """
 
     pool: SessionPool
@@ -55,9 +57,13 @@ class Work:
     remote_sweeper: RemoteSweeper = field(default_factory=RemoteSweeper)
 
     under_way: dict[int, Callable[[], None]] = field(default_factory=dict)
+    folders: FolderSync = field(init=False)
     _checksums: dict[str, BoundedSemaphore] = field(default_factory=dict)
     _checksums_lock: Lock = field(default_factory=Lock)
     _untold: set[tuple[str, str]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.folders = FolderSync(lambda: len(self.under_way))
 
     def check(self) -> None:
         """See that the run has not been cancelled.

@@ -22,7 +22,7 @@ async def _df(call: Call) -> Rows:
 
 def _count_broken(connection: Connection) -> dict[str, int]:
     query = select(replicas.c.storage, func.count()).where(replicas.c.fault != "").group_by(replicas.c.storage)
-    return dict(connection.execute(query).tuples().all())
+    return dict(connection.execute(query).all())
 
 
 def _show(row: dict[str, str], broken: int) -> dict[str, str]:

@@ -75,7 +75,7 @@ def measure_usage(connection: Connection, user: str) -> Usage:
     """What a user has."""
     own = jobs.c.owner == user
     counts = select(jobs.c.state, func.count()).where(own & jobs.c.state.in_(LIVE)).group_by(jobs.c.state)
-    states: dict[str, int] = dict(connection.execute(counts).tuples().all())
+    states: dict[str, int] = dict(connection.execute(counts).all())
     now = int(time.time() * 1000)
     took = func.coalesce(jobs.c.ended_ms, now) - jobs.c.started_ms
     recent = own & (jobs.c.started_ms > now - DAY_MS)

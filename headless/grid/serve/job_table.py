@@ -135,7 +135,7 @@ def take_next(connection: Connection, places: int, run: str, boot_id: str) -> Jo
         boot_id: of the machine.
     """
     running = select(jobs.c.owner, func.count()).where(jobs.c.state.in_(RUNNING)).group_by(jobs.c.owner)
-    counts: dict[str, int] = dict(connection.execute(running).tuples().all())
+    counts: dict[str, int] = dict(connection.execute(running).all())
     if sum(counts.values()) >= places or not is_open(connection, SITE):
         return None
     waiting = jobs.c.state == GridJobState.WAITING

@@ -118,7 +118,7 @@ def _read_stat(connection: Connection, call: Call, word: str, is_verbose: bool) 
     if is_verbose:
         row |= {"hostIndex": "0", "tableName": "grid_entries", "host": socket.gethostname()}
         query = select(replicas.c.storage, replicas.c.pfn).where(replicas.c.guid == entry.guid)
-        found = dict(connection.execute(query).tuples().all())
+        found = dict(connection.execute(query).all())
         row["replicas"] = json.dumps(found)
         row["message"] += "".join(f"\n  {name}: {pfn}" for name, pfn in sorted(found.items()))
     return row

@@ -85,5 +85,7 @@ def choose_sources(stores: Sequence[Store], wish: Wish, site: str, *, is_strict:
 
 
 def _sort_near(stores: Sequence[Store], site: str) -> list[Store]:
+    if len(stores) < 2:
+        return list(stores)
     mixed = random.sample(stores, len(stores))
     return sorted(mixed, key=lambda store: store.site.upper() != site.upper())

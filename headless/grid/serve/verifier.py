@@ -6,6 +6,8 @@ for a minute. What differs is told in the log and by ``df``; where another repli
 """
 
 import logging
+import time
+from collections.abc import Sequence
 from functools import partial
 
 from sqlalchemy import Connection, Row, select, tuple_
@@ -23,12 +25,14 @@ from headless.grid.serve.transfers import queue
 __all__ = ["run_verifier"]
 
 BATCH = 100
+NOTE_S = 5.0  # after which what was seen is written down, if not at the end of a batch: one transaction for many
 DAY_MS = 86_400_000
 MISSING, CONTENT = "missing", "content"  # as the table has them
 KEY = (replicas.c.checked_ms, replicas.c.guid, replicas.c.storage)
 
 log = logging.getLogger("headless.grid.verifier")
 _Replica = Row[tuple[str, str, str, str, int]]
+_Seen = tuple[_Replica, Entry, str]
 
 
 async def run_verifier(grid: Grid) -> None:
@@ -42,17 +46,26 @@ async def _verify(grid: Grid) -> None:
     stores = {store.name: store for store in await grid.stores.list_up(await grid.stores.list_all())}
     done: tuple[int, str, str] = (-1, "", "")
     while rows := await grid.catalogue.read(partial(_list_due, before=before, after=done, names=list(stores))):
-        for replica, entry in rows:
-            if entry is None or replica.storage not in stores:
-                continue
-            try:
-                await _look(grid, stores[replica.storage], replica, entry)
-            except GridError as exc:
-                if exc.exit_code == ENOLINK:
-                    del stores[replica.storage]  # it has gone away: the others need not wait for it
-                log.warning("unverified storage=%s pfn=%s reason=%r", replica.storage, replica.pfn, str(exc))
+        await _verify_batch(grid, stores, rows)
         last = rows[-1][0]
         done = (last.checked_ms, last.guid, last.storage)
+
+
+async def _verify_batch(grid: Grid, stores: dict[str, Store], rows: Sequence[tuple[_Replica, Entry | None]]) -> None:
+    seen, noted_at = list[_Seen](), time.monotonic()
+    for replica, entry in rows:
+        if entry is None or replica.storage not in stores:
+            continue
+        try:
+            seen.append((replica, entry, await _look(grid, stores[replica.storage], replica, entry)))
+        except GridError as exc:
+            if exc.exit_code == ENOLINK:
+                del stores[replica.storage]  # it has gone away: the others need not wait for it
+            log.warning("unverified storage=%s pfn=%s reason=%r", replica.storage, replica.pfn, str(exc))
+        if time.monotonic() - noted_at > NOTE_S:
+            await grid.catalogue.write(partial(_note_all, seen=seen))
+            seen, noted_at = [], time.monotonic()
+    await grid.catalogue.write(partial(_note_all, seen=seen))
 
 
 def _list_due(
@@ -64,14 +77,20 @@ def _list_due(
     return [(row, find_by_guid(connection, row.guid)) for row in rows]
 
 
-async def _look(grid: Grid, store: Store, replica: _Replica, entry: Entry) -> None:
+async def _look(grid: Grid, store: Store, replica: _Replica, entry: Entry) -> str:
+    """What is wrong with a replica; empty if nothing is."""
     found = await grid.storage_client.hash(store, replica.pfn)
     fault = MISSING if found is None else ""
     if found is not None and (found.size != entry.size or (entry.md5 and found.md5 != entry.md5)):
         fault = CONTENT
     if fault:
         log.error("replica-broken storage=%s pfn=%s lfn=%r fault=%s", store.name, replica.pfn, entry.path, fault)
-    await grid.catalogue.write(partial(_note, replica=replica, entry=entry, fault=fault))
+    return fault
+
+
+def _note_all(connection: Connection, seen: list[_Seen]) -> None:
+    for replica, entry, fault in seen:
+        _note(connection, replica, entry, fault)
 
 
 def _note(connection: Connection, replica: _Replica, entry: Entry, fault: str) -> None:

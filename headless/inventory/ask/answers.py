@@ -13,6 +13,7 @@ from headless.inventory.ask.diff import ask_diff
 from headless.inventory.ask.drift import ask_drift
 from headless.inventory.ask.history import ask_history
 from headless.inventory.ask.hosts import ask_hosts
+from headless.inventory.ask.marks import Marks
 from headless.inventory.ask.memory import Memory
 from headless.inventory.ask.nothing import explain_nothing
 from headless.inventory.ask.packages import ask_packages
@@ -20,6 +21,7 @@ from headless.inventory.ask.page import Answer, Page
 from headless.inventory.ask.show import ask_show
 from headless.inventory.ask.silent import ask_silent
 from headless.inventory.ask.view import Stale, View
+from headless.inventory.ask.vulnerable import ask_vulnerable
 from headless.inventory.ask.who_has import ask_who_has
 from headless.inventory.collect.access import Scope
 from headless.inventory.dates import LATEST
@@ -36,12 +38,20 @@ ANSWERS: Mapping[str, Callable[[View, Mapping[str, Any], Page], Answer]] = {
     "packages": ask_packages,
     "show": ask_show,
     "silent": ask_silent,
+    "vulnerable": ask_vulnerable,
     "who-has": ask_who_has,
 }
 
 
 def answer(
-    question: str, parameters: Mapping[str, Any], page: Page, *, connection: Connection, scope: Scope, memory: Memory
+    question: str,
+    parameters: Mapping[str, Any],
+    page: Page,
+    *,
+    connection: Connection,
+    scope: Scope,
+    memory: Memory,
+    marks: Callable[[], Marks | None] | None = None,
 ) -> Answer:
     """Answer a question.
 
@@ -52,9 +62,11 @@ def answer(
         connection: to read from.
         scope: what the asker may see.
         memory: shared by all questions.
+        marks: see :class:`View`.
 
     Raises:
         ParameterError: a parameter is wrong, or names nothing that the asker may see; one line.
+        Unavailable: what is needed is being read.
     """
     if any("\0" in value for value in parameters.values() if isinstance(value, str)):
         raise ParameterError("a NUL is in no name")  # PostgreSQL would refuse it, and be taken for one that is away
@@ -62,11 +74,11 @@ def answer(
     if not isinstance(at, int) or abs(at) > LATEST:
         raise ParameterError("'after' is no key of a page: take it from 'next' of the page before")
     seen_since, retired = parameters.get("seen_since", 0), bool(parameters.get("retired"))
-    view = View(connection, scope, memory, at, seen_since, bool(page.after), retired)
+    view = View(connection, scope, memory, at, seen_since, bool(page.after), retired, marks=marks)
     try:
         found = ANSWERS[question](view, parameters, page._replace(after=key))
     except Stale:
-        view = View(connection, scope, memory, at, seen_since, retired=retired)
+        view = View(connection, scope, memory, at, seen_since, retired=retired, marks=marks)
         found = ANSWERS[question](view, parameters, page._replace(after=key))
     notes = found.notes if found.notes or found.rows or page.after else explain_nothing(view, parameters)
     return found._replace(next=(at, *found.next) if found.next else (), notes=notes)

@@ -12,13 +12,13 @@ from headless.inventory.ask.view import View
 from headless.inventory.selector import Selector, parse_selector
 from headless.inventory.versions import sort_key
 
-__all__ = ["ask_census"]
+__all__ = ["ask_census", "find_selector"]
 
 
 def ask_census(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
     """Answer ``census``: by site, the oldest version first."""
     groups = view.list_groups(parameters)
-    selector = _find_selector(parameters["package"])
+    selector = find_selector(parameters["package"])
     named = find_named(view, selector, parameters.get("kind", ""))
     held = find_sets(view, {group.set_id for group in groups}, named)
     counts: Counter[tuple[int, int]] = Counter()
@@ -45,7 +45,7 @@ def _by_kind(rows: Mapping[tuple[str, ...], int]) -> dict[str, set[str]]:
     return found
 
 
-def _find_selector(text: str) -> Selector:
+def find_selector(text: str) -> Selector:
     """A name; one that could be no selector is taken as it is, for hosts may have called a package so."""
     try:
         return parse_selector(text)

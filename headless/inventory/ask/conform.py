@@ -2,19 +2,21 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from headless.inventory.ask.marks import MarkedGroup, Marks
 from headless.inventory.ask.memory import Facts
 from headless.inventory.ask.page import Answer, Page
 from headless.inventory.ask.view import Group, View
+from headless.inventory.ask.vulnerable import demand_marks
 from headless.inventory.ask.walking import Host, answer_by_host
 from headless.inventory.os_release import parse_system
 from headless.inventory.reference import Fault, Reference, Shortfall, State, judge_host
 from headless.inventory.reference_file import parse_reference
 from headless.inventory.rule import HostFacts
 from headless.inventory.selector import tells_sources
-from headless.inventory.verdict import build_row
+from headless.inventory.verdict import Row, build_gap_row, build_row, build_vulnerable_row
 
 __all__ = ["Judged", "ask_conform", "judge_groups"]
 
@@ -27,14 +29,23 @@ class Judged:
         group: they.
         is_meant: some rule is meant for them.
         shortfalls: of each of them.
+        marked: what advisories say of them, if that was asked.
     """
 
     group: Group
     is_meant: bool
-    shortfalls: tuple[Shortfall, ...]
+    shortfalls: tuple[Shortfall, ...] = ()
+    marked: MarkedGroup | None = None
+
+    @property
+    def is_right(self) -> bool:
+        """Nothing is to be told of them."""
+        return not self.shortfalls and (self.marked is None or not (self.marked.is_vulnerable or self.marked.gap))
 
     def falls_short(self, since: State) -> bool:
-        """Whether they fall short from a state on; what is not known always counts."""
+        """Whether they fall short from a state on; what is vulnerable and what is not known always counts."""
+        if self.marked and (self.marked.is_vulnerable or self.marked.gap):
+            return True
         order = [State.EARLY, State.DUE, State.OVERDUE]
         return any(
             found.state not in order or order.index(found.state) >= order.index(since) for found in self.shortfalls
@@ -46,21 +57,37 @@ def ask_conform(view: View, parameters: Mapping[str, Any], page: Page) -> Answer
     state on.
 
     Raises:
-        ParameterError: the reference is none.
+        ParameterError: the reference is none, or the collector has no advisories.
+        Unavailable: it is reading them.
     """
-    reference = parse_reference(parameters["body"], "reference")
+    marks = demand_marks(view) if parameters.get("vulnerable") else None
+    reference = None if marks and not parameters["body"] else parse_reference(parameters["body"], "reference")
     groups = view.list_groups(parameters)
-    judged = list(judge_groups(view, reference, groups))
-    short = {item.group[:3]: item for item in judged if item.shortfalls}
+    judged = list(judge_groups(view, reference, groups) if reference else (Judged(group, False) for group in groups))
+    if marks:
+        marked = {item.group[:3]: item for item in marks.judge_groups(view, groups)}
+        judged = [replace(item, is_meant=True, marked=marked[item.group[:3]]) for item in judged]
+    short = {item.group[:3]: item for item in judged if not item.is_right}
 
     def build_rows(host: Host) -> Iterator[tuple[Any, ...]]:
         item = short[host.site_id, host.set_id, host.facts_id]
-        for shortfall in item.shortfalls:
-            row = build_row(HostFacts(host.name, host.site), shortfall)
+        facts = HostFacts(host.name, host.site)
+        rows = [build_row(facts, shortfall) for shortfall in item.shortfalls]
+        if marks and item.marked:
+            rows += _build_marked(facts, marks, item.marked)
+        for row in rows:
             yield host.site, host.name, host.id, *row[2:]
 
     answer = answer_by_host(view, [item.group for item in short.values()], page, build_rows)
     return answer._replace(summary=_summarize(judged))
+
+
+def _build_marked(facts: HostFacts, marks: Marks, marked: MarkedGroup) -> Iterator[Row]:
+    found = [item for number in marked.found for item in marks.find(marked.system, number) if not item.exception]
+    for item in sorted(found, key=lambda item: (item.package, item.id)):
+        yield build_vulnerable_row(facts, item)
+    if marked.gap:
+        yield build_gap_row(facts, "vulnerabilities", marked.gap)
 
 
 def judge_groups(view: View, reference: Reference, groups: Iterable[Group]) -> Iterator[Judged]:

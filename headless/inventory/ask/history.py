@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from headless.errors import ParameterError
-from headless.inventory.ask.difference import summarize
+from headless.inventory.ask.gaps import Believed
 from headless.inventory.ask.page import Answer, Page
 from headless.inventory.ask.retired import find_retirement
 from headless.inventory.ask.sides import choose_host, list_packages
@@ -20,6 +20,8 @@ __all__ = ["ask_history"]
 
 MOST = 200
 """Rows of a page: each may tell of many packages."""
+EARLIER = 50
+"""Rows before a page that are looked at for what could not be read since."""
 
 
 def ask_history(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
@@ -30,16 +32,18 @@ def ask_history(view: View, parameters: Mapping[str, Any], page: Page) -> Answer
         raise ParameterError("'after' is no key of this question")
     limit = min(page.limit, MOST)
     mine = select(spans.c.first, spans.c.last, spans.c.set_id, spans.c.facts_id).where(spans.c.host_id == host.id)
-    before = view.connection.execute(mine.where(spans.c.first <= after).order_by(spans.c.first.desc()).limit(1)).first()
+    before = view.connection.execute(mine.where(spans.c.first <= after).order_by(spans.c.first.desc()).limit(EARLIER))
+    earlier = before.all()[::-1]
     found = view.connection.execute(mine.where(spans.c.first > after).order_by(spans.c.first).limit(limit + 1)).all()
-    told = view.memory.find_facts(view.connection, {span.facts_id for span in found})
+    told = view.memory.find_facts(view.connection, {span.facts_id for span in (*earlier, *found)})
+    whole = [number for number, span in enumerate(earlier) if not told[span.facts_id].missing]
     retired = _find_retired(view, host, [span.first for span in found])
-    rows = []
-    set_ids = [before.set_id if before else found[0].set_id, *(span.set_id for span in found)]
-    for earlier, span in zip(set_ids, found[:limit], strict=False):
-        packages = list_packages(view, span.set_id)
-        changes = summarize(list_packages(view, earlier), packages)
-        facts = told[span.facts_id]
+    believed, rows = Believed(), []
+    for span in earlier[whole[-1] if whole else 0 :]:
+        believed.go_on(list_packages(view, span.set_id), told[span.facts_id])
+    for span in found[:limit]:
+        packages, facts = list_packages(view, span.set_id), told[span.facts_id]
+        changes = believed.go_on(packages, facts)
         told_then = (facts.system, facts.kernel, span.set_id, retired.get(span.first))
         rows.append((span.first, span.last, len(packages), *changes, *told_then))
     return Answer(rows, (found[limit - 1].first,) if len(found) > limit else (), _summarize(view, host))

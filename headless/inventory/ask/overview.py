@@ -24,6 +24,8 @@ class SiteGlance:
         newest: when the last report was made, seconds since the epoch.
         judged: of how many hosts some rule of the reference is meant.
         short: how many of them fall short of it, their deadline passed.
+        vulnerable: of how many the advisories are about some package.
+        unknown: of how many nobody can say all by the advisories.
     """
 
     site: str
@@ -33,6 +35,8 @@ class SiteGlance:
     newest: int = 0
     judged: int = 0
     short: int = 0
+    vulnerable: int = 0
+    unknown: int = 0
 
 
 def build_overview(view: View, references: Sequence[Reference]) -> list[SiteGlance]:
@@ -54,6 +58,11 @@ def build_overview(view: View, references: Sequence[Reference]) -> list[SiteGlan
             glance = found[item.group.site_id]
             glance.judged += item.group.hosts * item.is_meant
             glance.short += item.group.hosts * item.falls_short(State.DUE)
+    marks = view.marks() if view.marks else None
+    for marked in marks.judge_groups(view, groups) if marks else ():
+        glance = found[marked.group.site_id]
+        glance.vulnerable += marked.group.hosts * marked.is_vulnerable
+        glance.unknown += marked.group.hosts * bool(marked.gap)
     return [glance for glance in found.values() if glance.hosts]
 
 

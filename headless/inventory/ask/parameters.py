@@ -51,12 +51,12 @@ def parse_parameters(question: Question, given: Iterable[tuple[str, str]]) -> tu
 def _parse(parameter: Parameter, text: str) -> Any:
     if parameter.kind == "date":
         return parse_date(text, is_start=parameter.name in STARTS)
+    if parameter.kind == "flag":
+        if text != "true":
+            raise ParameterError(f"{parameter.name!r}: 'true' is expected, or nothing")
+        return True
     if parameter.kind == "number":
         return _parse_number(parameter.name, text)
-    if parameter.kind == "flag":
-        if text not in ("true", "false"):
-            raise ParameterError(f"{parameter.name!r}: true or false is expected")
-        return text == "true"
     if len(text) > TEXT_LIMIT:
         raise ParameterError(f"{parameter.name!r} is longer than {TEXT_LIMIT} characters")
     return text

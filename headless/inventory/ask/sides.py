@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from headless.errors import ParameterError
 from headless.inventory.ask.counting import count_packages
+from headless.inventory.ask.gaps import find_unread
 from headless.inventory.ask.retired import find_retirement
 from headless.inventory.ask.succession import find_holders
 from headless.inventory.ask.view import View, count_sets
@@ -25,10 +26,12 @@ class Side:
     Attributes:
         hosts: how many.
         packages: how many of them have each.
+        unread: how many of them could not read a kind of packages.
     """
 
     hosts: int
     packages: Mapping[Package, int]
+    unread: Mapping[str, int]
 
 
 def find_host(view: View, text: str) -> Host:
@@ -84,14 +87,17 @@ def find_side(view: View, text: str, kind: str = "") -> Side:
     view, text = _split_date(view, text)
     what, colon, name = text.partition(":")
     if not colon or what not in ("site", "tag"):
-        return Side(1, dict.fromkeys(list_packages(view, find_host(view, text).set_id, kind), 1))
+        host = find_host(view, text)
+        facts = view.memory.find_facts(view.connection, [host.facts_id])[host.facts_id]
+        unread = {source: 1 for source, _ in facts.missing}
+        return Side(1, dict.fromkeys(list_packages(view, host.set_id, kind), 1), unread)
     groups = view.list_groups({what: name})
     if not groups:
         raise ParameterError(f"no host that you may see was of the {what} {name[:80]!r} at that time")
     counts = count_packages(view, count_sets(groups))
     packages = view.memory.find_packages(view.connection, counts)
     chosen = {packages[number]: hosts for number, hosts in counts.items() if kind in ("", packages[number].kind)}
-    return Side(sum(group.hosts for group in groups), chosen)
+    return Side(sum(group.hosts for group in groups), chosen, find_unread(groups, view.find_facts(groups)))
 
 
 def _split_date(view: View, text: str) -> tuple[View, str]:

@@ -1,9 +1,9 @@
 """What somebody sees: the hosts of the sites that he may see, as they were at a time, counted by what they said."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
@@ -13,6 +13,9 @@ from headless.inventory.collect.access import Scope
 from headless.inventory.collect.numbering import slices
 from headless.inventory.collect.schema import hosts, sets, sites, spans
 from headless.inventory.collect.states import select_states
+
+if TYPE_CHECKING:
+    from headless.inventory.ask.marks import Marks
 
 __all__ = ["Group", "Stale", "View", "count_sets", "is_of_sites"]
 
@@ -52,6 +55,8 @@ class View:
         is_continued: the question has been asked before: what was counted then may be used again.
         reused: what of it is; reports made before that time may have come since.
         retired: those hosts that were retired then, instead of the others; ``None``: both.
+        marks: gives what is found by the collector's advisories, nothing while they are being read; ``None``: it has
+            none.
     """
 
     connection: Connection
@@ -62,6 +67,7 @@ class View:
     is_continued: bool = False
     retired: bool | None = False
     reused: list[Group] = field(default_factory=list)
+    marks: "Callable[[], Marks | None] | None" = None
 
     @cached_property
     def sites(self) -> Mapping[int, str]:

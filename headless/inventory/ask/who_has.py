@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from headless.inventory.ask.counting import find_sets
+from headless.inventory.ask.gaps import count_unread
 from headless.inventory.ask.naming import find_named
 from headless.inventory.ask.page import Answer, Page
 from headless.inventory.ask.view import View
@@ -12,15 +13,18 @@ from headless.inventory.requirement import parse_requirement
 
 __all__ = ["ask_who_has"]
 
+SYSTEM_KINDS = ("rpm", "dpkg", "apk", "pkg")
+"""What it may be of if no host is known to have it: not Python's, which the text format never tells."""
+
 
 def ask_who_has(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
-    """Answer ``who-has``; its summary tells how many hosts have it."""
+    """Answer ``who-has``; its summary tells how many hosts have it, and how many others could not read theirs."""
     requirement = parse_requirement(parameters["requirement"])
     groups = view.list_groups(parameters)
     named = find_named(view, requirement.selector, parameters.get("kind", ""), requirement.matches)
     held = find_sets(view, {group.set_id for group in groups}, named)
     chosen = [group for group in groups if group.set_id in held]
-    told = view.find_facts(chosen)
+    told = view.find_facts(groups)
 
     def build_rows(host: Host) -> Iterator[tuple[Any, ...]]:
         facts = told[host.facts_id]
@@ -28,4 +32,9 @@ def ask_who_has(view: View, parameters: Mapping[str, Any], page: Page) -> Answer
             yield host.site, host.name, host.id, *package, facts.os_id, facts.os_version, host.last
 
     answer = answer_by_host(view, chosen, page, build_rows)
-    return answer._replace(summary={"hosts": sum(group.hosts for group in chosen)})
+    kinds = {parameters["kind"]} if parameters.get("kind") else {package.kind for package in named.values()}
+    others = [group for group in groups if group.set_id not in held]
+    unread = count_unread(others, told, kinds or SYSTEM_KINDS)
+    return answer._replace(
+        summary={"hosts": sum(group.hosts for group in chosen), **({"unread": unread} if unread else {})}
+    )

@@ -1,7 +1,7 @@
 """What is believed: who may send, what a report may say, and what somebody has to look at first."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from headless.inventory.collect.arrival import Arrival
 from headless.inventory.collect.feeds import Feed
@@ -11,10 +11,13 @@ from headless.inventory.collect.timeline import HORIZON_S
 from headless.inventory.package import Package
 from headless.inventory.report import BadReport, Report
 
-__all__ = ["check_letter", "check_packages", "check_report", "check_sender", "explain_shrinkage", "find_gone"]
+__all__ = ["FEW", "check_letter", "check_packages", "check_report", "check_sender", "explain_shrinkage", "find_gone"]
 
 FUTURE_S = 3600  # by which a host's clock may be ahead of ours
-FEW = 50  # packages below which a list may shrink as it likes
+FEW = 50
+"""Packages below which a list may shrink as it likes."""
+VOLATILE = ("python",)
+"""Kinds of which nobody is surprised if all are gone: an environment is removed as a whole."""
 LONGEST_INTERVAL_S = 366 * 86400
 LONGEST = {"host": 253, "site": 255, "tag": 255}
 LONGEST_FACT = 1000
@@ -93,17 +96,27 @@ def check_packages(packages: Sequence[Package]) -> None:
             raise BadReport(f"a package's {name} is too long, or has control characters: {bad[:60]!r}")
 
 
-def explain_shrinkage(count: int, before: int, threshold: float) -> str:
+def explain_shrinkage(
+    now: Mapping[str, int], before: Mapping[str, int], missing: Collection[str], threshold: float
+) -> str:
     """Why a list that is so much shorter than the host's last one is not believed; empty if it is.
 
     Args:
-        count: packages now.
-        before: packages in the list before.
-        threshold: the share of those that must still be there.
+        now: packages of each kind.
+        before: those in the list before.
+        missing: the kinds of which the report says itself that they could not be read.
+        threshold: the share of those before that must still be there, of each kind and of all.
     """
-    if before < FEW or count >= before * threshold:
-        return ""
-    return f"{count} packages, and {before} before"
+    read = {kind: count for kind, count in before.items() if kind not in missing}
+    for kind, count in sorted(read.items()):
+        if kind not in VOLATILE and _has_shrunk(now.get(kind, 0), count, threshold):
+            return f"{now.get(kind, 0)} {kind} packages, and {count} before"
+    count, size = sum(now.get(kind, 0) for kind in now if kind not in missing), sum(read.values())
+    return f"{count} packages, and {size} before" if _has_shrunk(count, size, threshold) else ""
+
+
+def _has_shrunk(count: int, before: int, threshold: float) -> bool:
+    return before >= FEW and count < before * threshold
 
 
 def find_gone(before: Iterable[Package], now: Iterable[Package]) -> tuple[Package, ...]:

@@ -24,7 +24,7 @@ __all__ = ["Reader"]
 LISTS = 2_000  # remembered
 ENTRIES = 4_000_000  # of all those lists: 32 MB
 PACKAGES = 200_000  # distinct ones, in those lists: some 80 MB
-LONGEST_LIST = 50_000  # above it no list is remembered: hardly two hosts have the same
+LONGEST_LIST = 50_000  # above it nothing is remembered: hardly two hosts have the same
 START, DIVIDER, EMPTY = b"#\n", b"\n#\n", b"\n#\n#\n"
 OF_PACKAGES = (b"count", b"packager", b"sha256")
 """The headers that say how the packages are read, and what they must come to."""
@@ -57,10 +57,8 @@ class Reader:
             BadReport: it is none, or a package has what no package can have.
         """
         head, divider, rest = content.partition(DIVIDER)
-        if not content.startswith(START) or not divider:
-            report = parse_report(content, self._most)
-            check_packages(report.packages)
-            return Arrival(report, received, digest(canonical_lines(report.packages)), replaces)
+        if not content.startswith(START) or not divider or rest.count(b"\n") > LONGEST_LIST:
+            return self._read_once(content, received, replaces)
         mine, others = _divide(head)
         key = sha256(b"\n".join(mine) + DIVIDER + rest).digest()
         known = self._find(key)
@@ -79,6 +77,11 @@ class Reader:
                 self._lists.move_to_end(key)
             return known
 
+    def _read_once(self, content: bytes, received: int, replaces: bool) -> Arrival:
+        report = parse_report(content, most=self._most)
+        check_packages(report.packages)
+        return Arrival(report, received, digest(canonical_lines(report.packages)), replaces)
+
     def _parse(self, content: bytes) -> Report:
         """Read it with the lines that are known; the others are known from then on, if they are good."""
         with self._lock:
@@ -95,17 +98,14 @@ class Reader:
                 package = new[key] = read_line(packager, line)
             return package
 
-        report = parse_report(content, self._most, read)
+        report = parse_report(content, read, self._most)
         if new:
             check_packages(list(new.values()))
-        if len(new) <= LONGEST_LIST:
-            known.update(new)
+        known.update(new)
         return report
 
     def _remember(self, key: bytes, packages: tuple[Package, ...]) -> _List:
         found = digest(canonical_lines(packages))
-        if len(packages) > LONGEST_LIST:
-            return packages, found
         with self._lock:
             if key not in self._lists:  # another thread may have been at the same
                 self._lists[key] = packages, found

@@ -1,25 +1,122 @@
-"""How long the newest list of each host is, and what is in it."""
+"""What the newest list of each host holds: how many packages of each kind, and which."""
 
-from collections.abc import Sequence
+import json
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, func, select, tuple_
 
 from headless.inventory.collect.arrival import Arrival, Identity
 from headless.inventory.collect.members import unpack
-from headless.inventory.collect.numbering import SLICE, slices
-from headless.inventory.collect.schema import domains, hosts, packages, sets, sites, spans
+from headless.inventory.collect.numbering import slices
+from headless.inventory.collect.schema import domains, facts, hosts, packages, sets, sites, spans
 from headless.inventory.package import Package
 
-__all__ = ["read_newest", "read_sizes"]
+__all__ = ["Latest", "Sizes", "count_kinds", "read_newest"]
 
 KEY = (sites.c.name, hosts.c.name, domains.c.name, hosts.c.machine)
+SLICE = 50_000  # rows read at a time
+NAMED = 500  # rows named in a statement
+LOOK_BACK = 50  # spans, for a kind that was not read last
 
 
-def read_sizes(connection: Connection, arrivals: Sequence[Arrival]) -> dict[Identity, tuple[int, int]]:
-    """Read the number of packages, and the time of the newest report, of those hosts that are known."""
-    wanted = {arrival.identity for arrival in arrivals}
+class Latest(NamedTuple):
+    """What is known of a host.
+
+    Attributes:
+        time: of its newest report.
+        digest: of that one's packages.
+        kinds: how many packages it has of each kind; of one that could not be read, how many it had when it could.
+    """
+
+    time: int
+    digest: bytes
+    kinds: Counter[str]
+
+
+class _Row(NamedTuple):
+    identity: Identity
+    host_id: int
+    last: int
+    digest: bytes
+    size: int
+    set_id: int
+    facts_id: int
+
+
+class Sizes:
+    """Counts by kind; what package is of what kind is remembered, a byte each. For one caller at a time."""
+
+    def __init__(self) -> None:
+        self._kinds = bytearray(1)  # by the packages' numbers
+        self._names: list[str] = [""]
+
+    def read(self, connection: Connection, arrivals: Sequence[Arrival], fewest: int) -> dict[Identity, Latest]:
+        """Read what is known of the arrivals' hosts, counted where one says something else.
+
+        Args:
+            connection: to read from.
+            arrivals: any.
+            fewest: packages below which nothing is counted.
+        """
+        said: dict[Identity, set[bytes]] = {}
+        for arrival in arrivals:
+            said.setdefault(arrival.identity, set()).add(arrival.digest)
+        found = {}
+        for row in _read_rows(connection, said):
+            is_counted = bool(said[row.identity] - {row.digest})
+            kinds = self._count(connection, row, fewest) if is_counted else Counter[str]()
+            found[row.identity] = Latest(row.last, row.digest, kinds)
+        return found
+
+    def _count(self, connection: Connection, row: _Row, fewest: int) -> Counter[str]:
+        kinds = self._count_set(connection, row.set_id) if row.size >= fewest else Counter[str]()
+        gaps = _read_missing(connection, row.facts_id)
+        if not gaps:
+            return kinds
+        mine = select(spans.c.set_id, spans.c.facts_id).where(spans.c.host_id == row.host_id)
+        for set_id, facts_id in connection.execute(mine.order_by(spans.c.first.desc()).limit(LOOK_BACK)).all():
+            read = gaps - _read_missing(connection, facts_id)
+            if read:
+                before = self._count_set(connection, set_id)
+                kinds.update({kind: before[kind] for kind in read if not kinds[kind]})
+                gaps -= read
+            if not gaps:
+                break
+        return kinds
+
+    def _count_set(self, connection: Connection, set_id: int) -> Counter[str]:
+        numbers = unpack(connection.execute(select(sets.c.members).where(sets.c.id == set_id)).scalar_one())
+        if numbers and numbers[-1] >= len(self._kinds):
+            self._learn(connection)
+        counted = Counter(self._kinds[number] for number in numbers)
+        return Counter({self._names[kind]: count for kind, count in counted.items()})
+
+    def _learn(self, connection: Connection) -> None:
+        """Read the kinds of the packages that were added since: they are numbered upwards, and none ever goes."""
+        ask = select(packages.c.id, packages.c.kind).order_by(packages.c.id).limit(SLICE)
+        while rows := connection.execute(ask.where(packages.c.id >= len(self._kinds))).all():
+            self._kinds.extend(bytes(rows[-1].id + 1 - len(self._kinds)))
+            for number, kind in rows:
+                if kind not in self._names:
+                    self._names.append(kind)
+                self._kinds[number] = self._names.index(kind)
+
+
+def count_kinds(arrival: Arrival) -> Counter[str]:
+    """How many packages of each kind a report has."""
+    return Counter(package.kind for package in arrival.report.packages)
+
+
+def _read_missing(connection: Connection, facts_id: int) -> set[str]:
+    content = connection.execute(select(facts.c.content).where(facts.c.id == facts_id)).scalar_one()
+    return {source for source, _ in json.loads(content).get("missing", ())}
+
+
+def _read_rows(connection: Connection, wanted: Collection[Identity]) -> list[_Row]:
     if not wanted:
-        return {}
+        return []
     ask_domains = select(domains.c.name, domains.c.id).where(domains.c.name.in_({domain for _, _, domain, _ in wanted}))
     numbers = {row.name: row.id for row in connection.execute(ask_domains)}
     # Looked up by what has an index; the others of that name are passed over.
@@ -41,8 +138,9 @@ def read_sizes(connection: Connection, arrivals: Sequence[Arrival]) -> dict[Iden
         .subquery()
     )
     same = and_(spans.c.host_id == newest.c.host_id, spans.c.first == newest.c.first)
-    ask = select(spans.c.host_id, sets.c.count, spans.c.last).join(newest, same).join(sets, sets.c.id == spans.c.set_id)
-    return {identities[number]: (count, last) for number, count, last in connection.execute(ask)}
+    columns = (spans.c.host_id, spans.c.last, sets.c.hash, sets.c["count"], spans.c.set_id, spans.c.facts_id)
+    ask = select(*columns).join(newest, same).join(sets, sets.c.id == spans.c.set_id)
+    return [_Row(identities[row[0]], *row) for row in connection.execute(ask)]
 
 
 def read_newest(connection: Connection, identity: Identity) -> list[Package]:
@@ -59,7 +157,7 @@ def read_newest(connection: Connection, identity: Identity) -> list[Package]:
     )
     members = connection.execute(newest).scalar()
     found: list[Package] = []
-    for part in slices(unpack(members) if members else [], SLICE):
+    for part in slices(unpack(members) if members else [], NAMED):
         columns = [packages.c[name] for name in Package._fields]
         found += [Package(*row) for row in connection.execute(select(*columns).where(packages.c.id.in_(part)))]
     return found

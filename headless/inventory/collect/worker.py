@@ -10,18 +10,21 @@ import os
 import random
 import sys
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from sqlalchemy import Connection
+
 from headless.errors import Unavailable
 from headless.inventory.collect.arrival import Identity, Outcome
-from headless.inventory.collect.checks import explain_shrinkage, find_gone
+from headless.inventory.collect.checks import FEW, explain_shrinkage, find_gone
 from headless.inventory.collect.kept import Fate, Item, Kept, Record
 from headless.inventory.collect.orders import carry_out_orders
 from headless.inventory.collect.processing import Processor, Ready
 from headless.inventory.collect.settings import CollectorSettings
-from headless.inventory.collect.sizes import read_newest, read_sizes
+from headless.inventory.collect.sizes import Latest, Sizes, count_kinds, read_newest
 from headless.inventory.collect.spool import PART_BYTES, Letter, Spool, count_tries
 from headless.inventory.collect.store import Store
 from headless.inventory.package import Package
@@ -52,6 +55,7 @@ class Worker:
         self._processor = Processor(settings)
         # Opening lets go of the interpreter: beside it the other thread parses.
         self._threads = ThreadPoolExecutor(min(os.cpu_count() or 1, 4), "inventory-open")
+        self._sizes = Sizes()
         self._forgot = 0.0
 
     async def run(self) -> None:
@@ -171,27 +175,29 @@ class Worker:
 
     async def _hold(self, ready: Sequence[Ready]) -> tuple[list[Ready], list[Record]]:
         """Part those whose lists have shrunk too much from the others."""
-        sizes = await self._store.read(lambda connection: read_sizes(connection, [item.arrival for item in ready]))
+        return await self._store.read(lambda connection: self._part(connection, ready))
+
+    def _part(self, connection: Connection, ready: Sequence[Ready]) -> tuple[list[Ready], list[Record]]:
+        known = self._sizes.read(connection, [item.arrival for item in ready], FEW)
         passed, held = [], []
         lists: dict[Identity, Sequence[Package]] = {}
         for item in sorted(ready, key=lambda item: item.arrival.time):
-            identity, count = item.arrival.identity, len(item.arrival.report.packages)
-            size, last = sizes.get(identity, (0, 0))
-            is_newer = item.arrival.time >= last
-            reason = explain_shrinkage(count, size, self._settings.shrink) if is_newer else ""
-            if reason:
-                before = lists[identity] if identity in lists else await self._read_newest(identity)
-                gone = find_gone(before, item.arrival.report.packages)
-                held.append(Record(item.letter, Fate.HELD, reason, item.arrival.report.host, gone))
-                continue
+            arrival, latest = item.arrival, known.get(item.arrival.identity)
+            is_newer = latest is None or arrival.time >= latest.time
+            if is_newer and (latest is None or arrival.digest != latest.digest):
+                missing = {entry.source for entry in arrival.report.missing}
+                kinds, before = count_kinds(arrival), latest.kinds if latest else Counter[str]()
+                if reason := explain_shrinkage(kinds, before, missing, self._settings.shrink):
+                    has_list = arrival.identity in lists
+                    old = lists[arrival.identity] if has_list else read_newest(connection, arrival.identity)
+                    gone = find_gone(old, arrival.report.packages)
+                    held.append(Record(item.letter, Fate.HELD, reason, arrival.report.host, gone))
+                    continue
+                kinds.update({kind: before[kind] for kind in missing if not kinds[kind]})
+                known[arrival.identity] = Latest(arrival.time, arrival.digest, kinds)
+                lists[arrival.identity] = arrival.report.packages
             passed.append(item)
-            if is_newer:
-                sizes[identity] = count, item.arrival.time
-                lists[identity] = item.arrival.report.packages
         return passed, held
-
-    async def _read_newest(self, identity: Identity) -> Sequence[Package]:
-        return await self._store.read(lambda connection: read_newest(connection, identity))
 
     async def _store_all(self, ready: Sequence[Ready]) -> list[Record]:
         if not ready:

@@ -13,6 +13,7 @@ from headless.inventory.collect.collector import Collector
 from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.collect.spool import Spool
 from headless.inventory.reference_file import read_reference
+from headless.inventory.web.advice import Advice
 from headless.inventory.web.answers import build_answer, tell_away
 from headless.inventory.web.api import build_api_routes
 from headless.inventory.web.desk import Desk
@@ -24,10 +25,10 @@ from headless.inventory.web.settings import WebSettings
 __all__ = ["build_app", "build_feeds_app"]
 
 
-def build_app(collector: Collector, web: WebSettings) -> ASGIApp:
+def build_app(collector: Collector, web: WebSettings, advice: Advice) -> ASGIApp:
     """Put the application together."""
     access = Access(collector.settings.access)
-    desk = Desk(collector.store, access)
+    desk = Desk(collector.store, access, advice.find_marks if advice else None)
     feeds = _build_feeds(collector.settings, collector.spool, web, access)
     references = [read_reference(path) for path in web.references]
     return _build([*feeds, *build_api_routes(desk), *build_page_routes(desk, references, Networks(web.proxies))])

@@ -2,15 +2,19 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from sqlalchemy import Connection
 from starlette.requests import Request
 
 from headless.errors import Unavailable
 from headless.inventory.ask.answers import answer
+from headless.inventory.ask.marks import Marks
 from headless.inventory.ask.memory import Memory
 from headless.inventory.ask.page import Answer, Page
+from headless.inventory.ask.view import View
 from headless.inventory.collect.access import NOTHING, Access, Scope
 from headless.inventory.collect.store import Store
 from headless.inventory.web.senders import read_token
@@ -30,7 +34,13 @@ Result = TypeVar("Result")
 class Desk:
     """Where the API and the pages ask."""
 
-    def __init__(self, store: Store, access: Access) -> None:
+    def __init__(self, store: Store, access: Access, marks: Callable[[], Marks | None] | None = None) -> None:
+        """Args:
+        store: of which questions are asked.
+        access: who may see what.
+        marks: see :class:`headless.inventory.ask.view.View`.
+        """
+        self.marks = marks
         self._store = store
         self._access = access
         self._waiting = 0
@@ -67,9 +77,15 @@ class Desk:
         """
         return await self.read(
             lambda connection: build(
-                answer(question, parameters, page, connection=connection, scope=scope, memory=self.memory)
+                answer(
+                    question, parameters, page, connection=connection, scope=scope, memory=self.memory, marks=self.marks
+                )
             )
         )
+
+    def view(self, connection: Connection, scope: Scope) -> View:
+        """What somebody sees now."""
+        return View(connection, scope, self.memory, int(time.time()), marks=self.marks)
 
     async def read(self, function: Callable[[Any], Result]) -> Result:
         """Run a function with a connection to read from.

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 from headless.errors import Unavailable
 from headless.inventory.ask.overview import SiteGlance, build_overview
-from headless.inventory.ask.view import View
 from headless.inventory.collect.access import Scope
 from headless.inventory.reference import Reference
 from headless.inventory.web.desk import Desk
@@ -34,11 +33,13 @@ class Overview:
 
     Attributes:
         counted: when, seconds since the epoch.
+        has_marks: the advisories have been looked at.
         reason: why it could not be counted anew; empty if it could.
     """
 
     sites: Sequence[SiteGlance]
     counted: int
+    has_marks: bool
     reason: str = ""
 
 
@@ -60,7 +61,7 @@ class Glances:
         """
         key = scope.reads
         known = self._found.get(key)
-        if known is None or time.time() - known.counted > FRESH_S:
+        if known is None or time.time() - known.counted > FRESH_S or known.has_marks < self._has_marks():
             task = self._tasks.get(key)
             if task is None:
                 task = self._tasks[key] = asyncio.create_task(self._count(key, scope))
@@ -71,15 +72,18 @@ class Glances:
             raise Unavailable(reason)
         return replace(found, reason=reason) if found is not None else None
 
+    def _has_marks(self) -> bool:
+        return self._desk.marks is not None and self._desk.marks() is not None
+
     async def _count(self, key: Hashable, scope: Scope) -> None:
-        at = int(time.time())
+        at, has_marks = int(time.time()), self._has_marks()
         try:
             sites = await self._desk.read(
-                lambda connection: build_overview(View(connection, scope, self._desk.memory, at), self._references)
+                lambda connection: build_overview(self._desk.view(connection, scope), self._references)
             )
             if len(self._found) >= MOST:
                 self._found.clear()
-            self._found[key] = Overview(sites, at)
+            self._found[key] = Overview(sites, at, has_marks)
             self._failed.pop(key, None)
         except Unavailable as exc:
             log.warning("overview-failed reason=%r", str(exc))

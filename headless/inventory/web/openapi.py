@@ -11,9 +11,9 @@ NUMBER = {"type": "integer"}
 KINDS: dict[str, dict[str, Any]] = {
     "text": {"type": "string"},
     "number": NUMBER,
+    "flag": {"type": "string", "enum": ["true"]},
     "time": {"type": "integer", "description": "seconds since the epoch, UTC"},
     "date": {"type": "string", "description": "RFC 3339, or a day, which means its last second, UTC"},
-    "flag": {"type": "boolean"},
     "texts": {"type": "array", "items": {"type": "string"}},
     "versions": {
         "type": "object",
@@ -70,7 +70,7 @@ def _describe(question: Question) -> dict[str, Any]:
     }
     if question.body:
         content = {"application/toml": {"schema": {"type": "string"}}}
-        operation["requestBody"] = {"required": True, "description": question.body, "content": content}
+        operation["requestBody"] = {"required": False, "description": question.body, "content": content}
     return {method: operation}
 
 

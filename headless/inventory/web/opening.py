@@ -14,6 +14,7 @@ from headless.inventory.collect.collector import Collector, make_state, open_col
 from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.collect.spool import Spool
 from headless.inventory.collect.store import Store
+from headless.inventory.web.advice import Advice
 from headless.inventory.web.app import build_app, build_feeds_app
 from headless.inventory.web.settings import WebSettings
 
@@ -30,12 +31,14 @@ log = logging.getLogger("headless.inventory")
 class Opening:
     """The collector's application: its feeds alone, until all of it is open."""
 
-    def __init__(self, settings: CollectorSettings, web: WebSettings, stack: AsyncExitStack) -> None:
+    def __init__(self, settings: CollectorSettings, web: WebSettings, stack: AsyncExitStack, advice: Advice) -> None:
         """Args:
         settings: of the collector.
         web: of its face.
         stack: closes what is opened.
+        advice: its advisories.
         """
+        self._advice = advice
         self._settings = settings
         self._web = web
         self._stack = stack
@@ -79,7 +82,7 @@ class Opening:
                 raise
             log.error("waiting reason=%r", str(exc))
             return False
-        self._app = build_app(collector, self._web)
+        self._app = build_app(collector, self._web, self._advice)
         self._collector = collector
         return True
 

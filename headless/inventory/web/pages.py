@@ -2,8 +2,8 @@
 
 import os
 import sys
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from headless.errors import ParameterError, Unavailable
+from headless.inventory.ask.marking import mark_host, mark_site, mark_versions
 from headless.inventory.ask.names import find_names
 from headless.inventory.ask.page import Answer, Page, build_key, parse_key
 from headless.inventory.ask.versions_over_time import follow_versions
@@ -113,12 +114,12 @@ class _Pages:
         sites = [glance for glance in overview.sites if glance.site > after] if overview else []
         totals = {
             name: sum(getattr(glance, name) for glance in overview.sites) if overview else 0
-            for name in ("hosts", "silent", "judged", "short")
+            for name in ("hosts", "silent", "judged", "short", "vulnerable", "unknown")
         }
         following = f"?after={quote(sites[ROWS - 1].site)}" if len(sites) > ROWS else ""
         return self._render(
             "sites.html", who=scope.name, overview=overview, sites=sites[:ROWS], totals=totals, next=following,
-            references=[reference.name for reference in self._references],
+            references=[reference.name for reference in self._references], has_marks=self._desk.marks is not None,
         )  # fmt: skip
 
     async def show_site(self, request: Request, scope: Scope) -> Response:
@@ -128,8 +129,10 @@ class _Pages:
         given = {"site": site, **({"set": int(chosen)} if chosen.isdecimal() and len(chosen) < 16 else {})}
         drift = await self._ask("drift", {"site": site}, scope, Page(25))
         hosts = await self._ask("hosts", given, scope, self._find_page(request))
+        found = await self._desk.read(lambda connection: mark_site(self._desk.view(connection, scope), site))
         return self._render(
             "site.html", who=scope.name, site=site, drift=drift, hosts=hosts, chosen=chosen,
+            marks=found, is_reading=self._is_reading(found),
             next=self._build_next(request, hosts),
         )  # fmt: skip
 
@@ -140,8 +143,12 @@ class _Pages:
         retired = history.summary["retired"]
         given = {"host": text, **({"at": retired - 1} if retired else {})}
         installed = await self._ask("show", given, scope, self._find_page(request))
+        found = await self._desk.read(
+            lambda connection: mark_host(_go_back(self._desk.view(connection, scope), given), text)
+        )
         return self._render(
             "host.html", who=scope.name, host=text, history=history, installed=installed, retired=retired,
+            marks=found, is_reading=self._is_reading(found),
             next=self._build_next(request, installed),
         )  # fmt: skip
 
@@ -149,22 +156,21 @@ class _Pages:
         """A package: its versions over time, and by site."""
         name = request.path_params["name"]
         census = await self._ask("census", {"package": name}, scope, self._find_page(request))
-        at = int(time.time())
         course = await self._desk.read(
-            lambda connection: follow_versions(View(connection, scope, self._desk.memory, at), name, DAYS)
+            lambda connection: follow_versions(self._desk.view(connection, scope), name, DAYS)
         )
+        found = await self._desk.read(lambda connection: mark_versions(self._desk.view(connection, scope), name))
         plot = Markup(draw(course)) if course.versions else ""  # noqa: S704  # it escapes
         return self._render(
             "package.html", who=scope.name, name=name, census=census, plot=plot, days=DAYS,
+            marks=found, is_reading=self._is_reading(found),
             next=self._build_next(request, census),
         )  # fmt: skip
 
     async def search(self, request: Request, scope: Scope) -> Response:
         """Sites, hosts and packages by the beginning of their names."""
         text = request.query_params.get("q", "").replace("\0", "").strip()[:200]
-        found = await self._desk.read(
-            lambda connection: find_names(View(connection, scope, self._desk.memory, int(time.time())), text)
-        )
+        found = await self._desk.read(lambda connection: find_names(self._desk.view(connection, scope), text))
         return self._render("search.html", who=scope.name, text=text, found=found)
 
     async def show_login(self, request: Request) -> Response:
@@ -224,6 +230,10 @@ class _Pages:
                 return b""
         return parts
 
+    def _is_reading(self, found: object) -> bool:
+        """Nothing is marked as the advisories are still being read."""
+        return found is None and self._desk.marks is not None
+
     @staticmethod
     def _find_page(request: Request) -> Page:
         return Page(ROWS, parse_key(request.query_params.get("after", "")))
@@ -244,6 +254,11 @@ class _Pages:
 def _is_foreign(request: Request) -> bool:
     """Whether a page of another site had the browser send it: all browsers say so where it matters, over HTTPS."""
     return request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
+
+
+def _go_back(view: View, given: Mapping[str, Any]) -> View:
+    """What was seen at the time that is given, if one is."""
+    return replace(view, at=given["at"]) if "at" in given else view
 
 
 class _Rows(NamedTuple):

@@ -11,7 +11,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from ipaddress import ip_address
 
@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 from headless.errors import HeadlessError, ParameterError, Skipped
 from headless.execution.notify import Notifier
 from headless.inventory.collect.settings import CollectorSettings
+from headless.inventory.web.advice import Advice
 from headless.inventory.web.answers import tell_later
 from headless.inventory.web.limits import SHUT, Doors, Networks
 from headless.inventory.web.opening import Opening
@@ -69,9 +70,11 @@ async def _run(settings: CollectorSettings, web: WebSettings, notifier: Notifier
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.put_nowait, number.name)
     tls = _build_tls(web)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _renew, tls, web)
+    advice = Advice(web.advisories, web.vex)
+    advice.check()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _renew, tls, web, advice)
     async with AsyncExitStack() as stack:
-        opening = Opening(settings, web, stack)
+        opening = Opening(settings, web, stack, advice)
         await opening.begin()
         server = _Server(_build_config(opening), web, tls)
         address = parse_address(web.listen, is_any_port=True)
@@ -83,8 +86,9 @@ async def _run(settings: CollectorSettings, web: WebSettings, notifier: Notifier
         serving.add_done_callback(lambda _: stop.put_nowait("nothing listens"))
         await asyncio.wait([serving, listening := asyncio.create_task(server.listening.wait())], return_when=FIRST)
         listening.cancel()
-        working = asyncio.create_task(_work(opening))
-        working.add_done_callback(lambda _: stop.put_nowait("nothing works"))
+        working = [asyncio.create_task(_work(part)) for part in (opening, advice)]
+        for task in working:
+            task.add_done_callback(lambda _: stop.put_nowait("nothing works"))
         if not serving.done():
             log.info("listening address=%s tls=%s", address, tls is not None)
             notifier.ready(f"listening on {address}", str(address))
@@ -98,10 +102,10 @@ async def _run(settings: CollectorSettings, web: WebSettings, notifier: Notifier
             await _end(working)
 
 
-async def _work(opening: Opening) -> BaseException | None:
+async def _work(part: Opening | Advice) -> BaseException | None:
     """Work until cancelled; whatever else ends it is returned: some of it would end the loop before the doors shut."""
     try:
-        await opening.run()
+        await part.run()
     except asyncio.CancelledError:
         raise
     except BaseException as exc:  # noqa: BLE001  # raised by whoever asks for the result
@@ -109,20 +113,21 @@ async def _work(opening: Opening) -> BaseException | None:
     return None
 
 
-async def _end(working: "asyncio.Task[BaseException | None]") -> None:
+async def _end(working: "Sequence[asyncio.Task[BaseException | None]]") -> None:
     """End what works, as told; an end that nobody told it is a failure.
 
     Raises:
         HeadlessError: what it has raised, or that it has ended: a bug.
         Exception: what it has raised.
     """
-    was_at_it = working.cancel()
-    await asyncio.wait([working])
-    failure = None if working.cancelled() else working.result()
-    if isinstance(failure, Exception):
-        raise failure
-    if failure is not None or not was_at_it:
-        raise HeadlessError("what stores the reports has ended by itself") from failure
+    were_at_it = [task.cancel() for task in working]
+    await asyncio.wait(working)
+    for task, was_at_it in zip(working, were_at_it, strict=True):
+        failure = None if task.cancelled() else task.result()
+        if isinstance(failure, Exception):
+            raise failure
+        if failure is not None or not was_at_it:
+            raise HeadlessError("what stores the reports has ended by itself") from failure
 
 
 def _build_config(app: ASGIApp) -> uvicorn.Config:
@@ -187,8 +192,9 @@ def _build_tls(web: WebSettings) -> ssl.SSLContext | None:
     return build_server_context(web.tls_cert, web.tls_key or web.tls_cert, web.client_ca or None)
 
 
-def _renew(tls: ssl.SSLContext | None, web: WebSettings) -> None:
-    """Read the certificate and its key again, for the connections that come."""
+def _renew(tls: ssl.SSLContext | None, web: WebSettings, advice: Advice) -> None:
+    """Read the advisories again, and the certificate and its key, for the connections that come."""
+    advice.renew()
     if tls is None:
         return
     try:

@@ -18,6 +18,7 @@ MIB = 1 << 20
 TABLE = "serve"
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 PATHS = ("tls_cert", "tls_key", "client_ca")
+LISTS = ("references", "advisories", "vex")  # of paths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,8 @@ class WebSettings:
         client_ca: the authorities of clients' certificates, PEM; empty: none is asked for.
         proxies: the networks of proxies whose header ``X-Forwarded-For`` is believed; ``unix``: of a local socket.
         references: files of rules by which the pages judge the sites.
+        advisories: files, folders or archives of OSV's and of the Debian tracker's.
+        vex: files of what in them does not count.
         max_connections: at a time; what comes above it is told to come later.
         max_per_source: of them, of one address.
         max_in_flight: bytes of all bodies that are in memory.
@@ -44,6 +47,8 @@ class WebSettings:
     client_ca: str = ""
     proxies: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    advisories: tuple[str, ...] = ()
+    vex: tuple[str, ...] = ()
     max_connections: int = 1000
     max_per_source: int = 100
     max_in_flight: int = 256 * MIB
@@ -106,11 +111,13 @@ def _parse_web(values: Mapping[str, Any], origin: str) -> WebSettings:
         given[name] = tuple(map(str, value)) if isinstance(value, list) else value
     folder = os.path.dirname(os.path.abspath(origin))
     given.update({name: os.path.join(folder, given[name]) for name in PATHS if given.get(name)})
-    given["references"] = tuple(os.path.join(folder, file) for file in given.get("references", ()))
+    given |= {name: tuple(os.path.join(folder, file) for file in given.get(name, ())) for name in LISTS}
     web = WebSettings(**given)
     _check_networks(tuple(name for name in web.proxies if name != limits.LOCAL), f"{origin}: 'proxies'")
     if min(web.max_connections, web.max_per_source, web.max_in_flight, web.head_s, web.body_s) <= 0:
         raise ParameterError(f"{origin}: what limits something in {TABLE!r} is more than 0")
+    if web.vex and not web.advisories:
+        raise ParameterError(f"{origin}: 'vex' says what of 'advisories' does not count, and there are none")
     if bool(web.tls_key or web.client_ca) and not web.tls_cert:
         raise ParameterError("a key or an authority without a certificate: give --tls-cert")
     return web

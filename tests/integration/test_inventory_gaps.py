@@ -1,0 +1,105 @@
+"""A host that could not read its packages has not lost them: no answer may tell of a removal that was none."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headless.inventory.ask.answers import answer
+from headless.inventory.ask.memory import Memory
+from headless.inventory.ask.page import Answer, Page
+from headless.inventory.collect.access import Scope
+from headless.inventory.collect.arrival import build_arrival
+from headless.inventory.collect.store import Store
+from headless.inventory.package import Package
+from headless.inventory.report import Missing, Report
+
+ALL = Scope("all", None, None, False)
+LIBS = tuple(Package("rpm", f"lib{number}", "0:1-1", "x86_64") for number in range(5))
+NEWER = Package("rpm", "lib0", "0:2-1", "x86_64")
+PYTHON = Package("python", "module", "1")
+LOCKED = (Missing("rpm", "the database is locked"),)
+# When, which packages, what could not be read.
+REPORTS: Sequence[tuple[int, tuple[Package, ...], tuple[Missing, ...]]] = [
+    (100, (*LIBS, PYTHON), ()),
+    (200, (PYTHON,), LOCKED),
+    (300, (Package("python", "module", "2"),), LOCKED),
+    (400, (NEWER, *LIBS[2:], PYTHON), ()),
+    (500, (NEWER, *LIBS[2:]), (Missing("python", "this format cannot tell them"),)),
+]
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with two hosts: one that could not read its packages for a while, and one that never could."""
+    state = tmp_path_factory.mktemp("state")
+
+    async def fill() -> None:
+        store = Store.open("", str(state))
+        reports = [Report(host="a", packages=some, made=made, missing=gaps) for made, some, gaps in REPORTS]
+        reports.append(Report(host="never", packages=(PYTHON,), made=100, missing=LOCKED))
+        reports.append(Report(host="never", packages=(*LIBS, PYTHON), made=400))
+        await store.store([build_arrival(report, 1000) for report in reports])
+        await store.close()
+
+    asyncio.run(fill())
+    return state
+
+
+def ask(state: Path, question: str, page: Page | None = None, **parameters: Any) -> Answer:
+    """An answer."""
+
+    async def work() -> Answer:
+        store = Store.open("", str(state))
+        try:
+            return await store.read(
+                lambda connection: answer(
+                    question, parameters, page or Page(100), connection=connection, scope=ALL, memory=Memory()
+                )
+            )
+        finally:
+            await store.close()
+
+    return asyncio.run(work())
+
+
+def test_history_tells_of_no_removal_that_was_none(state: Path) -> None:
+    told = [
+        (0, 0, 0, []),
+        (0, 0, 0, ["? rpm was not read: the database is locked"]),
+        (0, 0, 1, ["module 1 -> 2"]),
+        (0, 1, 2, ["module 2 -> 1", "lib0.x86_64 0:1-1 -> 0:2-1", "- lib1.x86_64 0:1-1"]),
+        (0, 0, 0, ["? python was not read: this format cannot tell them"]),
+    ]
+    rows = ask(state, "history", host="a").rows
+    assert [tuple(row[3:7]) for row in rows] == told
+    assert [row[2] for row in rows] == [6, 1, 1, 5, 4]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_history_tells_the_same_page_by_page(state: Path, limit: int) -> None:
+    rows, page = [], Page(limit)
+    while True:
+        found = ask(state, "history", page, host="a")
+        rows += found.rows
+        if not found.next:
+            break
+        page = Page(limit, found.next)
+    assert rows == ask(state, "history", host="a").rows
+
+
+def test_what_is_read_for_the_first_time_was_not_added(state: Path) -> None:
+    assert [tuple(row[3:7]) for row in ask(state, "history", host="never").rows] == [(0, 0, 0, [])] * 2
+
+
+def test_diff_does_not_compare_what_one_side_has_not_read(state: Path) -> None:
+    found = ask(state, "diff", a="a@1970-01-01T00:01:40Z", b="a@1970-01-01T00:05:00Z")
+    assert [row[1] for row in found.rows] == ["module"]
+    assert found.summary == {"hosts_a": 1, "hosts_b": 1, "unread_b": {"rpm": 1}}
+
+
+def test_who_has_tells_how_many_could_not_know(state: Path) -> None:
+    assert ask(state, "who-has", requirement="lib1", at=250).summary == {"hosts": 0, "unread": 2}
+    assert ask(state, "who-has", requirement="lib1", at=450).summary == {"hosts": 1}
