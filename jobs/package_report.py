@@ -18,7 +18,7 @@ import sys
 from collections.abc import Sequence
 
 from headless import job
-from headless.errors import ConnectionFailed, HeadlessError
+from headless.errors import ConnectionFailed, HeadlessError, Unavailable
 from headless.inventory.certificates import close_report
 from headless.inventory.delivery import Delivery, deliver
 from headless.inventory.making import Wanted, make_report
@@ -77,7 +77,8 @@ def report(options: argparse.Namespace) -> int:
         key=options.key,
     )
     outbox = open_outbox(options.spool, options.to)
-    deliver(Delivery(collector, outbox, options.retry_for, complain), data)
+    if left := deliver(Delivery(collector, outbox, options.retry_for, complain), data):
+        raise Unavailable(f"this report is sent, but {left} of those that waited could not be")
     return len(data)
 
 

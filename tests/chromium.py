@@ -24,11 +24,16 @@ LIMIT_S = 20 * TIME_SCALE
 
 
 class Page:
-    """A page in the browser."""
+    """A page in the browser.
+
+    Attributes:
+        events: what the browser told by itself, of what was enabled.
+    """
 
     def __init__(self, channel: ClientConnection) -> None:
         self._channel = channel
         self._number = 0
+        self.events: list[dict[str, Any]] = []
         self.call("Page.enable")
         self.call("Runtime.enable")
 
@@ -43,6 +48,7 @@ class Page:
                 assert "error" not in told, told
                 result: dict[str, Any] = told["result"]
                 return result
+            self.events.append(told)
 
     def open(self, url: str) -> None:
         """Go there, and wait until it has loaded."""
@@ -69,6 +75,15 @@ class Page:
     def text(self) -> str:
         """What a person reads."""
         return str(self.evaluate("document.body.innerText"))
+
+    def press(self, key: str, code: int, *, shift: bool = False) -> None:
+        """Press a key, as a person does."""
+        text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
+        for kind in ("keyDown", "keyUp"):
+            self.call(
+                "Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, modifiers=8 * shift,
+                **({"text": text} if text and kind == "keyDown" else {}),
+            )  # fmt: skip
 
     def take_picture(self, width: int, height: int, *, dark: bool = False) -> bytes:
         """A screenshot, PNG."""

@@ -34,7 +34,12 @@ class Desk:
 
     def take(self, *bodies: bytes, feed: str = "main", address: str = PEER, received: int = 0) -> list[Item | None]:
         """Put bodies, have them processed; what became of each."""
-        letters = [Letter(Arrived(received or int(time.time()), feed, address), body) for body in bodies]
+        return self.take_letters(
+            *(Letter(Arrived(received or int(time.time()), feed, address), body) for body in bodies)
+        )
+
+    def take_letters(self, *letters: Letter) -> list[Item | None]:
+        """Put letters, have them processed; what became of each."""
 
         async def work(collector: Collector) -> None:
             await asyncio.gather(*(collector.spool.put_letter(letter) for letter in letters))

@@ -1,5 +1,6 @@
 """Folders that hold what a system keeps of its packages, for ``--root``; a real rpm database among them."""
 
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -99,3 +100,15 @@ def run(*words: str) -> str:
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, (words, done.stdout, done.stderr)
     return done.stdout
+
+
+def turn_to_bdb(database: Path) -> None:
+    """Put what is in rpm's SQLite database into one of Berkeley DB, with its own tool: that is how rpm 4.15 had it."""
+    connection = sqlite3.connect(database / "rpmdb.sqlite")
+    entries = [(0, (99).to_bytes(4, "little")), *connection.execute("SELECT hnum, blob FROM Packages")]
+    connection.close()
+    lines = [f" {number.to_bytes(4, 'little').hex()}\n {blob.hex()}\n" for number, blob in entries]
+    dump = "VERSION=3\nformat=bytevalue\ntype=hash\ndb_pagesize=4096\nHEADER=END\n" + "".join(lines) + "DATA=END\n"
+    subprocess.run(["db5.3_load", database / "Packages"], input=dump, text=True, check=True)
+    for file in database.glob("rpmdb.sqlite*"):
+        file.unlink()

@@ -4,7 +4,7 @@
 set -eu
 [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0
 missing=""
-for pair in curl:curl wget:wget openssl:openssl lwp-request:libwww-perl cron:cron sshd:openssh-server ssh:openssh-client systemd-analyze:systemd faketime:faketime rpm:rpm xrootd:xrootd-server xrdcp:xrootd-client mariadbd:mariadb-server chromium:chromium; do
+for pair in curl:curl wget:wget openssl:openssl lwp-request:libwww-perl cron:cron sshd:openssh-server ssh:openssh-client systemd-analyze:systemd faketime:faketime rpm:rpm db5.3_load:db5.3-util xrootd:xrootd-server xrdcp:xrootd-client mariadbd:mariadb-server chromium:chromium; do
     PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 # PostgreSQL's own programs are on no PATH; its cluster of the system is none of ours.

@@ -69,8 +69,9 @@ def read_settings(config: str, state: str, *, may_be_new: bool = False) -> "Coll
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False), metavar="FILE...")
 @click.option("--wait", default=WAIT_S, metavar="SECONDS", help=f"for a collector that runs  [{WAIT_S:g}]")
+@click.option("--any-age", is_flag=True, help="also what was made more than 35 days ago, or signed with what has ended")
 @collector_options
-def take(files: Sequence[str], wait: float, config: str, state: str) -> None:
+def take(files: Sequence[str], wait: float, any_age: bool, config: str, state: str) -> None:
     """Take reports out of files: what came by mail, on a disk, by any relay.
 
     What is in them is opened and checked as if it had come over the network. Exit status 4: one was refused or held.
@@ -78,7 +79,7 @@ def take(files: Sequence[str], wait: float, config: str, state: str) -> None:
     demand_output()
     settings = read_settings(config, state, may_be_new=True)
     bodies = [_read_file(path) for path in files]
-    items = asyncio.run(_take(settings, bodies, wait))
+    items = asyncio.run(_take(settings, bodies, wait, any_age))
     for path, item in zip(files, items, strict=True):
         click.echo(f"{path}: replay" if item is None else f"{path}: {item.fate} {item.reason}".rstrip())
     bad = sum(item is not None and item.fate != "stored" for item in items)
@@ -174,13 +175,15 @@ def token_remove(name: str, config: str, state: str) -> None:
     Access(read_settings(config, state).access).remove(name)
 
 
-async def _take(settings: "CollectorSettings", bodies: Sequence[bytes], wait_s: float) -> "list[Item | None]":
+async def _take(
+    settings: "CollectorSettings", bodies: Sequence[bytes], wait_s: float, any_age: bool
+) -> "list[Item | None]":
     from headless.inventory.collect.collector import make_state
     from headless.inventory.collect.feeds import LOCAL
     from headless.inventory.collect.spool import Arrived, Letter, Spool
 
     make_state(settings)
-    how = Arrived(received=int(time.time()), feed=LOCAL, address=LOCAL)
+    how = Arrived(received=int(time.time()), feed=LOCAL, address=LOCAL, any_age=any_age)
     spool = Spool(settings.spool, settings.max_spool)
     try:
         for body in bodies:

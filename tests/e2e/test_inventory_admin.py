@@ -45,10 +45,11 @@ def write(world: World, name: str, data: bytes) -> str:
 def test_reports_are_taken_out_of_files_and_reviewed(world: World) -> None:
     good = write(world, "good", write_text(Report(host="a", site="S", packages=MANY, made=1)))
     assert "too old" in ask(world, "take", good, code=4)
+    assert ask(world, "take", "--any-age", good) == f"{good}: stored new\n"
     good = write(world, "good", write_text(Report(host="a", site="S", packages=MANY)))
     few = write(world, "few", write_text(Report(host="a", site="S", packages=MANY[:3])))
     cut = write(world, "cut", write_text(make_report())[:100])
-    assert ask(world, "take", good) == f"{good}: stored new\n"
+    assert ask(world, "take", good) == f"{good}: stored same\n"
     told = ask(world, "take", few, cut, code=4)
     assert f"{few}: held 3 rpm packages" in told and f"{cut}: refused cut short" in told
     [held] = ask(world, "review", "list").splitlines()

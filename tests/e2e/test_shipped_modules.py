@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from headless.inventory.formats import parse_report
+from headless.inventory.outbox import Outbox
 from inventory_collector import Answer, run_collector
 from inventory_roots import make_debian
 from support import World
@@ -79,3 +80,7 @@ def test_package_report_sends_and_keeps_what_cannot_be_sent(world: World) -> Non
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
         assert json.loads(result.read_text())["bytes"] == len(collector.bodies[-1])
         assert [parse_report(body).site for body in collector.bodies] == ["S"] * 3
+        Outbox(str(world.home / "spool")).put(b"not taken")
+        collector.answers = [Answer(422)]
+        done = world.run(*launch, *options)
+        assert done.returncode == 4 and b"this report is sent, but 1 of those that waited could not be" in done.stderr

@@ -170,7 +170,9 @@ def test_the_database_away(tmp_path: Path) -> None:
         with CollectorServer(tmp_path, options=["--database", url]) as server:
             server.start()
             assert read_status(talk(server.port, post("/feed/", write_report("early.example.org")))) == 200
-            assert read_status(talk(server.port, question)) == 503
+            answer = talk(server.port, question)
+            assert read_status(answer) == 503
+            assert b"\r\nretry-after: " in answer.lower()
             postgres.start()
             wait_for(lambda: read_status(talk(server.port, question)) == 401, "an answer from the API", 30)
             server.wait_fate("early.example.org")
@@ -179,10 +181,18 @@ def test_the_database_away(tmp_path: Path) -> None:
                 host = f"during{number}.example.org"
                 assert read_status(talk(server.port, post("/feed/", write_report(host)))) == 200
             assert server.find_fates("during0.example.org") == []
+            answer = talk(server.port, question)
+            assert read_status(answer) in (401, 503)  # tokens are not in the database
+            wait_for(lambda: "waiting" in server.log.partition("going-on")[2], "a line that it waits")
+            time.sleep(3)  # some tries
             postgres.start()
             for number in range(20):
-                server.wait_fate(f"during{number}.example.org")
+                assert [fate for fate, _, _ in server.wait_fate(f"during{number}.example.org")] == ["stored"]
             server.stop()
+            # Once at the start, and once for each step that waits: reading what is known, and storing.
+            assert 2 <= server.log.count("action=waiting") == server.log.count("action=going-on") <= 4
+        with closing(psycopg.connect(url)) as connection:
+            assert connection.execute("select count(*), count(distinct host_id) from spans").fetchone() == (21, 21)
 
 
 def test_a_database_that_comes_back_as_another_one(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -466,3 +467,53 @@ def test_each_kind_of_packages_is_looked_at_by_itself(desk: Desk) -> None:
     assert take(6, pythons[1:], gap) == "stored: changed"
     assert take(7, (*MANY[:10], *pythons)) == "held: 10 rpm packages, and 100 before"
     assert take(8, (*MANY[:60], *pythons)) == "stored: changed"
+
+
+def test_what_is_old_is_taken_if_somebody_vouches_for_it(desk: Desk, tmp_path: Path) -> None:
+    """Also into the middle of what is known, and after it was refused once; signed by what has ended since."""
+    now = int(time.time())
+    old = make_holder(tmp_path, "old", days=-100)
+    feeds = {**desk.settings.feeds, "main": replace(desk.settings.feeds["main"], signers=(str(old.certificate_file),))}
+    desk = replace(desk, settings=replace(desk.settings, feeds=feeds))
+
+    def take(version: str, days: int, **how: Any) -> str:
+        report = sign(plain(version, made=now - days * DAY), old.certificate, old.key)
+        received = how.pop("received", now)
+        letter = Letter(Arrived(received, "main", PEER, **how), seal(report, [desk.holder.certificate]))
+        return tell(*desk.take_letters(letter))
+
+    for days in (300, 290, 200):
+        assert take("1", days, received=now - days * DAY) == ("stored: new" if days == 300 else "stored: same")
+    assert "which holds until" in take("2", 250)
+    assert [take("2", days, any_age=True) for days in (250, 250, 295, 400)] == [
+        "stored: older",
+        "stored: replay",
+        "stored: older",
+        "stored: older",
+    ]
+    [history] = desk.read_histories().values()
+    assert [times[0] for times, _ in history] == [now - days * DAY for days in (400, 300, 295, 200)]
+
+
+def test_many_files_are_processed_together_and_suspicious_ones_alone(desk: Desk) -> None:
+    async def look(collector: Collector) -> list[list[str]]:
+        for name in ("01-1-1.0.batch", "02-1-1.0.batch", "03-1-1.2.batch", "04-1-1.0.batch", "05-1-1.0.batch"):
+            Path(desk.settings.spool, name).write_bytes(b"")
+        Path(desk.settings.spool, "06-1-1.0.batch").write_bytes(bytes(spool.PART_BYTES + 1))
+        return [[name[:2] for name in names] for names in collector.spool.list_groups()]
+
+    assert desk.run(look) == [["01", "02"], ["03"], ["04", "05"], ["06"]]
+
+
+def test_a_full_disk_is_told_once_a_while(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    async def put(collector: Collector) -> None:
+        os.rename(desk.settings.spool, desk.settings.spool + ".away")
+        for _ in range(5):
+            with pytest.raises(Unavailable):
+                await collector.spool.put(b"x", Arrived(int(time.time()), "main", PEER))
+        os.rename(desk.settings.spool + ".away", desk.settings.spool)
+
+    desk.run(put)
+    assert [record.message for record in caplog.records].count(
+        "spool-write-failed reason='No such file or directory'"
+    ) == 1

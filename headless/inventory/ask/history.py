@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, Select, select
 
 from headless.errors import ParameterError
 from headless.inventory.ask.gaps import Believed
@@ -16,7 +16,7 @@ from headless.inventory.ask.view import View
 from headless.inventory.ask.walking import Host, find_hosts
 from headless.inventory.collect.schema import retirements, spans
 
-__all__ = ["ask_history"]
+__all__ = ["ask_history", "find_newest"]
 
 MOST = 200
 """Rows of a page: each may tell of many packages."""
@@ -31,22 +31,55 @@ def ask_history(view: View, parameters: Mapping[str, Any], page: Page) -> Answer
     if not isinstance(after, int):
         raise ParameterError("'after' is no key of this question")
     limit = min(page.limit, MOST)
-    mine = select(spans.c.first, spans.c.last, spans.c.set_id, spans.c.facts_id).where(spans.c.host_id == host.id)
+    mine = _select_spans(host)
     before = view.connection.execute(mine.where(spans.c.first <= after).order_by(spans.c.first.desc()).limit(EARLIER))
-    earlier = before.all()[::-1]
     found = view.connection.execute(mine.where(spans.c.first > after).order_by(spans.c.first).limit(limit + 1)).all()
+    rows = _build_rows(view, host, before.all()[::-1], found[:limit])
+    return Answer(rows, (found[limit - 1].first,) if len(found) > limit else (), _summarize(view, host))
+
+
+def find_newest(view: View, name: str, before: int, limit: int) -> tuple[Answer, int]:
+    """A host's history backwards: its newest stretches of time that began before a time.
+
+    Args:
+        name: of the host.
+        before: seconds since the epoch.
+        limit: so many of them, at most ``MOST``.
+
+    Returns:
+        As :func:`ask_history`, and the time before which there are more; 0 if there are none.
+    """
+    host = _find_host(view, name)
+    mine = _select_spans(host).where(spans.c.first < before).order_by(spans.c.first.desc())
+    found = view.connection.execute(mine.limit(limit + EARLIER)).all()
+    rows = _build_rows(view, host, found[limit:][::-1], found[:limit][::-1])
+    return Answer(rows, summary=_summarize(view, host)), found[limit - 1].first if len(found) > limit else 0
+
+
+def _select_spans(host: Host) -> Select[Any]:
+    return select(spans.c.first, spans.c.last, spans.c.set_id, spans.c.facts_id).where(spans.c.host_id == host.id)
+
+
+def _build_rows(
+    view: View, host: Host, earlier: Sequence[Row[Any]], found: Sequence[Row[Any]]
+) -> list[tuple[Any, ...]]:
+    """A row for each span.
+
+    Args:
+        earlier: those before the first of them, ascending.
+    """
     told = view.memory.find_facts(view.connection, {span.facts_id for span in (*earlier, *found)})
     whole = [number for number, span in enumerate(earlier) if not told[span.facts_id].missing]
     retired = _find_retired(view, host, [span.first for span in found])
     believed, rows = Believed(), []
     for span in earlier[whole[-1] if whole else 0 :]:
         believed.go_on(list_packages(view, span.set_id), told[span.facts_id])
-    for span in found[:limit]:
+    for span in found:
         packages, facts = list_packages(view, span.set_id), told[span.facts_id]
         changes = believed.go_on(packages, facts)
         told_then = (facts.system, facts.kernel, span.set_id, retired.get(span.first))
         rows.append((span.first, span.last, len(packages), *changes, *told_then))
-    return Answer(rows, (found[limit - 1].first,) if len(found) > limit else (), _summarize(view, host))
+    return rows
 
 
 def _find_host(view: View, text: str) -> Host:

@@ -33,9 +33,9 @@ class Course:
     versions: dict[str, list[int]]
 
 
-def follow_versions(view: View, name: str, days: int) -> Course:
-    """Follow a package's versions from so many days ago to now."""
-    named = find_named(view, Selector(name), "")
+def follow_versions(view: View, selector: Selector, days: int) -> Course:
+    """Follow the versions of some packages from so many days ago to now."""
+    named = find_named(view, selector, "")
     until = select(spans.c.set_id).distinct().where(spans.c.first <= view.at)
     held = find_sets(view, [number for (number,) in view.connection.execute(until)], named) if named else {}
     step = DAY_S * max(1, -(-days // STEPS))
@@ -44,7 +44,7 @@ def follow_versions(view: View, name: str, days: int) -> Course:
     changes: defaultdict[str, Counter[int]] = defaultdict(Counter)
     kinds = {}
     for set_id, begun, ended, count in _read_stays(view, set(held), step):
-        for version in {named[number].version for number in held[set_id]}:
+        for version in {selector.version_of(named[number]) for number in held[set_id]}:
             changes[version][max(begun - start, 0)] += count
             if ended is not None and ended <= start + len(times):
                 changes[version][max(ended - start, 0)] -= count
@@ -53,7 +53,7 @@ def follow_versions(view: View, name: str, days: int) -> Course:
             changes[version][max(begun - start, 0)] -= 1
             changes[version][max(ended - start, 0)] += 1
     for package in named.values():
-        kinds[package.version] = package.kind
+        kinds[selector.version_of(package)] = package.kind
     courses = {version: _add_up(changed, len(times)) for version, changed in changes.items()}
     shown = {version: course for version, course in courses.items() if any(course)}
     ordered = sorted(shown, key=lambda version: (kinds[version], sort_key(kinds[version])(version)))

@@ -25,12 +25,14 @@ class Arrival:
         received: when it came, seconds since the epoch.
         digest: of its packages: ``package.digest`` of their canonical lines.
         replaces: it is read anew, and stands in place of what was read out of it before.
+        any_age: it may be from before the time from which a history knows every report.
     """
 
     report: Report
     received: int
     digest: bytes
     replaces: bool = False
+    any_age: bool = False
 
     @property
     def time(self) -> int:

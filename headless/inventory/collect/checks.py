@@ -70,7 +70,7 @@ def check_report(arrival: Arrival, opened: Opened, feed: Feed) -> None:
         raise BadReport("no packages")
     if report.made > arrival.received + FUTURE_S:
         raise BadReport(f"made {report.made - arrival.received} s in the future: is the host's clock right?")
-    if arrival.time < arrival.received - HORIZON_S:
+    if arrival.time < arrival.received - HORIZON_S and not arrival.any_age:
         raise BadReport(f"too old: made {(arrival.received - arrival.time) // 86400} days before it came")
     _check_texts(report)
     if len(arrival.facts) > LONGEST_FACTS:

@@ -80,7 +80,9 @@ class Histories:
             return outcome
         self._reach_back(host_id, time)
         there = next((span for span in end if span.first <= time <= span.last), None)
-        known = there is not None and (time in there.times or time < there.last - HORIZON_S)
+        # Whether there was a report at a time that is long past is not known any more.
+        is_past = there is not None and time < there.last - HORIZON_S and (there.state == state or not arrival.any_age)
+        known = there is not None and (time in there.times or is_past)
         if there is not None and known:
             if there.state == state:
                 return Outcome.REPLAY

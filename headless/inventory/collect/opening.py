@@ -34,7 +34,7 @@ class Opened:
 
 
 def open_body(
-    body: bytes, identities: Sequence[Identity], trusted: Sequence[x509.Certificate], received: int
+    body: bytes, identities: Sequence[Identity], trusted: Sequence[x509.Certificate], received: int | None
 ) -> Opened:
     """Take off what a body is wrapped in.
 
@@ -42,7 +42,8 @@ def open_body(
         body: as it came.
         identities: our certificates and keys, the newest first.
         trusted: the certificates that may sign.
-        received: when it came, seconds since the epoch: the signer's certificate must have held then.
+        received: when it came, seconds since the epoch: the signer's certificate must have held then; ``None``: it may
+            have ended since.
 
     Raises:
         BadReport: it cannot be opened, or is signed by somebody else.
@@ -56,10 +57,22 @@ def open_body(
                     raise BadReport(NO_KEY)
                 body, has_seal = open_sealed(body, identities), True
             elif is_signed(body):
-                body, certificate = verify(body, trusted, now=datetime.fromtimestamp(received, UTC))
+                body, certificate = _verify(body, trusted, received)
                 signers.append(certificate.subject.rfc4514_string())
             else:
                 break
         except BadSeal as exc:
             raise BadReport(str(exc)) from exc
     return Opened(body, has_seal, tuple(signers))
+
+
+def _verify(body: bytes, trusted: Sequence[x509.Certificate], received: int | None) -> tuple[bytes, x509.Certificate]:
+    if received is not None:
+        return verify(body, trusted, now=datetime.fromtimestamp(received, UTC))
+    error = BadSeal("signed by nobody whose certificate is known here")
+    for certificate in trusted:
+        try:
+            return verify(body, [certificate], now=certificate.not_valid_after_utc)
+        except BadSeal as exc:
+            error = exc
+    raise error

@@ -69,10 +69,11 @@ class Processor:
         how, largest = letter.how, self._settings.max_report
         feed = check_sender(letter, self._settings.feeds.get(how.feed))
         check_letter(letter, largest)
-        opened = open_body(letter.body, self._identities, self._signers[feed.name], how.received)
+        signed_by = None if how.any_age else how.received
+        opened = open_body(letter.body, self._identities, self._signers[feed.name], signed_by)
         check_letter(Letter(how, opened.content), largest)
         arrival = self._reader.read(opened.content, how.received, replaces=letter.replaces)
-        return _name_site(arrival, feed), opened, feed
+        return dataclasses.replace(_name_site(arrival, feed), any_age=how.any_age), opened, feed
 
 
 def _tidy_host(name: str) -> str:

@@ -31,6 +31,7 @@ GROUP = 256  # bodies in one file at most
 GROUP_BYTES = 16 << 20  # of bodies, above which a file takes no more
 PART_BYTES = 4 << 20
 """Of bodies, more than which are processed at a time only if one alone has more: what is read takes many times that."""
+QUIET_S = 60.0  # between two lines of the log about a full disk
 PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 NEW, DONE = ".new", ".batch"
 
@@ -53,6 +54,7 @@ class Arrived:
         subject: of the peer's TLS certificate; empty if it showed none.
         token: the name of the API token that it gave; empty if none.
         headers: those of the request that matter.
+        any_age: whether somebody vouches for it however old it is.
     """
 
     received: int
@@ -61,6 +63,7 @@ class Arrived:
     subject: str = ""
     token: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    any_age: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class Spool:
         self._numbers = itertools.count()
         self._writer: threading.Thread | None = None
         self._arrived = asyncio.Event()
+        self._told = -QUIET_S
         self._lock = threading.Lock()  # of the size, which the writer's thread changes too
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -272,7 +276,9 @@ class Spool:
         try:
             self._write(letters)
         except OSError as exc:
-            log.error("spool-write-failed reason=%r", exc.strerror)
+            if time.monotonic() >= self._told + QUIET_S:  # each of those who come is told; the log is, now and then
+                log.error("spool-write-failed reason=%r", exc.strerror)
+                self._told = time.monotonic()
             return Unavailable(f"the spool cannot be written: {exc.strerror}")
         except Exception as exc:  # without this thread nobody would ever be answered again
             log.exception("bug in the spool")

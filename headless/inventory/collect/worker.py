@@ -156,7 +156,7 @@ class Worker:
         for letter in letters:
             if not self._processor.is_wrapped(letter.body):
                 plain.append(letter)
-            elif letter.replaces or not self._kept.has_other(letter):
+            elif letter.replaces or letter.how.any_age or not self._kept.has_other(letter):
                 fresh.setdefault(letter.digest, letter)
         return [*fresh.values(), *plain]
 

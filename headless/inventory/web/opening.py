@@ -44,6 +44,7 @@ class Opening:
         self._stack = stack
         self._app: ASGIApp
         self._collector: Collector | None = None
+        self._is_told = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -80,8 +81,12 @@ class Opening:
         except ParameterError as exc:
             if not self._settings.database or not isinstance(exc.__cause__, OperationalError):
                 raise
-            log.error("waiting reason=%r", str(exc))
+            if not self._is_told:
+                log.error("waiting reason=%r", str(exc))
+            self._is_told = True
             return False
+        if self._is_told:
+            log.info("going-on")
         self._app = build_app(collector, self._web, self._advice)
         self._collector = collector
         return True

@@ -14,19 +14,21 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from headless.errors import ParameterError, Unavailable
+from headless.inventory.ask.census import find_selector
+from headless.inventory.ask.history import find_newest
 from headless.inventory.ask.marking import mark_host, mark_site, mark_versions
 from headless.inventory.ask.names import find_names
 from headless.inventory.ask.page import Answer, Page, build_key, parse_key
 from headless.inventory.ask.versions_over_time import follow_versions
 from headless.inventory.ask.view import View
 from headless.inventory.collect.access import Scope
-from headless.inventory.dates import build_date
+from headless.inventory.dates import LATEST, build_date
 from headless.inventory.questions import QUESTIONS
 from headless.inventory.reference import Reference
 from headless.inventory.web.desk import COOKIE, Desk
 from headless.inventory.web.glances import Glances
 from headless.inventory.web.limits import Networks
-from headless.inventory.web.plot import draw
+from headless.inventory.web.plot import draw, tabulate
 
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
@@ -36,6 +38,8 @@ __all__ = ["build_page_routes"]
 FOLDER = os.path.join(os.path.dirname(__file__), "templates")
 ROWS = 100
 """Rows of a page."""
+HISTORY = 50
+"""Rows of a host's history: each may tell of many packages."""
 DAYS = 90
 """Of the plot."""
 FOREIGN = "This was sent by a page of another site: nothing was done."
@@ -110,8 +114,8 @@ class _Pages:
     async def show_sites(self, request: Request, scope: Scope) -> Response:
         """The start page: all sites."""
         overview = await self._glances.get(scope)
-        after = request.query_params.get("after", "")
-        sites = [glance for glance in overview.sites if glance.site > after] if overview else []
+        after = request.query_params.get("after")
+        sites = [glance for glance in overview.sites if after is None or glance.site > after] if overview else []
         totals = {
             name: sum(getattr(glance, name) for glance in overview.sites) if overview else 0
             for name in ("hosts", "silent", "judged", "short", "vulnerable", "unknown")
@@ -139,15 +143,15 @@ class _Pages:
     async def show_host(self, request: Request, scope: Scope) -> Response:
         """A host: its history, and what is installed."""
         text = request.path_params["host"]
-        history = await self._ask("history", {"host": text}, scope, Page(ROWS))
-        retired = history.summary["retired"]
+        history, earlier, retired = await self._find_history(text, request.query_params.get("before", ""), scope)
         given = {"host": text, **({"at": retired - 1} if retired else {})}
         installed = await self._ask("show", given, scope, self._find_page(request))
         found = await self._desk.read(
             lambda connection: mark_host(_go_back(self._desk.view(connection, scope), given), text)
         )
         return self._render(
-            "host.html", who=scope.name, host=text, history=history, installed=installed, retired=retired,
+            "host.html", who=scope.name, host=text, history=history, earlier=earlier, installed=installed,
+            retired=retired,
             marks=found, is_reading=self._is_reading(found),
             next=self._build_next(request, installed),
         )  # fmt: skip
@@ -157,12 +161,13 @@ class _Pages:
         name = request.path_params["name"]
         census = await self._ask("census", {"package": name}, scope, self._find_page(request))
         course = await self._desk.read(
-            lambda connection: follow_versions(self._desk.view(connection, scope), name, DAYS)
+            lambda connection: follow_versions(self._desk.view(connection, scope), find_selector(name), DAYS)
         )
         found = await self._desk.read(lambda connection: mark_versions(self._desk.view(connection, scope), name))
         plot = Markup(draw(course)) if course.versions else ""  # noqa: S704  # it escapes
+        numbers = tabulate(course)
         return self._render(
-            "package.html", who=scope.name, name=name, census=census, plot=plot, days=DAYS,
+            "package.html", who=scope.name, name=name, census=census, plot=plot, numbers=numbers, days=DAYS,
             marks=found, is_reading=self._is_reading(found),
             next=self._build_next(request, census),
         )  # fmt: skip
@@ -211,6 +216,19 @@ class _Pages:
         told = request.headers.get("x-forwarded-proto", "").strip().lower()
         is_proxy = (request.client.host if request.client else "") in self._proxies
         return request.url.scheme == "https" or (is_proxy and told == "https")
+
+    async def _find_history(self, host: str, before: str, scope: Scope) -> tuple[list[dict[str, Any]], int, int]:
+        """The newest rows of a host's history, the newest first; before when are more; since when it is retired."""
+        until = int(before) if before.isdecimal() and len(before) < 13 else LATEST
+        found, earlier = await self._desk.read(
+            lambda connection: find_newest(self._desk.view(connection, scope), host, until, HISTORY)
+        )
+        names = [column.name for column in QUESTIONS["history"].columns]
+        return (
+            [dict(zip(names, row, strict=True)) for row in reversed(found.rows)],
+            earlier,
+            (found.summary or {})["retired"] or 0,
+        )
 
     async def _ask(self, question: str, given: Mapping[str, Any], scope: Scope, page: Page) -> "_Rows":
         names = [column.name for column in QUESTIONS[question].columns]

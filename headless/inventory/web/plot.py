@@ -6,13 +6,13 @@ from html import escape
 
 from headless.inventory.ask.versions_over_time import Course
 
-__all__ = ["SERIES", "draw"]
+__all__ = ["SERIES", "draw", "tabulate"]
 
 SERIES = 8
 """Areas of their own; older versions than the newest so many are one."""
-WIDTH, HEIGHT = 860, 360
-LEFT, RIGHT, TOP, BOTTOM = 70, 230, 28, 40
-LABEL = 30  # characters of a version in the legend
+WIDTH, HEIGHT = 890, 360
+LEFT, RIGHT, TOP, BOTTOM = 70, 260, 28, 40
+LABEL = 22  # characters of a version in the legend; its number has room beside it
 
 
 def draw(course: Course) -> str:
@@ -34,6 +34,19 @@ def draw(course: Course) -> str:
         parts.append(f'<polygon class="series{number}" points="{outline}"><title>{escape(version)}</title></polygon>')
         below = above
     return "".join([*parts, *_draw_legend(series), "</svg>"])
+
+
+def tabulate(course: Course) -> list[tuple[str, list[int]]]:
+    """The plot's numbers, for those who cannot see it: at a few times, the hosts that had each version."""
+    series = _join_oldest(course.versions)
+    places = _choose(len(course.times))
+    rows = [(version, [values[place] for place in places]) for version, values in series.items()]
+    return [("", [course.times[place] for place in places]), *rows]
+
+
+def _choose(count: int) -> list[int]:
+    """Some of so many places, evenly."""
+    return sorted({round((count - 1) * part / 4) for part in range(5)}) if count else []
 
 
 def _join_oldest(versions: dict[str, list[int]]) -> dict[str, list[int]]:
@@ -67,7 +80,7 @@ def _draw_scale(top: int) -> list[str]:
 
 def _draw_times(times: Sequence[int]) -> list[str]:
     parts = []
-    for number in sorted({round((len(times) - 1) * part / 4) for part in range(5)}):
+    for number in _choose(len(times)):
         x = _x(number, len(times))
         day = time.strftime("%Y-%m-%d", time.gmtime(times[number]))
         parts.append(f'<text class="axis" x="{x}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{day}</text>')
