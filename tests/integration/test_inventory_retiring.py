@@ -25,6 +25,7 @@ from headless.inventory.collect.arrival import Arrival
 from headless.inventory.collect.schema import retirements, version
 from headless.inventory.collect.store import Store
 from headless.inventory.questions import QUESTIONS
+from headless.inventory.selector import Selector
 from inventory_support import DAY, NOW, make_arrival
 from mariadb import run_mariadb
 from postgres import run_postgres
@@ -216,7 +217,7 @@ def test_the_course_of_a_package_ends_with_its_hosts(inventory: Inventory) -> No
     inventory.retire("a", at=NOW - 10 * DAY)
     inventory.take(make_arrival("1", NOW - 5 * DAY, host="a"))
     inventory.retire("b", at=NOW - 3 * DAY)
-    course = inventory.view(lambda view: follow_versions(view, "app", 30))
+    course = inventory.view(lambda view: follow_versions(view, Selector("app"), 30))
     counts = [count for count, _ in itertools.groupby(course.versions["0:1-1.el9"])]
     assert counts == [0, 2, 1, 2, 1]
 
