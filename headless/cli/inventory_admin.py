@@ -1,4 +1,4 @@
-"""The collector's administration, on its own machine: take, review, reprocess, token. Beside it, or while it runs."""
+"""The collector's administration, on its own machine: take, retire, reprocess, token. Also while it runs."""
 
 import asyncio
 import logging
@@ -12,18 +12,20 @@ import click
 
 from headless.cli.inventory_group import OneLineGroup
 from headless.cli.inventory_output import demand_output, print_now
+from headless.cli.inventory_rows import tidy
 from headless.cli.serve import default_state
 from headless.config import read_environment
 from headless.errors import JobFailed, ParameterError, Skipped, TimedOut
 
 if TYPE_CHECKING:
+    from headless.inventory.ask.retiring import Order
     from headless.inventory.collect.kept import Item
     from headless.inventory.collect.settings import CollectorSettings
 
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
 
-__all__ = ["reprocess", "review", "take", "token"]
+__all__ = ["collector_options", "open_kept", "read_settings", "reprocess", "retire", "take", "token", "work_off"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 WAIT_S = 60.0
@@ -49,6 +51,7 @@ def read_settings(config: str, state: str, *, may_be_new: bool = False) -> "Coll
         ParameterError: a setting is of no use, or the state folder is no collector's.
     """
     from headless.inventory.collect.collector import check_state
+    from headless.inventory.collect.remembered import recall_keys
     from headless.inventory.collect.settings import read_collector
 
     is_named = bool(config or state)
@@ -57,6 +60,9 @@ def read_settings(config: str, state: str, *, may_be_new: bool = False) -> "Coll
     )
     if not (may_be_new and is_named):
         check_state(settings)
+    settings, lost = recall_keys(settings)
+    for key in lost:
+        click.echo(f"headless: {key}, a key of the collector's, cannot be read: give it in the settings", err=True)
     return settings
 
 
@@ -81,45 +87,29 @@ def take(files: Sequence[str], wait: float, any_age: bool, config: str, state: s
         raise JobFailed(f"{bad} of {len(files)} not stored")
 
 
-@click.group(cls=OneLineGroup)
-def review() -> None:
-    """Decide on the reports that are held: lists that have shrunk too much."""
-
-
-@review.command(name="list")
+@click.command()
+@click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
+@click.option("--at", default="", metavar="DATE", help="from then on, after its last report  [now]")
+@click.option("--undo", is_flag=True, help="of a host that is retired: it is there again")
+@click.option("--wait", default=WAIT_S, metavar="SECONDS", help=f"for a collector that runs  [{WAIT_S:g}]")
 @collector_options
-def review_list(config: str, state: str) -> None:
-    """List the reports that are held."""
+def retire(hosts: tuple[str, ...], at: str, undo: bool, wait: float, config: str, state: str) -> None:
+    """Have hosts be no more: they are not listed, counted or silent from then on, but their past can be asked for.
+
+    A report that comes later brings a host back. HOST is NAME, SITE/NAME or SITE/NAME#NUMBER; all are retired, or none.
+    """
     demand_output()
-    from headless.inventory.collect.kept import Fate
+    from headless.inventory.ask.retiring import Order
+    from headless.inventory.dates import parse_date
 
-    with _open_kept(read_settings(config, state)) as kept:
-        for item in kept.list_by_fate(Fate.HELD):
-            received = time.strftime(TIME, time.gmtime(item.received))
-            # What hosts have written must not steer a terminal.
-            host = "".join(letter if letter.isprintable() else "?" for letter in item.host)
-            click.echo(f"{item.id}\t{received}\t{host or '-'}\t{item.reason}")
-
-
-def _decide(name: str, fate: str, text: str) -> click.Command:
-    @click.command(name=name, help=text)
-    @click.argument("numbers", nargs=-1, required=True, type=int, metavar="ID...")
-    @collector_options
-    def decide(numbers: Sequence[int], config: str, state: str) -> None:
-        from headless.inventory.collect.kept import Fate
-
-        settings = read_settings(config, state)
-        with _open_kept(settings) as kept:
-            unknown = [number for number in numbers if not kept.decide(number, Fate(fate), f"{fate} by a reviewer")]
-        asyncio.run(_work_off(settings))
-        if unknown:
-            raise ParameterError(f"not held: {', '.join(map(str, unknown))}: see headless inventory review list")
-
-    return decide
-
-
-review.add_command(_decide("accept", "accepted", "Store reports that are held."))
-review.add_command(_decide("refuse", "refused", "Refuse reports that are held; they are kept like others, not stored."))
+    if at and undo:
+        raise ParameterError("--at or --undo, not both: what is undone is as if it had never been")
+    begun = parse_date(at) if at else 0
+    if begun > time.time() >= parse_date(at, is_start=True):
+        begun = 0  # a day means its end: of today, now
+    order = Order(hosts, begun, undo)
+    for line in asyncio.run(_order(read_settings(config, state), order, wait)):
+        click.echo(tidy(line))
 
 
 @click.command()
@@ -129,9 +119,9 @@ def reprocess(since: str, config: str, state: str) -> None:
     """Open, check and store once more what is kept: after a key was added, or headless has learned to read more."""
     demand_output()
     settings = read_settings(config, state)
-    with _open_kept(settings) as kept:
+    with open_kept(settings) as kept:
         count = kept.process_again(_parse_day(since))
-    is_done = asyncio.run(_work_off(settings))
+    is_done = asyncio.run(work_off(settings))
     click.echo(f"{count} processed again" if is_done else f"{count} are processed again by the collector that runs")
 
 
@@ -201,15 +191,36 @@ async def _take(
     finally:
         await spool.close()
     until = time.monotonic() + wait_s
-    while not await _work_off(settings) and spool.list_files():
+    while not await work_off(settings) and spool.list_files():
         if time.monotonic() > until:
             raise TimedOut(f"the collector has not taken them within {wait_s:g} s; it will: they are in its spool")
         await asyncio.sleep(0.2)
-    with _open_kept(settings) as kept:
+    with open_kept(settings) as kept:
         return [kept.find(Letter(how, body)) for body in bodies]
 
 
-async def _work_off(settings: "CollectorSettings") -> bool:
+async def _order(settings: "CollectorSettings", order: "Order", wait_s: float) -> list[str]:
+    from headless.inventory.collect.orders import find_result, give_order
+
+    until = time.monotonic() + wait_s
+    with open_kept(settings) as kept:
+        number = give_order(kept, order)
+        try:
+            while True:
+                has_worked = await work_off(settings)
+                if (lines := find_result(kept, number)) is not None:
+                    return lines
+                if not has_worked and time.monotonic() > until:
+                    raise TimedOut(
+                        f"the collector that runs has not answered within {wait_s:g} s, the order is taken back:"
+                        " is its database away? See headless inventory hosts --retired"
+                    )
+                await asyncio.sleep(0.2)
+        finally:
+            kept.end_order(number)
+
+
+async def work_off(settings: "CollectorSettings") -> bool:
     """Process what waits, if no collector runs that does."""
     from headless.inventory.collect.collector import open_collector
 
@@ -222,7 +233,8 @@ async def _work_off(settings: "CollectorSettings") -> bool:
     return True
 
 
-def _open_kept(settings: "CollectorSettings") -> Any:
+def open_kept(settings: "CollectorSettings") -> Any:
+    """What the collector has kept, to be closed at the end of a block."""
     from headless.inventory.collect.kept import Kept
 
     return closing(Kept(settings.kept))

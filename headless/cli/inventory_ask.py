@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from headless.cli.inventory_output import demand_output
-from headless.cli.inventory_rows import PRINTERS
+from headless.cli.inventory_rows import PRINTERS, choose_form, tidy
 from headless.cli.shortfalls import fail_on_option
 from headless.config import read_variables
 from headless.errors import JobFailed, ParameterError
@@ -75,11 +75,15 @@ def build_command(question: Question) -> click.Command:
         callback=_build_callback(question),
         help=question.help[0].upper() + question.help[1:] + ".",
         short_help=question.help,
-        epilog=CONFORM_STATUS if question.body else EXIT_STATUS,
+        epilog=_tell_fields(question) + (CONFORM_STATUS if question.body else EXIT_STATUS),
     )
     if question.body:
         fail_on_option(command)
     return command
+
+
+def _tell_fields(question: Question) -> str:
+    return f"Fields of a row in --json and --csv: {', '.join(column.name for column in question.columns)}."
 
 
 def _build_option(parameter: Parameter) -> click.Option:
@@ -94,8 +98,7 @@ def _build_callback(question: Question) -> Callable[..., None]:
         from headless.inventory.asking import ask
 
         demand_output()
-        if as_json and as_csv:
-            raise ParameterError("--json or --csv, not both")
+        form = choose_form(as_json, as_csv)
         given = {
             item.name: "true" if item.kind == "flag" else values[item.name]
             for item in question.parameters
@@ -110,7 +113,9 @@ def _build_callback(question: Question) -> Callable[..., None]:
         if advisories is not None:
             rows = _mark(rows, advisories, reply.summary)
             columns += [VULNERABLE, EXCEPTED]
-        PRINTERS["json" if as_json else "csv" if as_csv else "table"](columns, rows, reply.summary)
+        PRINTERS[form](columns, rows, reply.summary)
+        for note in reply.notes:
+            click.echo(f"headless: {tidy(note)}", err=True)
         _tell_unread(reply.summary)
         if question.body:
             _finish(reply.summary, values["fail_on"])

@@ -76,9 +76,11 @@ def serve(
         state = os.path.join(default_state(environment.state_folder), "inventory")
     given = {"listen": listen, "tls_cert": tls_cert, "tls_key": tls_key, "client_ca": client_ca}
     settings, web = read_serve_settings(config, state, given)
+    given_keys = tuple(map(os.path.abspath, keys))
     settings = dataclasses.replace(
         add_default_feed(settings, allow),
         database=database or settings.database,
-        keys=(*map(os.path.abspath, keys), *settings.keys),
+        keys=(*given_keys, *settings.keys),
+        given_keys=given_keys,
     )
     run_collector(settings, web, Notifier(environment.notify_socket, ready_fd))

@@ -28,10 +28,12 @@ class Reply:
     Attributes:
         rows: to be taken once.
         summary: of the whole answer; there once the first row was taken, or there was none.
+        notes: lines for people, of the first page.
     """
 
     rows: Iterator[dict[str, Any]] = field(default_factory=lambda: iter(()))
     summary: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def ask(collector: Collector, question: str, given: Mapping[str, str], body: bytes = b"", limit: int = 0) -> Reply:
@@ -51,7 +53,7 @@ def ask(collector: Collector, question: str, given: Mapping[str, str], body: byt
     """
     given = dict(given) | ({"limit": str(limit)} if limit else {})
     first = _fetch(collector, question, given, body)
-    reply = Reply(summary=first.get("summary") or {})
+    reply = Reply(summary=first.get("summary") or {}, notes=[str(note) for note in first.get("notes") or ()])
     reply.rows = _iterate(collector, question, given, body, first)
     return reply
 

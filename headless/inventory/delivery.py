@@ -14,7 +14,7 @@ from headless.inventory.send import Collector, NotTaken, Wait, send
 if sys.platform == "win32":
     raise ImportError("reports are made on POSIX systems only")
 
-from headless.inventory.outbox import Outbox
+from headless.inventory.outbox import Outbox, name_owner
 
 __all__ = ["Delivery", "deliver", "keep"]
 
@@ -132,7 +132,8 @@ def _send_each(delivery: Delivery, outbox: Outbox, names: list[str], tally: Tall
             if in_a_row == FAILURES_LIMIT:
                 return
         except (OSError, ValueError) as exc:
-            reason = f"{exc.strerror}: it is another user's" if isinstance(exc, PermissionError) else str(exc)
+            owner = name_owner(f"{outbox.folder}/{name}") or "another user"
+            reason = f"{exc.strerror}: it is of {owner}" if isinstance(exc, PermissionError) else str(exc)
             delivery.warn(f"{outbox.folder}/{name} was left there: {reason}")
 
 
@@ -177,9 +178,10 @@ def keep(delivery: Delivery, data: bytes | None) -> str:
     outbox = delivery.outbox
     if outbox is None:
         return "; there is no spool to keep it in: see --spool"
+    if data is None:
+        return f"; what waits is left in {outbox.folder}"
     try:
-        if data is not None:
-            _put(delivery, outbox, data)
+        _put(delivery, outbox, data)
     except OSError as exc:
         return f"; and it could not be kept in {outbox.folder}: {exc.strerror}"
     return f"; kept in {outbox.folder}, and sent the next time"

@@ -25,7 +25,7 @@ import fcntl
 
 from headless.inventory.marks import forget, read_later, read_mark, write_later, write_mark
 
-__all__ = ["Outbox", "open_outbox"]
+__all__ = ["Outbox", "name_owner", "open_outbox"]
 
 SUFFIX = ".report"
 REFUSED, REFUSED_LIMIT = ".refused", 100
@@ -58,7 +58,7 @@ class Outbox:
         except OSError as exc:
             raise ParameterError(f"the spool {folder} cannot be made: {exc.strerror}: see --spool") from exc
         if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (0, os.geteuid()):
-            raise ParameterError(f"the spool {folder} is not this user's: see --spool")
+            raise ParameterError(_explain_owner(folder, folder))
 
     def put(self, data: bytes) -> tuple[str, list[str]]:
         """Keep a report; when this returns it is on the disk.
@@ -153,10 +153,10 @@ class Outbox:
         path = os.path.join(self.folder, LOCK)
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except PermissionError as exc:
+            raise ParameterError(_explain_owner(self.folder, path if os.path.lexists(path) else self.folder)) from exc
         except OSError as exc:
-            raise ParameterError(
-                f"{path} cannot be opened: {exc.strerror}: one user alone sends what is in a spool"
-            ) from exc
+            raise ParameterError(f"{path} cannot be opened: {exc.strerror}") from exc
         try:
             yield _lock(descriptor, limit_s)
         finally:
@@ -217,6 +217,30 @@ def open_outbox(folder: str, url: str = "") -> Outbox:
     if folder:
         return Outbox(os.path.abspath(folder))
     return Outbox(os.path.join(read_environment().state_folder, "inventory", hash_hex(url.encode())[:16]))
+
+
+def name_owner(path: str) -> str:
+    """Whose a file is: the user's name, or his number where he has none; empty if it cannot be told."""
+    import pwd
+
+    try:
+        number = os.lstat(path).st_uid
+    except OSError:
+        return ""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"
+
+
+def _explain_owner(folder: str, path: str) -> str:
+    owner = name_owner(path) or "another user"
+    what = (
+        f"the spool {folder} belongs to {owner}"
+        if path == folder
+        else f"{owner} sends from the spool {folder} ({path})"
+    )
+    return f"{what}, and one user alone does: run this as {owner}, or name another folder with --spool"
 
 
 def _lock(descriptor: int, limit_s: float) -> bool:

@@ -37,11 +37,13 @@ class Column:
         kind: "text", "number", "time" (seconds since the epoch in the API), "texts" (a list), "versions" (an object:
             for each version the hosts that have it; the version that is empty stands for none).
         is_shown: in the table on a terminal; else in ``--json`` and ``--csv`` only.
+        is_optional: null where a row has none; it is in the table if one of the rows has it.
     """
 
     name: str
     kind: str = "text"
     is_shown: bool = True
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +66,11 @@ class Question:
 
 
 def _columns(names: str) -> tuple[Column, ...]:
-    """Columns by their names, each with its kind behind a colon unless it is text; one in brackets is not shown."""
+    """Columns by their names, with a kind behind a colon unless it is text; in brackets: not shown; ``?``: optional."""
     found = []
     for word in names.split():
-        name, _, kind = word.strip("()").partition(":")
-        found.append(Column(name, kind or "text", not word.startswith("(")))
+        name, _, kind = word.strip("()?").partition(":")
+        found.append(Column(name, kind or "text", not word.startswith("("), word.endswith("?")))
     return tuple(found)
 
 
@@ -86,8 +88,18 @@ QUESTIONS = {
         Question(
             "hosts",
             "the hosts, with what they run and when they last reported",
-            (SITE, TAG, AT, SEEN, Parameter("set", "that have this set of packages", kind="number")),
-            _columns("site host (id:number) tag system kernel packages:number (first:time) last:time set:number"),
+            (
+                SITE,
+                TAG,
+                AT,
+                SEEN,
+                Parameter("set", "that have this set of packages", kind="number"),
+                Parameter("retired", "those that are retired, instead of the others", kind="flag"),
+            ),
+            _columns(
+                "site host (id:number) tag system kernel packages:number (first:time) last:time set:number"
+                " retired:time?"
+            ),
         ),
         Question(
             "packages",
@@ -116,7 +128,7 @@ QUESTIONS = {
             "history",
             "what a host has reported, and what changed each time",
             (HOST,),
-            _columns(f"first:time last:time packages:number {CHANGES} (system) kernel set:number"),
+            _columns(f"first:time last:time packages:number {CHANGES} (system) kernel set:number retired:time?"),
         ),
         Question(
             "census",

@@ -214,7 +214,12 @@ def open_socket(address: Address, socket_mode: int) -> socket.socket:
     except FileNotFoundError as exc:
         raise ParameterError(f"cannot listen on {address}: its folder is missing: make it first") from exc
     except OSError as exc:
-        raise ConnectionFailed(f"cannot listen on {address}: {exc.strerror or exc}") from exc
+        raise ConnectionFailed(f"cannot listen on {address}: {_explain(exc)}") from exc
+
+
+def _explain(error: OSError) -> str:
+    """The system's words alone: the library adds the address once more."""
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def adopt_socket(descriptor: int) -> socket.socket:

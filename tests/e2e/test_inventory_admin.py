@@ -1,5 +1,8 @@
 """The collector's administration, as the installed command."""
 
+import csv
+import io
+import json
 import subprocess
 from collections.abc import Iterator
 
@@ -49,10 +52,21 @@ def test_reports_are_taken_out_of_files_and_reviewed(world: World) -> None:
     assert ask(world, "take", good) == f"{good}: stored same\n"
     told = ask(world, "take", few, cut, code=4)
     assert f"{few}: held 3 rpm packages" in told and f"{cut}: refused cut short" in told
-    held = ask(world, "review", "list").splitlines()
-    assert held and all(line.endswith("3 rpm packages, and 100 before") for line in held)
-    number = held[0].split("\t")[0]
-    assert ask(world, "review", "accept", number) == ""
+    [held] = ask(world, "review", "list").splitlines()
+    number, _, host, reason, gone = held.split("\t")
+    assert (host, reason) == ("a", "3 rpm packages, and 100 before")
+    names = sorted(package.name for package in MANY[3:])
+    assert gone == f"{', '.join(names[:20])} and 77 more"
+    [row] = json.loads(ask(world, "review", "list", "--json"))["rows"]
+    assert (str(row["id"]), row["gone"], row["received"][-1]) == (number, names, "Z")
+    [line] = csv.DictReader(io.StringIO(ask(world, "review", "list", "--csv")))
+    assert list(line) == list(row) and line["gone"] == "; ".join(names)
+    shown = json.loads(ask(world, "review", "show", number, "--json"))
+    assert [item["name"] for item in shown["rows"]] == names and shown["summary"]["gone"] == 97
+    assert len(ask(world, "review", "show", number).splitlines()) == 98
+    assert "not held: 999" in ask(world, "review", "show", "999", code=2)
+    assert "not both" in ask(world, "review", "list", "--json", "--csv", code=2)
+    assert ask(world, "review", "accept", number) == ask(world, "review", "list") == ""
     assert "not held" in ask(world, "review", "refuse", number, code=2)
 
 

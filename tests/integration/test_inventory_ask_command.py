@@ -58,7 +58,7 @@ def test_every_question_is_a_command_and_a_path(collector: AskedCollector) -> No
 
 def test_rows_are_what_their_description_says(collector: AskedCollector) -> None:
     document = json.loads(collector.get("/api/v1/openapi.json")[2])
-    kinds = {"string": str, "integer": int, "array": list, "object": dict}
+    kinds = {"string": str, "integer": int, "array": list, "object": dict, "null": type(None)}
     given = {
         "show": {"host": "wn1"}, "diff": {"a": "wn1", "b": "ALPHA/node1"}, "history": {"host": "wn1"},
         "census": {"package": "openssl"}, "who-has": {"requirement": "openssl"}, "drift": {"site": "BETA"},
@@ -78,7 +78,9 @@ def test_rows_are_what_their_description_says(collector: AskedCollector) -> None
         for row in told["rows"]:
             assert list(row) == row_schema["required"]
             for key, value in row.items():
-                assert type(value) is kinds[row_schema["properties"][key]["type"]], (name, key, value)
+                told_kind = row_schema["properties"][key]["type"]
+                allowed = told_kind if isinstance(told_kind, list) else [told_kind]
+                assert type(value) in [kinds[kind] for kind in allowed], (name, key, value)
 
 
 def test_who_has_prints_a_table_json_and_csv(collector: AskedCollector) -> None:
@@ -94,6 +96,30 @@ def test_who_has_prints_a_table_json_and_csv(collector: AskedCollector) -> None:
     assert document["summary"] == {"hosts": 3} and document["rows"][0]["os_id"] == "almalinux"
     rows = list(csv.DictReader(io.StringIO(collector.run("who-has", "openssl<3.0.11", "--csv").stdout)))
     assert [{**row, "id": int(row["id"])} for row in rows] == document["rows"]
+
+
+@pytest.mark.parametrize("words", [
+    ("hosts",), ("hosts", "--retired"), ("packages", "--site", "BETA"), ("show", "wn1"), ("history", "wn1"),
+    ("silent",), ("diff", "tag:SE", "tag:WN"), ("census", "kernel"), ("drift", "GAMMA"), ("who-has", "openssl"),
+])  # fmt: skip
+def test_csv_and_json_say_the_same_and_their_fields_are_told(collector: AskedCollector, words: tuple[str, ...]) -> None:
+    rows = json.loads(collector.run(*words, "--json").stdout)["rows"]
+    lines = list(csv.reader(io.StringIO(collector.run(*words, "--csv").stdout)))
+    names = [column.name for column in QUESTIONS[words[0]].columns]
+    assert lines[0] == names and all(list(row) == names for row in rows)
+    assert lines[1:] == [[write_field(value) for value in row.values()] for row in rows]
+    told = " ".join(collector.run(words[0], "--help").stdout.split())
+    assert f"Fields of a row in --json and --csv: {', '.join(names)}." in told
+    documented = (Path(__file__).parents[2] / "docs" / "inventory.md").read_text()
+    listed = documented.partition("### Fields")[2].partition("### The API")[0]
+    assert [name for name in names if f"`{name}`" not in listed] == []
+
+
+def write_field(value: object) -> str:
+    """A value of the JSON as the CSV has it."""
+    if isinstance(value, dict):
+        return "; ".join(f"{version}={hosts}" for version, hosts in value.items())
+    return "; ".join(value) if isinstance(value, list) else "" if value is None else str(value)
 
 
 def test_all_pages_are_fetched(collector: AskedCollector) -> None:
@@ -118,6 +144,37 @@ def test_nothing_found_is_no_failure_and_prints_nothing(collector: AskedCollecto
     done = collector.run("who-has", "no-such-package", "--tag", "SE")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert json.loads(collector.run("who-has", "no-such-package", "--json").stdout)["rows"] == []
+
+
+@pytest.mark.parametrize(("words", "token", "said"), [
+    (("hosts", "--tag", "XX"), "all", "no host that you may see has the tag 'XX': there are SE, WN"),
+    (("silent", "--tag", "XX", "--site", "BETA"), "all", "no host of 'BETA' has the tag 'XX': there are SE, WN"),
+    (("who-has", "openssl", "--kind", "rmp"), "all", "'rmp' is no kind of packages: there are rpm, dpkg, apk, "),
+    (("packages", "--kind", "apk"), "all", "no host that you may see has packages of the kind 'apk'"),
+    (("census", "openssl", "--kind", "dpkg", "--json"), "all", "no host that you may see has packages of the kind"),
+    (("diff", "tag:SE", "tag:WN", "--kind", "pkg", "--csv"), "all", "has packages of the kind 'pkg'"),
+    (("show", "wn1", "--kind", "dpkg"), "all", "wn1.beta.example.org has no packages of the kind 'dpkg'"),
+    (("drift", "ALPHA", "--tag", "YY"), "alpha", "no host of 'ALPHA' has the tag 'YY': there are SE, WN"),
+    # What is there, and finds nothing, is no mistake.
+    (("silent", "--tag", "SE", "--since", "2001-01-01"), "all", ""),
+    (("packages", "--pattern", "z*", "--kind", "rpm"), "all", ""),
+    (("hosts", "--tag", "SE", "--seen-since", "2100-01-01"), "all", ""),
+    (("diff", "wn1", "wn1", "--kind", "rpm"), "all", ""),
+])  # fmt: skip
+def test_what_nothing_has_is_said_on_standard_error(
+    collector: AskedCollector, words: tuple[str, ...], token: str, said: str
+) -> None:
+    done = collector.run(*words, token=token)
+    assert done.returncode == 0 and said in done.stderr, done.stderr
+    assert len(done.stderr.splitlines()) == bool(said)
+    if "--json" in words:
+        assert json.loads(done.stdout)["rows"] == []
+
+
+def test_the_api_tells_it_too(collector: AskedCollector) -> None:
+    [note] = collector.ask("packages", kind="apk")["notes"]
+    assert note == "no host that you may see has packages of the kind 'apk'"
+    assert "notes" not in collector.ask("packages")
 
 
 def test_hosts_that_could_not_know_are_told(collector: AskedCollector) -> None:

@@ -379,6 +379,24 @@ def test_a_command_without_the_settings_does_not_begin_another_database(
         make_desk(tmp_path, holders[0]).take()
 
 
+def test_what_is_gone_is_kept_with_what_is_held(desk: Desk) -> None:
+    now = int(time.time())
+    made = [(MANY, now - 9), (MANY[:60], now - 8), (MANY[:2], now - 7)]  # the last is held against the one before it
+    bodies = [write_text(Report(host="a", site="S", packages=some, made=when)) for some, when in made]
+    assert [tell(item) for item in desk.take(*bodies)] == [
+        "stored: new", "stored: changed", "held: 2 rpm packages, and 60 before",
+    ]  # fmt: skip
+    later = write_text(Report(host="a", site="S", packages=MANY[5:8], made=now - 1))
+    [item] = desk.take(later)
+    assert item is not None
+    with closing(Kept(desk.settings.kept)) as kept:
+        first, second = (kept.find_gone(held.id) for held in desk.list_held())
+        assert sorted(first) == sorted(MANY[2:60])
+        assert sorted(second) == sorted([*MANY[:5], *MANY[8:60]])
+        kept.forget(now + 1000)
+        assert kept.find_gone(item.id) == []
+
+
 def test_the_settings_say_how_many_packages_a_report_may_have(tmp_path: Path, holders: tuple[Holder, Holder]) -> None:
     desk = make_desk(tmp_path, holders[0], max_packages=60)
     bodies = (write_text(Report(host=f"h{count}", packages=MANY[:count])) for count in (60, 61))

@@ -15,6 +15,7 @@ from headless.inventory.ask.history import ask_history
 from headless.inventory.ask.hosts import ask_hosts
 from headless.inventory.ask.marks import Marks
 from headless.inventory.ask.memory import Memory
+from headless.inventory.ask.nothing import explain_nothing
 from headless.inventory.ask.packages import ask_packages
 from headless.inventory.ask.page import Answer, Page
 from headless.inventory.ask.show import ask_show
@@ -72,10 +73,12 @@ def answer(
     at, key = (page.after[0], page.after[1:]) if page.after else (parameters.get("at", int(time.time())), ())
     if not isinstance(at, int) or abs(at) > LATEST:
         raise ParameterError("'after' is no key of a page: take it from 'next' of the page before")
-    view = View(connection, scope, memory, at, parameters.get("seen_since", 0), bool(page.after), marks=marks)
+    seen_since, retired = parameters.get("seen_since", 0), bool(parameters.get("retired"))
+    view = View(connection, scope, memory, at, seen_since, bool(page.after), retired=retired, marks=marks)
     try:
         found = ANSWERS[question](view, parameters, page._replace(after=key))
     except Stale:
-        view = View(connection, scope, memory, at, view.seen_since, marks=marks)
+        view = View(connection, scope, memory, at, seen_since, retired=retired, marks=marks)
         found = ANSWERS[question](view, parameters, page._replace(after=key))
-    return found._replace(next=(at, *found.next) if found.next else ())
+    notes = found.notes if found.notes or found.rows or page.after else explain_nothing(view, parameters)
+    return found._replace(next=(at, *found.next) if found.next else (), notes=notes)

@@ -1,6 +1,8 @@
 """What a host has reported, and what changed each time."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row, Select, select
@@ -8,10 +10,11 @@ from sqlalchemy import Row, Select, select
 from headless.errors import ParameterError
 from headless.inventory.ask.gaps import Believed
 from headless.inventory.ask.page import Answer, Page
-from headless.inventory.ask.sides import find_host, list_packages
+from headless.inventory.ask.retired import find_retirement
+from headless.inventory.ask.sides import choose_host, list_packages
 from headless.inventory.ask.view import View
-from headless.inventory.ask.walking import Host
-from headless.inventory.collect.schema import spans
+from headless.inventory.ask.walking import Host, find_hosts
+from headless.inventory.collect.schema import retirements, spans
 
 __all__ = ["ask_history", "find_newest"]
 
@@ -22,8 +25,8 @@ EARLIER = 50
 
 
 def ask_history(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
-    """Answer ``history``: the oldest first."""
-    host = find_host(view, parameters["host"])
+    """Answer ``history``: the oldest first; its summary tells the host, and since when it is retired."""
+    host = _find_host(view, parameters["host"])
     after = page.after[0] if page.after else -1
     if not isinstance(after, int):
         raise ParameterError("'after' is no key of this question")
@@ -31,8 +34,8 @@ def ask_history(view: View, parameters: Mapping[str, Any], page: Page) -> Answer
     mine = _select_spans(host)
     before = view.connection.execute(mine.where(spans.c.first <= after).order_by(spans.c.first.desc()).limit(EARLIER))
     found = view.connection.execute(mine.where(spans.c.first > after).order_by(spans.c.first).limit(limit + 1)).all()
-    rows = _build_rows(view, before.all()[::-1], found[:limit])
-    return Answer(rows, (found[limit - 1].first,) if len(found) > limit else ())
+    rows = _build_rows(view, host, before.all()[::-1], found[:limit])
+    return Answer(rows, (found[limit - 1].first,) if len(found) > limit else (), _summarize(view, host))
 
 
 def find_newest(view: View, name: str, before: int, limit: int) -> tuple[Answer, int]:
@@ -46,17 +49,20 @@ def find_newest(view: View, name: str, before: int, limit: int) -> tuple[Answer,
     Returns:
         As :func:`ask_history`, and the time before which there are more; 0 if there are none.
     """
-    mine = _select_spans(find_host(view, name)).where(spans.c.first < before).order_by(spans.c.first.desc())
+    host = _find_host(view, name)
+    mine = _select_spans(host).where(spans.c.first < before).order_by(spans.c.first.desc())
     found = view.connection.execute(mine.limit(limit + EARLIER)).all()
-    rows = _build_rows(view, found[limit:][::-1], found[:limit][::-1])
-    return Answer(rows), found[limit - 1].first if len(found) > limit else 0
+    rows = _build_rows(view, host, found[limit:][::-1], found[:limit][::-1])
+    return Answer(rows, summary=_summarize(view, host)), found[limit - 1].first if len(found) > limit else 0
 
 
 def _select_spans(host: Host) -> Select[Any]:
     return select(spans.c.first, spans.c.last, spans.c.set_id, spans.c.facts_id).where(spans.c.host_id == host.id)
 
 
-def _build_rows(view: View, earlier: Sequence[Row[Any]], found: Sequence[Row[Any]]) -> list[tuple[Any, ...]]:
+def _build_rows(
+    view: View, host: Host, earlier: Sequence[Row[Any]], found: Sequence[Row[Any]]
+) -> list[tuple[Any, ...]]:
     """A row for each span.
 
     Args:
@@ -64,11 +70,34 @@ def _build_rows(view: View, earlier: Sequence[Row[Any]], found: Sequence[Row[Any
     """
     told = view.memory.find_facts(view.connection, {span.facts_id for span in (*earlier, *found)})
     whole = [number for number, span in enumerate(earlier) if not told[span.facts_id].missing]
+    retired = _find_retired(view, host, [span.first for span in found])
     believed, rows = Believed(), []
     for span in earlier[whole[-1] if whole else 0 :]:
         believed.go_on(list_packages(view, span.set_id), told[span.facts_id])
     for span in found:
         packages, facts = list_packages(view, span.set_id), told[span.facts_id]
         changes = believed.go_on(packages, facts)
-        rows.append((span.first, span.last, len(packages), *changes, facts.system, facts.kernel, span.set_id))
+        told_then = (facts.system, facts.kernel, span.set_id, retired.get(span.first))
+        rows.append((span.first, span.last, len(packages), *changes, *told_then))
     return rows
+
+
+def _find_host(view: View, text: str) -> Host:
+    """The host, also if it is retired; one that is not comes first."""
+    found = find_hosts(view, text) or find_hosts(replace(view, retired=True), text)
+    return choose_host(view, text, found)
+
+
+def _find_retired(view: View, host: Host, begins: Sequence[int]) -> dict[int, int]:
+    """For spans by when they began, when the host was retired last, from then to when the next began."""
+    mine = select(retirements.c.begun).where(retirements.c.host_id == host.id).order_by(retirements.c.begun)
+    found = {}
+    for begun in view.connection.execute(mine).scalars():
+        place = bisect_right(begins, begun)
+        if place:
+            found[begins[place - 1]] = begun
+    return found
+
+
+def _summarize(view: View, host: Host) -> dict[str, object]:
+    return {"site": host.site, "host": host.name, "id": host.id, "retired": find_retirement(view, host) or None}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headless.inventory.ask.page import Answer, Page
+from headless.inventory.ask.retired import find_retirements
 from headless.inventory.ask.view import View
 from headless.inventory.ask.walking import answer_by_host
 
@@ -19,6 +20,7 @@ def ask_hosts(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
     answer = answer_by_host(view, groups, page, lambda host: [(host,)])
     hosts = [host for (host,) in answer.rows]
     counts = view.count_members({host.set_id for host in hosts})
+    retired = find_retirements(view, [host.id for host in hosts] if view.retired else [])
     rows = []
     for host in hosts:
         facts = told[host.facts_id]
@@ -34,6 +36,7 @@ def ask_hosts(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
                 host.first,
                 host.last,
                 host.set_id,
+                retired.get(host.id),
             )
         )
     return answer._replace(rows=rows)

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, and_, func, select
 from headless.inventory.ask.view import View
 from headless.inventory.ask.walking import build_name
 from headless.inventory.collect.schema import domains, hosts, packages
+from headless.inventory.collect.states import is_retired
 
 __all__ = ["Names", "find_names"]
 
@@ -45,6 +46,7 @@ def _find_hosts(view: View, text: str) -> list[tuple[str, str, int]]:
         chosen = named.where(hosts.c.name == short, domains.c.name.startswith(domain, autoescape=True))
     else:
         chosen = named.where(_begins(view, hosts.c.name, short))
+    chosen = chosen.where(~is_retired(view.at))
     if view.scope.reads is not None:
         chosen = chosen.where(hosts.c.site_id.in_(list(view.sites)))
     found = view.connection.execute(chosen.order_by(hosts.c.name, hosts.c.id).limit(MOST))

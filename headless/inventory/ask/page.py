@@ -38,11 +38,13 @@ class Answer(NamedTuple):
         rows: their values in the order of the question's columns.
         next: the key after which the next page begins; empty: there is none.
         summary: of the whole answer, where the question has one.
+        notes: what else the asker should know, a line each.
     """
 
     rows: list[tuple[Any, ...]]
     next: Key = ()
     summary: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any
 from headless.inventory.ask.page import Answer, Page, cut
 from headless.inventory.ask.sides import find_host, list_packages
 from headless.inventory.ask.view import View
+from headless.inventory.package import KINDS
 
 __all__ = ["ask_show"]
 
@@ -17,4 +18,6 @@ def ask_show(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
     found, key = cut(list_packages(view, host.set_id, parameters.get("kind", "")), tuple, page)
     summary = {"site": host.site, "host": host.name, "id": host.id, "first": host.first, "last": host.last}
     summary |= {"set": host.set_id, **facts._asdict()}
-    return Answer([tuple(package) for package in found], key, summary)
+    kind = parameters.get("kind")
+    notes = (f"{host.name} has no packages of the kind {kind!r}",) if kind in KINDS and not found else ()
+    return Answer([tuple(package) for package in found], key, summary, notes)

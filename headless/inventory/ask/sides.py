@@ -1,18 +1,20 @@
 """What a person names: a host, or a site, or a tag, each as it was at a time."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from headless.errors import ParameterError
 from headless.inventory.ask.counting import count_packages
 from headless.inventory.ask.gaps import find_unread
+from headless.inventory.ask.retired import find_retirement
+from headless.inventory.ask.succession import find_holders
 from headless.inventory.ask.view import View, count_sets
 from headless.inventory.ask.walking import Host, find_hosts
 from headless.inventory.dates import build_date, parse_date
 from headless.inventory.package import Package
 
-__all__ = ["Side", "find_host", "find_side", "list_packages"]
+__all__ = ["Side", "choose_host", "find_host", "find_side", "list_packages", "name_host"]
 
 NOW_S = 60  # what is asked as of so long ago was asked as of now
 
@@ -38,18 +40,35 @@ def find_host(view: View, text: str) -> Host:
     Raises:
         ParameterError: it means none that may be seen, or several: the message names them.
     """
-    found = find_hosts(view, text)
+    return choose_host(view, text, find_hosts(view, text))
+
+
+def choose_host(view: View, text: str, hosts: Sequence[Host]) -> Host:
+    """The one that a text means of the hosts that it may mean. See :func:`find_host`."""
+    found = find_holders(view, hosts)
     if len(found) == 1:
         return found[0]
     if not found:
-        when = f", at {build_date(view.at)}" if view.at < time.time() - NOW_S else ""
-        hint = "; a time is given with --at" if "@" in text else ""
-        raise ParameterError(f"there is no host {text[:80]!r} that you may see{when}{hint}")
+        raise ParameterError(_explain_absence(view, text))
     names = [f"{host.site}/{host.name}" for host in found]
     is_one_name = len(set(names)) < len(names)
     told = [f"{name}#{host.id}" if is_one_name else name for name, host in zip(names, found, strict=True)]
     shown = ", ".join(sorted(told)[:8]) + (" and others" if len(told) > 8 else "")
     raise ParameterError(f"{text[:80]!r} is the name of {len(found)} hosts: say which of {shown}")
+
+
+def name_host(host: Host) -> str:
+    """A host's name of which there is no other."""
+    return f"{host.site}/{host.name}#{host.id}"
+
+
+def _explain_absence(view: View, text: str) -> str:
+    if not view.retired and (gone := find_hosts(replace(view, retired=True), text)):
+        since = build_date(max(find_retirement(view, host) for host in gone))
+        return f"{text[:80]!r} is retired, since {since}: ask for an earlier time (--at), or for its history"
+    when = f", at {build_date(view.at)}" if view.at < time.time() - NOW_S else ""
+    hint = "; a time is given with --at" if "@" in text else ""
+    return f"there is no host {text[:80]!r} that you may see{when}{hint}"
 
 
 def list_packages(view: View, set_id: int, kind: str = "") -> list[Package]:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, func, or_, select
 
 from headless.inventory.ask.view import View
-from headless.inventory.collect.schema import hosts, spans
+from headless.inventory.collect.schema import hosts, retirements, spans
 
 __all__ = ["Stay", "Stays", "find_stays"]
 
@@ -16,7 +16,7 @@ class Stay(NamedTuple):
     Attributes:
         begun: the step in which they began to.
         ended: the step in which they had another; ``None``: they have it still.
-        hosts: how many.
+        hosts: how many; below 0: so many of them were retired meanwhile.
     """
 
     begun: int
@@ -43,6 +43,9 @@ def _count_stays(view: View, step: int, start: int) -> Stays:
     found: Stays = {}
     for set_id, begun, ended, count in view.connection.execute(_select_stays(view, step, start)):
         found.setdefault(set_id, []).append(Stay(int(begun), None if ended is None else int(ended), count))
+    for set_id, retired, back in view.connection.execute(_select_absences(view)):
+        if back // step >= start:
+            found.setdefault(set_id, []).append(Stay(retired // step, back // step, -1))
     return found
 
 
@@ -58,3 +61,19 @@ def _select_stays(view: View, step: int, start: int) -> Select[Any]:
     columns = (stays.c.set_id, stays.c.begun, stays.c.ended)
     counted = select(*columns, func.count()).where(or_(stays.c.ended.is_(None), stays.c.ended >= start))
     return counted.group_by(*columns)
+
+
+def _select_absences(view: View) -> Select[Any]:
+    """Of each host that was retired: the set that it had, when that was, and when it reported again."""
+    later = spans.alias()
+    newest = select(func.max(later.c.first)).where(
+        later.c.host_id == retirements.c.host_id, later.c.first <= retirements.c.begun
+    )
+    every = (
+        select(spans.c.set_id, retirements.c.begun, retirements.c.ended)
+        .join(spans, spans.c.host_id == retirements.c.host_id)
+        .where(spans.c.first == newest.correlate(retirements).scalar_subquery(), retirements.c.begun <= view.at)
+    )
+    if view.scope.reads is None:
+        return every
+    return every.where(retirements.c.host_id.in_(select(hosts.c.id).where(hosts.c.site_id.in_(list(view.sites)))))

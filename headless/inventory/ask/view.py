@@ -12,7 +12,7 @@ from headless.inventory.ask.memory import Facts, Memory
 from headless.inventory.collect.access import Scope
 from headless.inventory.collect.numbering import slices
 from headless.inventory.collect.schema import hosts, sets, sites, spans
-from headless.inventory.collect.states import select_states
+from headless.inventory.collect.states import is_retired, select_states
 
 if TYPE_CHECKING:
     from headless.inventory.ask.marks import Marks
@@ -56,6 +56,7 @@ class View:
         is_continued: this time has been asked about before: what was counted then may be used again.
         counted: what was counted for this question.
         reused: what of it was before; reports made before that time may have come since.
+        retired: those hosts that were retired then, instead of the others; ``None``: both.
         marks: gives what is found by the collector's advisories, nothing while they are being read; ``None``: it has
             none.
     """
@@ -68,6 +69,7 @@ class View:
     is_continued: bool = False
     counted: list[Group] = field(default_factory=list)
     reused: list[Group] = field(default_factory=list)
+    retired: bool | None = False
     marks: "Callable[[], Marks | None] | None" = None
 
     @cached_property
@@ -122,7 +124,7 @@ class View:
             key: what tells it from all else that those find who see the same sites at this time.
             find: finds it; nobody changes it after that.
         """
-        whole = (key, self.at, self.seen_since, self.scope.reads is None, tuple(self.sites))
+        whole = (key, self.at, self.seen_since, self.retired, self.scope.reads is None, tuple(self.sites))
         known: tuple[Found, list[Group]] | None = self.memory.results.get(whole) if self.is_continued else None
         if known is not None:
             self.reused.extend(known[1])
@@ -133,7 +135,7 @@ class View:
 
     def select_states(self, *columns: Any) -> Select[Any]:
         """Select columns of ``spans`` and ``hosts``, a row per host, whoever may see it."""
-        states = select_states(self.at).with_only_columns(*columns)
+        states = select_states(self.at, retired=self.retired).with_only_columns(*columns)
         return states.where(spans.c.last >= self.seen_since) if self.seen_since else states
 
     def _count(self, site_ids: tuple[int, ...], before: int | None) -> list[Group]:
@@ -155,7 +157,10 @@ class View:
             state = case((and_(spans.c.last >= self.seen_since, until), state))
         mine = select(state).where(spans.c.host_id == hosts.c.id, spans.c.first <= self.at)
         newest = mine.order_by(spans.c.first.desc()).limit(1).correlate(hosts).scalar_subquery()
-        states = self.narrow(select(hosts.c.site_id, newest.label("state")), site_ids).subquery()
+        chosen = self.narrow(select(hosts.c.site_id, newest.label("state")), site_ids)
+        if self.retired is not None:
+            chosen = chosen.where(is_retired(self.at) if self.retired else ~is_retired(self.at))
+        states = chosen.subquery()
         said = (states.c.site_id, states.c.state)
         groups = []
         for site_id, both, number in self.connection.execute(select(*said, func.count()).group_by(*said)):

@@ -1,7 +1,7 @@
 """What is believed: who may send, what a report may say, and what somebody has to look at first."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from headless.inventory.collect.arrival import Arrival
 from headless.inventory.collect.feeds import Feed
@@ -11,7 +11,7 @@ from headless.inventory.collect.timeline import HORIZON_S
 from headless.inventory.package import Package
 from headless.inventory.report import BadReport, Report
 
-__all__ = ["FEW", "check_letter", "check_packages", "check_report", "check_sender", "explain_shrinkage"]
+__all__ = ["FEW", "check_letter", "check_packages", "check_report", "check_sender", "explain_shrinkage", "find_gone"]
 
 FUTURE_S = 3600  # by which a host's clock may be ahead of ours
 FEW = 50
@@ -117,6 +117,12 @@ def explain_shrinkage(
 
 def _has_shrunk(count: int, before: int, threshold: float) -> bool:
     return before >= FEW and count < before * threshold
+
+
+def find_gone(before: Iterable[Package], now: Iterable[Package]) -> tuple[Package, ...]:
+    """What was there before, and is in no version now; by name."""
+    there = {(package.kind, package.name) for package in now}
+    return tuple(sorted(package for package in before if (package.kind, package.name) not in there))
 
 
 def _check_texts(report: Report) -> None:

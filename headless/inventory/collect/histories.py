@@ -7,7 +7,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select
 
 from headless.inventory.collect.arrival import Arrival, Outcome
 from headless.inventory.collect.numbering import SLICE, slices
-from headless.inventory.collect.schema import facts, hosts, sets, spans
+from headless.inventory.collect.schema import facts, hosts, retirements, sets, spans
 from headless.inventory.collect.timeline import HORIZON_S, Span, State, pack_times, place, unpack_times
 
 __all__ = ["Histories"]
@@ -27,6 +27,13 @@ TELL = (
     .values(tag_id=bindparam("new_tag"), interval=bindparam("new_interval"))
 )
 
+RETURN = (
+    update(retirements)
+    .where(retirements.c.host_id == bindparam("of_host"))
+    .where(retirements.c.begun < bindparam("time"), retirements.c.ended > bindparam("time"))
+    .values(ended=bindparam("time"))
+)
+
 
 class Histories:
     """The end of each host's history, as far back as it is needed."""
@@ -40,6 +47,7 @@ class Histories:
         self._tags = tags
         self._ends: dict[int, list[Span]] = {}
         self._stored: dict[int, dict[int, Span]] = {}  # the rows that were read, by when they begin
+        self._heard: dict[int, list[int]] = {}  # the times of reports from those that were ever retired
         self._told: dict[int, Arrival] = {}  # the newest, where a host's tag or interval may have changed
 
     def load(self, host_ids: Collection[int]) -> None:
@@ -47,6 +55,8 @@ class Histories:
         for host_id in host_ids:
             self._ends[host_id], self._stored[host_id] = [], {}
         for part in slices(list(host_ids), SLICE):
+            gone = select(retirements.c.host_id).where(retirements.c.host_id.in_(part))
+            self._heard |= {host_id: [] for host_id in self._connection.execute(gone).scalars()}
             newest = (
                 select(spans.c.host_id, func.max(spans.c.first).label("first"))
                 .where(spans.c.host_id.in_(part))
@@ -60,6 +70,8 @@ class Histories:
     def add(self, host_id: int, arrival: Arrival, state: State) -> Outcome:
         """Add a report to the history of its host."""
         end, time = self._ends[host_id], arrival.time
+        if host_id in self._heard:
+            self._heard[host_id].append(time)
         if not end or time > end[-1].last:
             outcome = Outcome.SAME if end and end[-1].state == state else Outcome.CHANGED
             self._ends[host_id][-1:] = place(end[-1:], time, state)
@@ -95,7 +107,8 @@ class Histories:
             {"of_host": host_id, "new_tag": self._tags[arrival.report.tag], "new_interval": arrival.report.interval}
             for host_id, arrival in self._told.items()
         ]
-        for statement, rows in ((DELETE, gone), (INSERT, begun), (UPDATE, changed), (TELL, told)):
+        back = [{"of_host": host_id, "time": time} for host_id, times in self._heard.items() for time in times]
+        for statement, rows in ((DELETE, gone), (INSERT, begun), (UPDATE, changed), (TELL, told), (RETURN, back)):
             if rows:
                 self._connection.execute(statement, rows)
 

@@ -16,6 +16,7 @@ from enum import StrEnum
 
 from headless.errors import ParameterError, Unavailable
 from headless.inventory.collect.spool import Arrived, Letter
+from headless.inventory.package import Package
 
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
@@ -38,6 +39,8 @@ create table if not exists letters (
     host text not null,
     unique (digest, received)
 );
+create table if not exists gone (id integer primary key, packages text not null);
+create table if not exists orders (id integer primary key autoincrement, content text not null, answer text);
 create index if not exists letters_by_received on letters (received);
 create index if not exists letters_by_fate on letters (fate) where fate in ('held', 'accepted', 'again');
 """
@@ -58,12 +61,18 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is to be kept of a letter. ``reason``: why it was held or refused, or what became of the report."""
+    """What is to be kept of a letter.
+
+    Attributes:
+        reason: why it was held or refused, or what became of the report.
+        gone: what its host had before, and is not in it, where that is why it is held.
+    """
 
     letter: Letter
     fate: Fate
     reason: str
     host: str
+    gone: tuple[Package, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +125,10 @@ class Kept:
                 is_plain = not letter.body.startswith(DER)  # what is sealed cannot be deflated
                 body = (letter.digest, zlib.compress(letter.body, 6) if is_plain else letter.body, is_plain)
                 connection.execute("insert or ignore into bodies values (?, ?, ?)", body)
-                connection.execute(
+                [number] = connection.execute(
                     "insert into letters (digest, received, how, fate, reason, host) values (?, ?, ?, ?, ?, ?)"
-                    " on conflict do update set fate = excluded.fate, reason = excluded.reason, host = excluded.host",
+                    " on conflict do update set fate = excluded.fate, reason = excluded.reason, host = excluded.host"
+                    " returning id",
                     (
                         letter.digest,
                         letter.how.received,
@@ -127,7 +137,9 @@ class Kept:
                         record.reason,
                         record.host,
                     ),
-                )
+                ).fetchone()
+                if record.gone:
+                    connection.execute("insert or replace into gone values (?, ?)", (number, json.dumps(record.gone)))
 
     def has_other(self, letter: Letter) -> bool:
         """Whether the same body has come at another time, and could be read.
@@ -159,6 +171,11 @@ class Kept:
         how, body, is_deflated = self._connection.execute(ask, (item.id,)).fetchone()
         return Letter(Arrived(**json.loads(how)), zlib.decompress(body) if is_deflated else body, replaces=True)
 
+    def find_gone(self, number: int) -> list[Package]:
+        """What is not in a letter that is held for that; nothing if that is not known."""
+        row = self._connection.execute("select packages from gone where id = ?", (number,)).fetchone()
+        return [Package(*fields) for fields in json.loads(row[0])] if row else []
+
     def decide(self, number: int, fate: Fate, reason: str) -> bool:
         """Decide on a letter that is held; ``False``: there is no such."""
         with self._write() as connection:
@@ -174,11 +191,38 @@ class Kept:
     def forget(self, before: int) -> int:
         """Remove what came before then, some of it; return how many letters."""
         with self._write() as connection:
-            ask = "delete from letters where id in (select id from letters where received < ? limit ?) returning digest"
-            digests = connection.execute(ask, (before, SLICE)).fetchall()
+            old = "select id from letters where received < ? limit ?"
+            ask = f"delete from letters where id in ({old}) returning digest, id"  # noqa: S608  # our own words
+            letters = connection.execute(ask, (before, SLICE)).fetchall()
+            connection.executemany("delete from gone where id = ?", [(number,) for _, number in letters])
             unused = "delete from bodies where digest = ? and not exists (select 1 from letters where digest = ?)"
-            connection.executemany(unused, [(digest, digest) for (digest,) in digests])
-        return len(digests)
+            connection.executemany(unused, [(digest, digest) for digest, _ in letters])
+        return len(letters)
+
+    def give_order(self, content: str) -> int:
+        """Leave an order for whoever runs the collector; return its number."""
+        with self._write() as connection:
+            number = connection.execute("insert into orders (content) values (?)", (content,)).lastrowid
+        return number or 0
+
+    def list_orders(self) -> list[tuple[int, str]]:
+        """The orders that nobody has answered, by number, the oldest first."""
+        return self._connection.execute("select id, content from orders where answer is null order by id").fetchall()
+
+    def answer_order(self, number: int, answer: str) -> None:
+        """Say what became of an order; nobody hears it if it was taken back meanwhile."""
+        with self._write() as connection:
+            connection.execute("update orders set answer = ? where id = ?", (answer, number))
+
+    def find_answer(self, number: int) -> str | None:
+        """What became of an order; ``None``: nothing yet."""
+        row = self._connection.execute("select answer from orders where id = ?", (number,)).fetchone()
+        return row[0] if row else None
+
+    def end_order(self, number: int) -> None:
+        """Take an order back, or have done with its answer."""
+        with self._write() as connection:
+            connection.execute("delete from orders where id = ?", (number,))
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:

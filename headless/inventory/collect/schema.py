@@ -3,12 +3,14 @@
 What half a million hosts report daily differs little from what they have reported before, and from one another. So a
 list of packages is stored once (``sets``), whoever has it, as the compressed numbers of its packages; and a host is a
 row for each stretch of time (``spans``) in which it reported the same. A host's state at a time is the span that began
-last before it. All times are seconds since the epoch, UTC. Rows are never deleted but of ``spans``.
+last before it, unless it was retired since. All times are seconds since the epoch, UTC. Rows are never deleted but of
+``spans`` and ``retirements``.
 """
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    Connection,
     ForeignKey,
     Index,
     Integer,
@@ -21,7 +23,23 @@ from sqlalchemy.types import String, TypeEngine
 
 from headless.database.schema import KEY, Schema, build_version_column
 
-__all__ = ["FACTS", "SCHEMA", "domains", "facts", "hosts", "packages", "sets", "sites", "spans", "tags"]
+__all__ = [
+    "FACTS",
+    "NEVER",
+    "SCHEMA",
+    "domains",
+    "facts",
+    "hosts",
+    "packages",
+    "retirements",
+    "sets",
+    "sites",
+    "spans",
+    "tags",
+]
+
+NEVER = 1 << 62
+"""The end of what has not ended."""
 
 
 def _text(length: int) -> TypeEngine[str]:
@@ -107,8 +125,23 @@ spans = Table(
     sqlite_with_rowid=False,
 )
 
+# From when on a host is no more, until it reports again. A row for what somebody has decided, none for a report.
+retirements = Table(
+    "retirements",
+    metadata,
+    Column("host_id", KEY, ForeignKey(hosts.c.id), primary_key=True, autoincrement=False),
+    Column("begun", TIME, primary_key=True, autoincrement=False),
+    Column("ended", TIME, nullable=False),  # the time of the first report after it; NEVER if there is none
+    sqlite_with_rowid=False,
+)
+
 FACTS = ("arch", "cpu", "interval", "kernel", "os_id", "os_version", "system", "tag")
 """Of a report's fields, those that ``facts`` holds as they are; left out where empty or 0."""
+
+
+def _add_retirements(connection: Connection) -> None:
+    retirements.create(connection, checkfirst=True)  # MariaDB commits it by itself, before the version is written
+
 
 SCHEMA = Schema(
     name="inventory",
@@ -116,6 +149,6 @@ SCHEMA = Schema(
     advisory_lock=0x68_64_69_6E,
     version=version,
     main=hosts,
-    migrations=(lambda _: None,),
+    migrations=(lambda _: None, _add_retirements),
     backends=("postgresql", "mysql"),
 )

@@ -3,14 +3,14 @@
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from headless.errors import ParameterError
 from headless.inventory.amount import MOST_PACKAGES
 from headless.inventory.collect.feeds import LOCAL, Feed, parse_feed
 
-__all__ = ["CollectorSettings", "parse_collector", "read_collector"]
+__all__ = ["NAMES", "CollectorSettings", "parse_collector", "read_collector"]
 
 MIB = 1 << 20
 
@@ -29,6 +29,8 @@ class CollectorSettings:
         retention_days: for which bodies are kept once they are processed.
         shrink: the share of a host's packages that must still be there for a report to be believed without a look.
         feeds: by name.
+        given_keys: those of ``keys`` that were given as options to ``serve``, and are remembered in the state folder;
+            ``None``: this is no such process.
     """
 
     state: str
@@ -40,6 +42,7 @@ class CollectorSettings:
     retention_days: int = 14
     shrink: float = 0.5
     feeds: Mapping[str, Feed] = field(default_factory=dict)
+    given_keys: tuple[str, ...] | None = None
 
     @property
     def spool(self) -> str:
@@ -55,6 +58,11 @@ class CollectorSettings:
     def access(self) -> str:
         """The file of who may see what."""
         return os.path.join(self.state, "access.json")
+
+    @property
+    def remembered_keys(self) -> str:
+        """The file of the keys that were given to ``serve`` as options."""
+        return os.path.join(self.state, "keys.json")
 
     @property
     def lock(self) -> str:
@@ -73,7 +81,8 @@ KINDS: dict[str, tuple[type, ...]] = {
     "shrink": (int, float),
     "feeds": (dict,),
 }
-NAMES = frozenset(item.name for item in fields(CollectorSettings))
+NAMES = frozenset(KINDS)
+"""The settings that a file may have."""
 
 
 def read_collector(path: str, state: str = "") -> CollectorSettings:

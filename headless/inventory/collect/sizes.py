@@ -1,4 +1,4 @@
-"""What the newest list of each host holds: how many packages of each kind."""
+"""What the newest list of each host holds: how many packages of each kind, and which."""
 
 import json
 from collections import Counter
@@ -9,12 +9,15 @@ from sqlalchemy import Connection, and_, func, select, tuple_
 
 from headless.inventory.collect.arrival import Arrival, Identity
 from headless.inventory.collect.members import unpack
+from headless.inventory.collect.numbering import slices
 from headless.inventory.collect.schema import domains, facts, hosts, packages, sets, sites, spans
+from headless.inventory.package import Package
 
-__all__ = ["Latest", "Sizes", "count_kinds"]
+__all__ = ["Latest", "Sizes", "count_kinds", "read_newest"]
 
 KEY = (sites.c.name, hosts.c.name, domains.c.name, hosts.c.machine)
 SLICE = 50_000  # rows read at a time
+NAMED = 500  # rows named in a statement
 LOOK_BACK = 50  # spans, for a kind that was not read last
 
 
@@ -138,3 +141,23 @@ def _read_rows(connection: Connection, wanted: Collection[Identity]) -> list[_Ro
     columns = (spans.c.host_id, spans.c.last, sets.c.hash, sets.c["count"], spans.c.set_id, spans.c.facts_id)
     ask = select(*columns).join(newest, same).join(sets, sets.c.id == spans.c.set_id)
     return [_Row(identities[row[0]], *row) for row in connection.execute(ask)]
+
+
+def read_newest(connection: Connection, identity: Identity) -> list[Package]:
+    """Read the packages of a host's newest list; none if it is not known."""
+    newest = (
+        select(sets.c.members)
+        .join(spans, spans.c.set_id == sets.c.id)
+        .join(hosts, hosts.c.id == spans.c.host_id)
+        .join(sites, sites.c.id == hosts.c.site_id)
+        .join(domains, domains.c.id == hosts.c.domain_id)
+        .where(*(column == value for column, value in zip(KEY, identity, strict=True)))
+        .order_by(spans.c.first.desc())
+        .limit(1)
+    )
+    members = connection.execute(newest).scalar()
+    found: list[Package] = []
+    for part in slices(unpack(members) if members else [], NAMED):
+        columns = [packages.c[name] for name in Package._fields]
+        found += [Package(*row) for row in connection.execute(select(*columns).where(packages.c.id.in_(part)))]
+    return found

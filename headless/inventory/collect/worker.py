@@ -18,14 +18,16 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from headless.errors import Unavailable
-from headless.inventory.collect.arrival import Outcome
-from headless.inventory.collect.checks import FEW, explain_shrinkage
+from headless.inventory.collect.arrival import Identity, Outcome
+from headless.inventory.collect.checks import FEW, explain_shrinkage, find_gone
 from headless.inventory.collect.kept import Fate, Item, Kept, Record
+from headless.inventory.collect.orders import carry_out_orders
 from headless.inventory.collect.processing import Processor, Ready
 from headless.inventory.collect.settings import CollectorSettings
-from headless.inventory.collect.sizes import Latest, Sizes, count_kinds
+from headless.inventory.collect.sizes import Latest, Sizes, count_kinds, read_newest
 from headless.inventory.collect.spool import PART_BYTES, Letter, Spool, count_tries
 from headless.inventory.collect.store import Store
+from headless.inventory.package import Package
 
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
@@ -75,7 +77,7 @@ class Worker:
             count += await self._take_files(names)
         while decided := self._kept.list_by_fate(Fate.ACCEPTED, Fate.AGAIN, limit=BATCH):
             count += await self._take_decided(decided)
-        return count
+        return count + await carry_out_orders(self._store, self._kept)
 
     def close(self) -> None:
         """Let the threads go."""
@@ -178,6 +180,7 @@ class Worker:
     def _part(self, connection: Connection, ready: Sequence[Ready]) -> tuple[list[Ready], list[Record]]:
         known = self._sizes.read(connection, [item.arrival for item in ready], FEW)
         passed, held = [], []
+        lists: dict[Identity, Sequence[Package]] = {}
         for item in sorted(ready, key=lambda item: item.arrival.time):
             arrival, latest = item.arrival, known.get(item.arrival.identity)
             is_newer = latest is None or arrival.time >= latest.time
@@ -185,10 +188,14 @@ class Worker:
                 missing = {entry.source for entry in arrival.report.missing}
                 kinds, before = count_kinds(arrival), latest.kinds if latest else Counter[str]()
                 if reason := explain_shrinkage(kinds, before, missing, self._settings.shrink):
-                    held.append(Record(item.letter, Fate.HELD, reason, arrival.report.host))
+                    has_list = arrival.identity in lists
+                    old = lists[arrival.identity] if has_list else read_newest(connection, arrival.identity)
+                    gone = find_gone(old, arrival.report.packages)
+                    held.append(Record(item.letter, Fate.HELD, reason, arrival.report.host, gone))
                     continue
                 kinds.update({kind: before[kind] for kind in missing if not kinds[kind]})
                 known[arrival.identity] = Latest(arrival.time, arrival.digest, kinds)
+                lists[arrival.identity] = arrival.report.packages
             passed.append(item)
         return passed, held
 

@@ -44,6 +44,8 @@ def build_answer(question: Question, answer: Answer) -> bytes:
     told["next"] = build_key(answer.next) or None
     if answer.summary is not None:
         told["summary"] = answer.summary
+    if answer.notes:
+        told["notes"] = answer.notes
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 

@@ -96,6 +96,11 @@ def _describe_answer(question: Question) -> dict[str, Any]:
                 "type": ["string", "null"],
                 "description": "for 'after'; null: there is no next page",
             },
+            "notes": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "lines for people, such as why there are no rows; left out if there is none",
+            },
             "summary": {"type": "object", "description": "of the whole answer, where the question has one"},
         },
     }
@@ -103,7 +108,8 @@ def _describe_answer(question: Question) -> dict[str, Any]:
 
 
 def _describe_column(column: Column) -> tuple[str, dict[str, Any]]:
-    return column.name, KINDS[column.kind]
+    kind = KINDS[column.kind]
+    return column.name, {**kind, "type": [kind["type"], "null"]} if column.is_optional else kind
 
 
 def _refuse(text: str) -> dict[str, Any]:

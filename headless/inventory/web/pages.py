@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
@@ -146,11 +147,15 @@ class _Pages:
     async def show_host(self, request: Request, scope: Scope) -> Response:
         """A host: its history, and what is installed."""
         text = request.path_params["host"]
-        history, earlier = await self._find_history(text, request.query_params.get("before", ""), scope)
-        installed = await self._ask("show", {"host": text}, scope, self._find_page(request))
-        found = await self._desk.read(lambda connection: mark_host(self._desk.view(connection, scope), text))
+        history, earlier, retired = await self._find_history(text, request.query_params.get("before", ""), scope)
+        given = {"host": text, **({"at": retired - 1} if retired else {})}
+        installed = await self._ask("show", given, scope, self._find_page(request))
+        found = await self._desk.read(
+            lambda connection: mark_host(_go_back(self._desk.view(connection, scope), given), text)
+        )
         return self._render(
             "host.html", who=scope.name, host=text, history=history, earlier=earlier, installed=installed,
+            retired=retired,
             marks=found, is_reading=self._is_reading(found),
             next=self._build_next(request, installed),
         )  # fmt: skip
@@ -219,14 +224,18 @@ class _Pages:
         is_proxy = (request.client.host if request.client else "") in self._proxies
         return request.url.scheme == "https" or (is_proxy and told == "https")
 
-    async def _find_history(self, host: str, before: str, scope: Scope) -> tuple[list[dict[str, Any]], int]:
-        """The newest rows of a host's history, the newest first, and before when there are more."""
+    async def _find_history(self, host: str, before: str, scope: Scope) -> tuple[list[dict[str, Any]], int, int]:
+        """The newest rows of a host's history, the newest first; before when are more; since when it is retired."""
         until = int(before) if before.isdecimal() and len(before) < 13 else LATEST
         found, earlier = await self._desk.read(
             lambda connection: find_newest(self._desk.view(connection, scope), host, until, HISTORY)
         )
         names = [column.name for column in QUESTIONS["history"].columns]
-        return [dict(zip(names, row, strict=True)) for row in reversed(found.rows)], earlier
+        return (
+            [dict(zip(names, row, strict=True)) for row in reversed(found.rows)],
+            earlier,
+            (found.summary or {})["retired"] or 0,
+        )
 
     async def _ask(self, question: str, given: Mapping[str, Any], scope: Scope, page: Page) -> "_Rows":
         names = [column.name for column in QUESTIONS[question].columns]
@@ -270,6 +279,11 @@ class _Pages:
 def _is_foreign(request: Request) -> bool:
     """Whether a page of another site had the browser send it: all browsers say so where it matters, over HTTPS."""
     return request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
+
+
+def _go_back(view: View, given: Mapping[str, Any]) -> View:
+    """What was seen at the time that is given, if one is."""
+    return replace(view, at=given["at"]) if "at" in given else view
 
 
 class _Rows(NamedTuple):

@@ -3,13 +3,13 @@
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from typing import Any
 
 from headless.errors import ParameterError
 from headless.inventory.collect.feeds import LOCAL, Feed
-from headless.inventory.collect.settings import CollectorSettings, read_collector
+from headless.inventory.collect.settings import NAMES, CollectorSettings, read_collector
 from headless.inventory.web import limits
 
 __all__ = ["WebSettings", "add_default_feed", "read_serve_settings"]
@@ -72,7 +72,7 @@ def read_serve_settings(path: str, state: str, given: Mapping[str, str]) -> tupl
     if path:
         with open(path, "rb") as file:
             everything = tomllib.load(file)
-        known = {item.name for item in fields(CollectorSettings)} | {TABLE}
+        known = {*NAMES, TABLE}
         for name in everything:
             if name not in known:
                 raise ParameterError(f"{path}: unknown setting {name!r}")

@@ -1,0 +1,130 @@
+"""``headless inventory review``: decide on the reports that are held."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from headless.cli.inventory_admin import collector_options, open_kept, read_settings, work_off
+from headless.cli.inventory_group import OneLineGroup
+from headless.cli.inventory_output import demand_output
+from headless.cli.inventory_rows import PRINTERS, choose_form, form_options, tidy
+from headless.errors import ParameterError
+from headless.inventory.dates import build_date
+from headless.inventory.questions import Column
+
+if TYPE_CHECKING:
+    from headless.inventory.collect.kept import Item
+    from headless.inventory.package import Package
+
+if sys.platform == "win32":
+    raise ImportError("the collector runs on POSIX systems only")
+
+__all__ = ["review"]
+
+SHOWN = 20
+"""Names of what is gone that are listed."""
+HELD = (
+    Column("id", "number"),
+    Column("received", "time"),
+    Column("host"),
+    Column("feed"),
+    Column("address"),
+    Column("reason"),
+    Column("gone", "texts"),
+)
+GONE = (Column("kind"), Column("name"), Column("version"), Column("arch"))
+
+
+@click.group(cls=OneLineGroup)
+def review() -> None:
+    """Decide on the reports that are held: lists that have shrunk too much."""
+
+
+@review.command(name="list")
+@form_options
+@collector_options
+def review_list(as_json: bool, as_csv: bool, config: str, state: str) -> None:
+    """List the reports that are held, with the names of what their hosts had before and is not in them.
+
+    A line each: number, when it came, host, reason, and what is gone.
+    """
+    demand_output()
+    form = choose_form(as_json, as_csv)
+    from headless.inventory.collect.kept import Fate
+
+    with open_kept(read_settings(config, state)) as kept:
+        items = kept.list_by_fate(Fate.HELD)
+        names = {item.id: sorted({package.name for package in kept.find_gone(item.id)}) for item in items}
+    if form != "table":
+        PRINTERS[form](HELD, [_build_row(item, names[item.id]) for item in items], {})
+        return
+    for item in items:
+        fields = (str(item.id), build_date(item.received), item.host or "-", item.reason, _tell(names[item.id]))
+        click.echo("\t".join(map(tidy, fields)))
+
+
+@review.command(name="show")
+@click.argument("number", type=int, metavar="ID")
+@form_options
+@collector_options
+def review_show(number: int, as_json: bool, as_csv: bool, config: str, state: str) -> None:
+    """Show all that a host had before and is not in a report that is held."""
+    demand_output()
+    form = choose_form(as_json, as_csv)
+    with open_kept(read_settings(config, state)) as kept:
+        held, gone = _find_held(kept, number), kept.find_gone(number)
+    if not gone and form == "table":
+        click.echo(f"what is gone was not kept with {number}, which is held because: {tidy(held.reason)}", err=True)
+    rows = [_build_package(package) for package in gone]
+    PRINTERS[form](GONE, rows, _build_row(held, []) | {"gone": len(rows)} if form == "json" else {})
+
+
+def _decide(name: str, fate: str, text: str) -> click.Command:
+    @click.command(name=name, help=text)
+    @click.argument("numbers", nargs=-1, required=True, type=int, metavar="ID...")
+    @collector_options
+    def decide(numbers: Sequence[int], config: str, state: str) -> None:
+        from headless.inventory.collect.kept import Fate
+
+        settings = read_settings(config, state)
+        with open_kept(settings) as kept:
+            unknown = [number for number in numbers if not kept.decide(number, Fate(fate), f"{fate} by a reviewer")]
+        asyncio.run(work_off(settings))
+        if unknown:
+            raise _not_held(unknown)
+
+    return decide
+
+
+review.add_command(_decide("accept", "accepted", "Store reports that are held."))
+review.add_command(_decide("refuse", "refused", "Refuse reports that are held; they are kept like others, not stored."))
+
+
+def _find_held(kept: Any, number: int) -> "Item":
+    from headless.inventory.collect.kept import Fate
+
+    item: Item | None = kept.get(number)
+    if item is None or item.fate is not Fate.HELD:
+        raise _not_held([number])
+    return item
+
+
+def _not_held(numbers: Sequence[int]) -> ParameterError:
+    return ParameterError(f"not held: {', '.join(map(str, numbers))}: see headless inventory review list")
+
+
+def _tell(names: Sequence[str]) -> str:
+    more = len(names) - SHOWN
+    return (", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")) or "-"
+
+
+def _build_row(item: "Item", names: list[str]) -> dict[str, Any]:
+    told = {column.name: getattr(item, column.name) for column in HELD[:-1]}
+    return {**told, "gone": names}
+
+
+def _build_package(package: "Package") -> dict[str, Any]:
+    return {column.name: getattr(package, column.name) for column in GONE}

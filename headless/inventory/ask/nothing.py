@@ -1,0 +1,50 @@
+"""Why an answer is empty, where what was asked for cannot be found: a tag or a kind of packages that nobody has."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import select
+
+from headless.inventory.ask.view import View
+from headless.inventory.collect.schema import packages
+from headless.inventory.package import KINDS
+
+__all__ = ["explain_nothing"]
+
+SHOWN = 8
+"""Tags that are named."""
+
+
+def explain_nothing(view: View, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """Notes on an empty answer: a line for the tag, one for the kind, if no host that the asker may see has it.
+
+    What others have makes no difference to what is said.
+    """
+    if not parameters.get("tag") and not parameters.get("kind"):
+        return ()
+    return tuple(_explain(replace(view, seen_since=0, retired=None), parameters))
+
+
+def _explain(view: View, parameters: Mapping[str, Any]) -> Iterator[str]:
+    tag, kind, site = (parameters.get(name, "") for name in ("tag", "kind", "site"))
+    groups = view.list_groups({"site": site} if "site" in parameters else {})
+    where = f"no host of {site[:80]!r}" if "site" in parameters else "no host that you may see"
+    known = {facts.tag for facts in view.find_facts(groups).values()} if tag else set()
+    if tag and tag not in known:
+        yield f"{where} has the tag {tag[:80]!r}{_list_some(known)}"
+    if kind and kind not in KINDS:
+        yield f"{kind[:80]!r} is no kind of packages: there are {', '.join(KINDS)}"
+    elif kind and not _has_kind(view, kind, {group.set_id for group in groups}):
+        yield f"{where} has packages of the kind {kind!r}"
+
+
+def _list_some(tags: Iterable[str]) -> str:
+    named = sorted(tag for tag in tags if tag)
+    return f": there are {', '.join(named[:SHOWN])}{' and others' if len(named) > SHOWN else ''}" if named else ""
+
+
+def _has_kind(view: View, kind: str, set_ids: set[int]) -> bool:
+    wanted = frozenset(view.connection.execute(select(packages.c.id).where(packages.c.kind == kind)).scalars())
+    found = (not wanted.isdisjoint(members) for _, members in view.memory.iterate_members(view.connection, set_ids))
+    return bool(wanted) and any(found)

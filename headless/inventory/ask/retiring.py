@@ -1,0 +1,101 @@
+"""Hosts that are no more: retired from a time on, until they report again."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from sqlalchemy import Connection, delete, insert
+
+from headless.errors import ParameterError
+from headless.inventory.ask.memory import Memory
+from headless.inventory.ask.retired import find_retirement
+from headless.inventory.ask.sides import choose_host, name_host
+from headless.inventory.ask.view import View
+from headless.inventory.ask.walking import Host, find_hosts
+from headless.inventory.collect.access import Scope
+from headless.inventory.collect.schema import NEVER, retirements
+from headless.inventory.dates import build_date
+
+__all__ = ["Order", "carry_out", "read_order", "write_order"]
+
+KEEPER = Scope("keeper", None, None, False)
+"""Who may give such an order may see everything: he can read the collector's files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be done.
+
+    Attributes:
+        hosts: named as in a question.
+        at: from when on they are no more, seconds since the epoch; 0: from now on.
+        is_undone: they are to be no longer retired, instead.
+    """
+
+    hosts: tuple[str, ...]
+    at: int = 0
+    is_undone: bool = False
+
+
+def write_order(order: Order) -> str:
+    """Write an order as text."""
+    return json.dumps(asdict(order))
+
+
+def read_order(text: str) -> Order:
+    """Read one."""
+    told = json.loads(text)
+    return Order(**{**told, "hosts": tuple(told["hosts"])})
+
+
+def carry_out(connection: Connection, order: Order, now: int) -> list[str]:
+    """Retire hosts, or undo it; all of them or, if one cannot be, none.
+
+    Args:
+        connection: within a transaction.
+        order: what is to be done.
+        now: seconds since the epoch.
+
+    Returns:
+        A line for each host.
+
+    Raises:
+        ParameterError: a name means no host, or several; or a host has reported since the time.
+    """
+    if order.at > now:
+        raise ParameterError(f"{build_date(order.at)} is yet to come: hosts are retired as of now, or a time that was")
+    view = View(connection, KEEPER, Memory(), now)
+    step: Callable[[View, str, int], str] = _undo if order.is_undone else _retire
+    return [step(view, text, order.at) for text in order.hosts]
+
+
+def _retire(view: View, text: str, at: int) -> str:
+    every = find_hosts(view, text)
+    if not every and len(gone := find_hosts(replace(view, retired=True), text)) == 1:
+        return f"{name_host(gone[0])}: retired already, at {build_date(find_retirement(view, gone[0]))}"
+    host = choose_host(view, text, every)
+    if at and at <= host.last:
+        last = build_date(host.last)
+        raise ParameterError(f"{name_host(host)} has reported at {last}: it cannot be retired from before that on")
+    begun = at or max(view.at, host.last + 1)
+    view.connection.execute(insert(retirements), {"host_id": host.id, "begun": begun, "ended": NEVER})
+    return f"{name_host(host)}: retired at {build_date(begun)}, last report {build_date(host.last)}" + _name_others(
+        host, every
+    )
+
+
+def _undo(view: View, text: str, _: int) -> str:
+    gone = find_hosts(replace(view, retired=True), text)
+    if not gone and (present := find_hosts(view, text)):
+        return f"{name_host(choose_host(view, text, present))}: not retired"
+    host = choose_host(view, text, gone)
+    of_host = (retirements.c.host_id == host.id, retirements.c.ended == NEVER)
+    view.connection.execute(delete(retirements).where(*of_host))
+    return f"{name_host(host)}: no longer retired"
+
+
+def _name_others(host: Host, every: Sequence[Host]) -> str:
+    """Those that go on under the same name: it may be one of them that is meant."""
+    others = [other for other in every if (other.site, other.name) == (host.site, host.name) and other.id != host.id]
+    told = ", ".join(f"{name_host(other)} (last report {build_date(other.last)})" for other in others)
+    return f"; of that name is also {told}" if told else ""
