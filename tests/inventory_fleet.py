@@ -91,6 +91,7 @@ class AskedCollector:
     """
 
     def __init__(self, server: CollectorServer, folder: Path, now: int) -> None:
+        self.server = server
         self.url = f"http://127.0.0.1:{server.port}"
         self.now = now
         self._folder = folder

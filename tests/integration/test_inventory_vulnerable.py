@@ -146,19 +146,39 @@ def test_they_are_read_again_when_told_and_what_is_none_changes_nothing(tmp_path
 @pytest.mark.parametrize(
     ("name", "content", "part"),
     [
-        ("osv", None, "osv cannot be read: No such file or directory"),
         ("tracker.json", b"{", "tracker.json: no JSON"),
+        ("tracker.json", b"[]", "tracker.json: "),
         ("vex/site.json", b"{}", "site.json: neither OpenVEX nor CycloneDX"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_an_error_at_the_start(
-    tmp_path: Path, name: str, content: bytes | None, part: str
+def test_reports_are_taken_though_the_advisories_cannot_be_read_at_the_start(
+    tmp_path: Path, name: str, content: bytes, part: str
 ) -> None:
     write_advisories(tmp_path)
-    if content is None:
-        (tmp_path / name).rename(tmp_path / "elsewhere")
-    else:
-        (tmp_path / name).write_bytes(content)
+    good = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content)
+    with run_asked_collector(tmp_path, SETTINGS) as collector:
+        wait_for(lambda: "advisories-unreadable" in collector.server.log, "the error")
+        [line] = [line for line in collector.server.log.splitlines() if "advisories-unreadable" in line]
+        assert "ERROR" in line and str(tmp_path) in line and part in line
+        status, _, body = collector.get("/api/v1/vulnerable")
+        assert status == 503 and part in json.loads(body)["error"]
+        done = collector.run("vulnerable")
+        assert done.returncode == 1 and part in done.stderr and len(done.stderr.splitlines()) == 1
+        for path in ("/host/BETA/wn11", "/site/BETA", "/package/openssl"):
+            assert part in collector.get(path)[2].decode()
+        wait_for(lambda: part in collector.get("/")[2].decode(), "the first page")
+        report = write_text(Report("new.example.org", (Package("rpm", "a", "0:1-1", "x86_64"),), "S"))
+        assert collector.get("/feed/", "", body=report)[0] == 200
+        wait_for(lambda: "new.example.org" in str(collector.ask("hosts")["rows"]), "the report")
+        (tmp_path / name).write_bytes(good)
+        collector.server.hang_up("advisories-read")
+        assert collector.get("/api/v1/vulnerable")[0] == 200
+
+
+def test_a_path_that_is_not_there_is_an_error_at_the_start(tmp_path: Path) -> None:
+    write_advisories(tmp_path)
+    (tmp_path / "osv").rename(tmp_path / "elsewhere")
     (tmp_path / "c.toml").write_text(SETTINGS)
     done = subprocess.run(
         [HEADLESS, "inventory", "serve", "--config", str(tmp_path / "c.toml"), "--state", str(tmp_path / "state"),
@@ -167,7 +187,7 @@ def test_a_file_that_cannot_be_read_is_an_error_at_the_start(
         timeout=30 * TIME_SCALE, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    assert part in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
+    assert "osv cannot be read: No such file" in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
 
 
 def test_conform_counts_what_is_vulnerable(collector: AskedCollector, tmp_path: Path) -> None:

@@ -1,15 +1,16 @@
 """What the pages mark as known to be vulnerable: on a host, of a package, at a site.
 
-Each function returns ``None`` where the collector has no advisories, or is still reading them.
+Each function returns ``None`` where the collector has no advisories, or has not read them yet, or cannot.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from headless.errors import Unavailable
 from headless.inventory.ask.census import find_selector
 from headless.inventory.ask.counting import find_sets
-from headless.inventory.ask.marks import System, find_system
+from headless.inventory.ask.marks import Marks, System, find_system
 from headless.inventory.ask.naming import find_named
 from headless.inventory.ask.sides import find_host
 from headless.inventory.ask.view import Group, View
@@ -40,7 +41,7 @@ def mark_host(view: View, text: str) -> HostMarks | None:
     Raises:
         ParameterError: there is no such host, or there are several.
     """
-    marks = view.marks() if view.marks else None
+    marks = _find_marks(view)
     if marks is None:
         return None
     host = find_host(view, text)
@@ -54,13 +55,13 @@ def mark_host(view: View, text: str) -> HostMarks | None:
 
 def mark_site(view: View, site: str) -> dict[str, Any] | None:
     """How many hosts of a site are vulnerable: see ``count_vulnerable``."""
-    marks = view.marks() if view.marks else None
+    marks = _find_marks(view)
     return count_vulnerable(marks.judge_groups(view, view.list_groups({"site": site}))) if marks else None
 
 
 def mark_versions(view: View, text: str) -> dict[VersionKey, list[str]] | None:
     """The advisories about the versions of a package that there are, on the systems where they are."""
-    marks = view.marks() if view.marks else None
+    marks = _find_marks(view)
     if marks is None:
         return None
     selector = find_selector(text)
@@ -80,3 +81,10 @@ def mark_versions(view: View, text: str) -> dict[VersionKey, list[str]] | None:
             key = (view.sites[site_id], package.kind, package.name, selector.version_of(package), package.arch)
             found[key].update(str(item) for item in said.get(package, ()) if not item.exception)
     return {key: sorted(texts) for key, texts in found.items() if texts}
+
+
+def _find_marks(view: View) -> Marks | None:
+    try:
+        return view.marks() if view.marks else None
+    except Unavailable:
+        return None

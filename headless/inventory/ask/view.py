@@ -57,7 +57,8 @@ class View:
         counted: what was counted for this question.
         reused: what of it was before; reports made before that time may have come since.
         retired: those hosts that were retired then, instead of the others; ``None``: both.
-        marks: gives what is found by the collector's advisories, nothing while they are being read; ``None``: it has
+        marks: gives what is found by the collector's advisories, nothing while they are being read, or raises
+            Unavailable if they cannot be; ``None``: it has
             none.
     """
 

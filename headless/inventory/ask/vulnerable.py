@@ -20,7 +20,7 @@ def ask_vulnerable(view: View, parameters: Mapping[str, Any], page: Page) -> Ans
 
     Raises:
         ParameterError: the collector has no advisories.
-        Unavailable: they are being read.
+        Unavailable: they are being read, or cannot be.
     """
     marks = demand_marks(view)
     judged = list(marks.judge_groups(view, view.list_groups(parameters)))
@@ -48,7 +48,7 @@ def demand_marks(view: View) -> Marks:
 
     Raises:
         ParameterError: there are none, nor will there be.
-        Unavailable: they are being read.
+        Unavailable: they are being read, or cannot be.
     """
     if view.marks is None:
         raise ParameterError("this collector has no advisories: its keeper names them in its settings ('advisories')")

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from headless.errors import ParameterError
+from headless.errors import ParameterError, Unavailable
 from headless.inventory.advice_files import read_advice
 from headless.inventory.advisories import Advisories
 from headless.inventory.ask.marks import Marks
@@ -36,13 +36,20 @@ class Advice:
         self._advisories = advisories
         self._vex = vex
         self._marks: Marks | None = None
+        self._reason = ""
         self._renewal = asyncio.Event()
 
     def __bool__(self) -> bool:
         return bool(self._advisories)
 
     def find_marks(self) -> Marks | None:
-        """What is found by them; ``None`` while they are read for the first time."""
+        """What is found by them; ``None`` while they are read for the first time.
+
+        Raises:
+            Unavailable: they could not be read, and never could since the start.
+        """
+        if self._reason:
+            raise Unavailable(f"the advisories cannot be read: {self._reason}")
         return self._marks
 
     def check(self) -> None:
@@ -68,8 +75,7 @@ class Advice:
     async def run(self) -> None:
         """Read them, now and whenever they have changed, until cancelled.
 
-        Raises:
-            ParameterError: they cannot be read the first time. Later ones that cannot do not replace those that could.
+        Those that cannot be read do not replace those that could.
         """
         look: Look = ()
         if not self:
@@ -89,11 +95,12 @@ class Advice:
         begun = time.monotonic()
         try:
             self._marks = marks = await asyncio.to_thread(self._build)
-        except Exception as exc:  # whatever it is, who has begun to take reports goes on
+        except Exception as exc:  # noqa: BLE001  # whatever it is, reports are taken
             if self._marks is None:
-                raise
-            log.error("advisories-kept reason=%r", str(exc))
+                self._reason = str(exc)
+            log.error("%s reason=%r", "advisories-kept" if self._marks else "advisories-unreadable", str(exc))
         else:
+            self._reason = ""
             seconds = time.monotonic() - begun
             entries, exceptions = len(marks.advisories), len(marks.advisories.exceptions)
             log.info("advisories-read entries=%d exceptions=%d seconds=%.1f", entries, exceptions, seconds)

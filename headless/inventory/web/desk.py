@@ -58,6 +58,13 @@ class Desk:
         """Whether nobody asks."""
         return not self._waiting
 
+    def explain_unmarked(self) -> str:
+        """Why nothing is marked though there are advisories; empty if they are there, or none are named."""
+        try:
+            return "the advisories are being read" if self.marks is not None and self.marks() is None else ""
+        except Unavailable as exc:
+            return str(exc)
+
     def pick_time(self) -> int:
         """The time as of which pages count what takes long: now or up to a minute ago, so that many are of one count.
 

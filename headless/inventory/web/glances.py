@@ -73,7 +73,7 @@ class Glances:
         return replace(found, reason=reason) if found is not None else None
 
     def _has_marks(self) -> bool:
-        return self._desk.marks is not None and self._desk.marks() is not None
+        return self._desk.marks is not None and not self._desk.explain_unmarked()
 
     async def _count(self, key: Hashable, scope: Scope) -> None:
         at, has_marks = int(time.time()), self._has_marks()

@@ -127,7 +127,7 @@ class _Pages:
         following = f"?after={quote(sites[ROWS - 1].site)}" if len(sites) > ROWS else ""
         return self._render(
             "sites.html", who=scope.name, overview=overview, sites=sites[:ROWS], totals=totals, next=following,
-            references=[reference.name for reference in self._references], has_marks=self._desk.marks is not None,
+            references=[reference.name for reference in self._references], unmarked=self._desk.explain_unmarked(),
         )  # fmt: skip
 
     async def show_site(self, request: Request, scope: Scope) -> Response:
@@ -140,7 +140,7 @@ class _Pages:
         found = await self._desk.read(lambda connection: mark_site(self._desk.view(connection, scope), site))
         return self._render(
             "site.html", who=scope.name, site=site, drift=drift, hosts=hosts, chosen=chosen,
-            marks=found, is_reading=self._is_reading(found),
+            marks=found, unmarked=self._explain_unmarked(found),
             next=self._build_next(request, hosts),
         )  # fmt: skip
 
@@ -156,7 +156,7 @@ class _Pages:
         return self._render(
             "host.html", who=scope.name, host=text, history=history, earlier=earlier, installed=installed,
             retired=retired,
-            marks=found, is_reading=self._is_reading(found),
+            marks=found, unmarked=self._explain_unmarked(found),
             next=self._build_next(request, installed),
         )  # fmt: skip
 
@@ -175,7 +175,7 @@ class _Pages:
         numbers = tabulate(course)
         return self._render(
             "package.html", who=scope.name, name=name, census=census, plot=plot, numbers=numbers, days=DAYS, counted=at,
-            marks=found, is_reading=self._is_reading(found),
+            marks=found, unmarked=self._explain_unmarked(found),
             next=self._build_next(request, census),
         )  # fmt: skip
 
@@ -255,9 +255,8 @@ class _Pages:
                 return b""
         return parts
 
-    def _is_reading(self, found: object) -> bool:
-        """Nothing is marked as the advisories are still being read."""
-        return found is None and self._desk.marks is not None
+    def _explain_unmarked(self, found: object) -> str:
+        return self._desk.explain_unmarked() if found is None else ""
 
     @staticmethod
     def _find_page(request: Request) -> Page:
