@@ -12,7 +12,7 @@ from headless.errors import ParameterError
 from headless.inventory.seal import seal, sign
 from headless.inventory.signature import SigningKey
 
-__all__ = ["close_report", "holds_private_key", "read_recipients", "read_signer"]
+__all__ = ["close_report", "explain_end", "holds_private_key", "read_recipients", "read_signer"]
 
 
 def close_report(
@@ -61,12 +61,29 @@ def read_recipients(sources: Iterable[str]) -> tuple[list[x509.Certificate], lis
             if not isinstance(certificate.public_key(), rsa.RSAPublicKey):
                 raise ParameterError(f"{name}: only certificates of RSA keys can be sealed for")
             certificates.append(certificate)
-            if not certificate.not_valid_before_utc <= datetime.now(UTC) <= certificate.not_valid_after_utc:
+            if reason := _explain_time(certificate):
                 warnings.append(
-                    f"{name}: sealed for a certificate that holds from {certificate.not_valid_before_utc:%Y-%m-%d} "
-                    f"to {certificate.not_valid_after_utc:%Y-%m-%d}: ask the collector's administrator for a new one"
+                    f"{name}: {reason}; sealed for it all the same: ask the collector's keeper for a new one"
                 )
     return certificates, warnings
+
+
+def explain_end(path: str) -> str:
+    """Why the first certificate of a file does not hold today; empty if it does.
+
+    Raises:
+        ParameterError: it cannot be read.
+    """
+    return _explain_time(_read(path, path)[0])
+
+
+def _explain_time(certificate: x509.Certificate) -> str:
+    now = datetime.now(UTC)
+    if certificate.not_valid_after_utc < now:
+        return f"the certificate is over since {certificate.not_valid_after_utc:%Y-%m-%d}"
+    if certificate.not_valid_before_utc > now:
+        return f"the certificate holds from {certificate.not_valid_before_utc:%Y-%m-%d} on only"
+    return ""
 
 
 def holds_private_key(source: str) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from authority import Authority
+from headless.inventory.collect.access import Access
 from headless.inventory.seal import seal
 from headless.inventory.text import write_text
 from inventory_identities import Holder, make_holder
@@ -267,6 +268,17 @@ def test_who_is_refused_is_logged_once_a_while(server: CollectorServer) -> None:
         assert read_status(talk(server.port, post("/nobody/", b"x"), source="127.0.0.77")) == 403
     said = [line for line in server.log.splitlines() if "127.0.0.77" in line]
     assert len(said) == 1 and "may-not-send feed=nobody address='127.0.0.77'" in said[0] and "networks" in said[0]
+
+
+def test_the_log_tells_which_token_may_not_send(server: CollectorServer) -> None:
+    access = Access(str(server.state / "access.json"))
+    reader, sender = (access.add(f"a-{role}", role, ("*",)) for role in ("reader", "sender"))
+    for token in (reader, sender, "nonsense", ""):
+        header = (f"Authorization: Bearer {token}",) if token else ()
+        for _ in range(2):
+            assert read_status(talk(server.port, post("/nobody/", b"x", *header), source="127.0.0.78")) == 403
+    said = [line.partition("token=")[2].partition(" reason")[0] for line in server.log.splitlines() if ".78'" in line]
+    assert said == ["'a-reader'", "'a-sender'", "'(not known)'", "''"]
 
 
 def test_a_refused_report_is_logged_with_its_host_and_address(server: CollectorServer) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
-from authority import Authority
+from authority import DAY, Authority
 from inventory_server import CollectorServer, talk
 from support import HEADLESS, TIME_SCALE, wait_for
 
@@ -45,6 +46,23 @@ def test_a_renewed_certificate(tmp_path: Path) -> None:
         certificate, _ = authority.issue_server()
         server.hang_up("certificate-read")
         assert ssl.get_server_certificate(("127.0.0.1", server.port)).strip() == Path(certificate).read_text().strip()
+
+
+def test_a_certificate_that_is_over_is_told(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    certificate, _ = authority.issue("localhost", lifetime=-DAY)
+    end = x509.load_pem_x509_certificate(Path(certificate).read_bytes()).not_valid_after_utc
+    told = f"the certificate is over since {end:%Y-%m-%d}"
+    with CollectorServer(tmp_path, TLS) as server:
+        server.start()
+        [line] = [line for line in server.log.splitlines() if told in line]
+        assert "WARNING" in line and certificate in line
+        server.hang_up("certificate-read")
+        wait_for(lambda: server.log.count(told) == 2, "the warning once more")
+        authority.issue_server()
+        server.hang_up("certificate-read")
+        server.stop()
+        assert server.log.count(told) == 2
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_it_is_signed_before_it_is_sealed(place: World, anna: Holder, bert: Hold
 def test_a_certificate_that_is_over_is_used_and_told(place: World) -> None:
     old = make_holder(place.home, "old", days=-3)
     done = place.run("inventory", "report", "--site", "S", "--encrypt", str(old.certificate_file))
-    assert done.returncode == 0 and b"ask the collector's administrator for a new one" in done.stderr
+    assert done.returncode == 0 and b"ask the collector's keeper for a new one" in done.stderr
     assert parse_report(open_sealed(done.stdout, [(old.certificate, old.rsa_key)])).site == "S"
 
 

@@ -58,7 +58,7 @@ class FeedEndpoint:
     def __init__(self, feed: Feed, intake: Intake) -> None:
         self._feed = feed
         self._intake = intake
-        self._told: dict[str, float] = {}
+        self._told: dict[tuple[str, str, str], float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one."""
@@ -89,12 +89,12 @@ class FeedEndpoint:
     def _log_refusal(self, sender: Sender) -> None:
         """Say who was refused: once a while, for whoever is refused may come as often as he likes."""
         now = time.monotonic()
-        if now < self._told.get(sender.address, -QUIET_S) + QUIET_S:
+        key = (sender.address, sender.subject, token := sender.named_token)
+        if now < self._told.get(key, -QUIET_S) + QUIET_S:
             return
         if len(self._told) >= MOST_TOLD:
             self._told.clear()
-        self._told[sender.address] = now
-        token = sender.token or ("unknown" if sender.has_token else "none")
+        self._told[key] = now
         log.warning(
             "may-not-send feed=%s address=%r certificate=%r token=%r reason=%r",
             self._feed.name, sender.address, sender.subject, token, "named by none of its networks, subjects, tokens",

@@ -22,12 +22,19 @@ class Sender:
         subject: of the client's certificate; empty if it showed none.
         token: the name of the token it gave; empty if it gave none that may send.
         has_token: whether it gave any.
+        shown: the name of the token it gave, whatever that may do.
     """
 
     address: str
     subject: str
     token: str
     has_token: bool
+    shown: str = ""
+
+    @property
+    def named_token(self) -> str:
+        """Which token it gave, as the log has it: empty for none; one that is not known has no name."""
+        return self.shown or ("(not known)" if self.has_token else "")
 
 
 def identify(request: Request, access: Access, proxies: Networks) -> Sender:
@@ -35,7 +42,13 @@ def identify(request: Request, access: Access, proxies: Networks) -> Sender:
     token = read_token(request.headers.get("authorization", ""))
     scope = access.find_token(token) if token else None
     name = scope.name if scope is not None and scope.may_send else ""
-    return Sender(_find_address(request, proxies), request.scope["state"]["subject"], name, bool(token))
+    return Sender(
+        _find_address(request, proxies),
+        request.scope["state"]["subject"],
+        name,
+        bool(token),
+        scope.name if scope is not None else "",
+    )
 
 
 def read_token(header: str) -> str:

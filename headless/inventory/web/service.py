@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 
 from headless.errors import HeadlessError, ParameterError, Skipped
 from headless.execution.notify import Notifier
+from headless.inventory.certificates import explain_end
 from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.web.advice import Advice
 from headless.inventory.web.answers import tell_later
@@ -70,6 +71,7 @@ async def _run(settings: CollectorSettings, web: WebSettings, notifier: Notifier
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.put_nowait, number.name)
     tls = _build_tls(web)
+    _warn_of_end(web)
     advice = Advice(web.advisories, web.vex)
     advice.check()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _renew, tls, web, advice)
@@ -204,6 +206,13 @@ def _renew(tls: ssl.SSLContext | None, web: WebSettings, advice: Advice) -> None
         log.error("certificate-kept reason=%r", str(exc))
     else:
         log.info("certificate-read")
+        _warn_of_end(web)
+
+
+def _warn_of_end(web: WebSettings) -> None:
+    reason = explain_end(web.tls_cert) if web.tls_cert else ""
+    if reason:
+        log.warning("certificate-unfit file=%r reason=%r", web.tls_cert, f"{reason}: clients refuse it")
 
 
 def _allow_connections(count: int) -> None:
