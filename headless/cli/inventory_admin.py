@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from headless.inventory.ask.retiring import Order
     from headless.inventory.collect.kept import Item
     from headless.inventory.collect.settings import CollectorSettings
+    from headless.inventory.collect.spool import Arrived
 
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
@@ -70,18 +71,30 @@ def read_settings(config: str, state: str, *, may_be_new: bool = False) -> "Coll
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False), metavar="FILE...")
 @click.option("--wait", default=WAIT_S, metavar="SECONDS", help=f"for a collector that runs  [{WAIT_S:g}]")
 @click.option("--any-age", is_flag=True, help="also what was made more than 35 days ago, or signed with what has ended")
+@click.option("--feed", default="", metavar="NAME", help="as if it had come by this feed of the settings  [file]")
 @collector_options
-def take(files: Sequence[str], wait: float, any_age: bool, config: str, state: str) -> None:
+def take(files: Sequence[str], wait: float, any_age: bool, feed: str, config: str, state: str) -> None:
     """Take reports out of files: what came by mail, on a disk, by any relay.
 
-    What is in them is opened and checked as if it had come over the network. Exit status 4: one was refused or held.
+    What is in them is opened and checked as if it had come by the feed NAME: its sites, 'sealed' and 'signers' hold.
+    Without --feed it belongs to the built-in feed 'file', which takes all sites, sealed or not, signed or not.
+
+    "replay" is said of a body that has come before: it changes nothing. Exit status 4: one was refused or held.
     """
     demand_output()
+    from headless.inventory.collect.feeds import LOCAL
+    from headless.inventory.collect.spool import Arrived
+
     settings = read_settings(config, state, may_be_new=True)
+    feed = feed or LOCAL
+    if feed not in settings.feeds:
+        raise ParameterError(f"--feed {feed!r}: the settings have {', '.join(sorted(settings.feeds))} (see --config)")
     bodies = [_read_file(path) for path in files]
-    items = asyncio.run(_take(settings, bodies, wait, any_age))
+    items = asyncio.run(_take(settings, bodies, wait, Arrived(int(time.time()), feed, LOCAL, any_age=any_age)))
     for path, item in zip(files, items, strict=True):
-        click.echo(f"{path}: replay" if item is None else f"{path}: {item.fate} {item.reason}".rstrip())
+        click.echo(f"{path}: replay" if item is None else f"{path}: {item.fate}: {item.reason}")
+        if item is not None and item.fate == "stored" and _is_of_no_feed(settings, item):
+            click.echo(f"{path}: no feed of the settings takes the site {tidy(item.site)!r}: see --feed", err=True)
     bad = sum(item is not None and item.fate != "stored" for item in items)
     if bad:
         raise JobFailed(f"{bad} of {len(files)} not stored")
@@ -176,14 +189,12 @@ def token_remove(name: str, config: str, state: str) -> None:
 
 
 async def _take(
-    settings: "CollectorSettings", bodies: Sequence[bytes], wait_s: float, any_age: bool
+    settings: "CollectorSettings", bodies: Sequence[bytes], wait_s: float, how: "Arrived"
 ) -> "list[Item | None]":
     from headless.inventory.collect.collector import make_state
-    from headless.inventory.collect.feeds import LOCAL
-    from headless.inventory.collect.spool import Arrived, Letter, Spool
+    from headless.inventory.collect.spool import Letter, Spool
 
     make_state(settings)
-    how = Arrived(received=int(time.time()), feed=LOCAL, address=LOCAL, any_age=any_age)
     spool = Spool(settings.spool, settings.max_spool)
     try:
         for body in bodies:
@@ -197,6 +208,14 @@ async def _take(
         await asyncio.sleep(0.2)
     with open_kept(settings) as kept:
         return [kept.find(Letter(how, body)) for body in bodies]
+
+
+def _is_of_no_feed(settings: "CollectorSettings", item: "Item") -> bool:
+    """Whether a report got in by the built-in feed alone; settings without feeds say nothing about sites."""
+    from headless.inventory.collect.feeds import LOCAL
+
+    feeds = [feed for name, feed in settings.feeds.items() if name != LOCAL]
+    return bool(feeds) and item.feed == LOCAL and not any(feed.takes_site(item.site) for feed in feeds)
 
 
 async def _order(settings: "CollectorSettings", order: "Order", wait_s: float) -> list[str]:

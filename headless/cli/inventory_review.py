@@ -12,7 +12,6 @@ from headless.cli.inventory_group import OneLineGroup
 from headless.cli.inventory_output import demand_output
 from headless.cli.inventory_rows import PRINTERS, choose_form, form_options, tidy
 from headless.errors import ParameterError
-from headless.inventory.dates import build_date
 from headless.inventory.questions import Column
 
 if TYPE_CHECKING:
@@ -24,14 +23,12 @@ if sys.platform == "win32":
 
 __all__ = ["review"]
 
-SHOWN = 20
-"""Names of what is gone that are listed."""
+LETTER = (Column("id", "number"), Column("received", "time"), Column("site"), Column("host"))
+REFUSED = (*LETTER, Column("feed"), Column("address"), Column("reason"))
 HELD = (
-    Column("id", "number"),
-    Column("received", "time"),
-    Column("host"),
-    Column("feed"),
-    Column("address"),
+    *LETTER,
+    Column("feed", is_shown=False),
+    Column("address", is_shown=False),
     Column("reason"),
     Column("gone", "texts"),
 )
@@ -44,26 +41,19 @@ def review() -> None:
 
 
 @review.command(name="list")
+@click.option("--refused", "is_refused", is_flag=True, help="those that are refused, and why, instead")
 @form_options
 @collector_options
-def review_list(as_json: bool, as_csv: bool, config: str, state: str) -> None:
-    """List the reports that are held, with the names of what their hosts had before and is not in them.
-
-    A line each: number, when it came, host, reason, and what is gone.
-    """
+def review_list(is_refused: bool, as_json: bool, as_csv: bool, config: str, state: str) -> None:
+    """List the reports that are held, with the names of what their hosts had before and is not in them."""
     demand_output()
     form = choose_form(as_json, as_csv)
     from headless.inventory.collect.kept import Fate
 
     with open_kept(read_settings(config, state)) as kept:
-        items = kept.list_by_fate(Fate.HELD)
-        names = {item.id: sorted({package.name for package in kept.find_gone(item.id)}) for item in items}
-    if form != "table":
-        PRINTERS[form](HELD, [_build_row(item, names[item.id]) for item in items], {})
-        return
-    for item in items:
-        fields = (str(item.id), build_date(item.received), item.host or "-", item.reason, _tell(names[item.id]))
-        click.echo("\t".join(map(tidy, fields)))
+        items = kept.list_by_fate(Fate.REFUSED if is_refused else Fate.HELD, limit=-1)
+        rows = [_build_row(item, sorted({package.name for package in kept.find_gone(item.id)})) for item in items]
+    PRINTERS[form](REFUSED if is_refused else HELD, rows, {})
 
 
 @review.command(name="show")
@@ -114,11 +104,6 @@ def _find_held(kept: Any, number: int) -> "Item":
 
 def _not_held(numbers: Sequence[int]) -> ParameterError:
     return ParameterError(f"not held: {', '.join(map(str, numbers))}: see headless inventory review list")
-
-
-def _tell(names: Sequence[str]) -> str:
-    more = len(names) - SHOWN
-    return (", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")) or "-"
 
 
 def _build_row(item: "Item", names: list[str]) -> dict[str, Any]:

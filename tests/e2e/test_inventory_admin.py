@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 
@@ -45,20 +46,20 @@ def write(world: World, name: str, data: bytes) -> str:
 def test_reports_are_taken_out_of_files_and_reviewed(world: World) -> None:
     good = write(world, "good", write_text(Report(host="a", site="S", packages=MANY, made=1)))
     assert "too old" in ask(world, "take", good, code=4)
-    assert ask(world, "take", "--any-age", good) == f"{good}: stored new\n"
+    assert ask(world, "take", "--any-age", good) == f"{good}: stored: new\n"
     good = write(world, "good", write_text(Report(host="a", site="S", packages=MANY)))
     few = write(world, "few", write_text(Report(host="a", site="S", packages=MANY[:3])))
     cut = write(world, "cut", write_text(make_report())[:100])
-    assert ask(world, "take", good) == f"{good}: stored same\n"
+    assert ask(world, "take", good) == f"{good}: stored: same\n"
     told = ask(world, "take", few, cut, code=4)
-    assert f"{few}: held 3 rpm packages" in told and f"{cut}: refused cut short" in told
-    [held] = ask(world, "review", "list").splitlines()
-    number, _, host, reason, gone = held.split("\t")
-    assert (host, reason) == ("a", "3 rpm packages, and 100 before")
+    assert f"{few}: held: 3 rpm packages" in told and f"{cut}: refused: cut short" in told
+    head, held = (re.split("  +", line.strip()) for line in ask(world, "review", "list").splitlines())
+    assert head == ["ID", "RECEIVED", "SITE", "HOST", "REASON", "GONE"]
+    number = held[0]
     names = sorted(package.name for package in MANY[3:])
-    assert gone == f"{', '.join(names[:20])} and 77 more"
+    assert held[2:] == ["S", "a", "3 rpm packages, and 100 before", f"{'; '.join(names[:3])}; and 94 more"]
     [row] = json.loads(ask(world, "review", "list", "--json"))["rows"]
-    assert (str(row["id"]), row["gone"], row["received"][-1]) == (number, names, "Z")
+    assert (str(row["id"]), row["site"], row["gone"], row["received"][-1]) == (number, "S", names, "Z")
     [line] = csv.DictReader(io.StringIO(ask(world, "review", "list", "--csv")))
     assert list(line) == list(row) and line["gone"] == "; ".join(names)
     shown = json.loads(ask(world, "review", "show", number, "--json"))
@@ -68,6 +69,40 @@ def test_reports_are_taken_out_of_files_and_reviewed(world: World) -> None:
     assert "not both" in ask(world, "review", "list", "--json", "--csv", code=2)
     assert ask(world, "review", "accept", number) == ask(world, "review", "list") == ""
     assert "not held" in ask(world, "review", "refuse", number, code=2)
+
+
+def test_what_is_refused_is_listed_with_its_reason(world: World) -> None:
+    old = write(world, "old", write_text(Report(host="a", site="S", packages=MANY, made=1)))
+    cut = write(world, "cut", write_text(make_report())[:100])
+    ask(world, "take", old, cut, code=4)
+    first, second = json.loads(ask(world, "review", "list", "--refused", "--json"))["rows"]
+    assert (first["site"], first["host"], first["feed"], first["address"]) == ("S", "a", "file", "file")
+    assert "too old" in first["reason"] and (second["site"], second["host"]) == ("", "")
+    assert "cut short" in second["reason"]
+    lines = ask(world, "review", "list", "--refused").splitlines()
+    assert lines[0].split() == ["ID", "RECEIVED", "SITE", "HOST", "FEED", "ADDRESS", "REASON"] and len(lines) == 3
+    listed = list(csv.DictReader(io.StringIO(ask(world, "review", "list", "--refused", "--csv"))))
+    assert [row["reason"] for row in listed] == [first["reason"], second["reason"]]
+    assert ask(world, "review", "list") == ""
+
+
+def test_files_are_taken_as_by_a_feed(world: World) -> None:
+    config = write(
+        world, "c.toml", b'state = "state"\n[feeds.wn]\nsites = ["A"]\nsealed = true\n[feeds.b]\nsites = ["B"]\n'
+    )
+    files = [write(world, site, write_text(Report(host="a", site=site, packages=MANY))) for site in "ABC"]
+
+    def take(*words: str, code: int = 0) -> str:
+        return ask(world, "take", "--config", config, *words, code=code)
+
+    assert f"{files[0]}: refused: not sealed" in take("--feed", "wn", files[0], code=4)
+    assert f"{files[0]}: refused: site 'A' is not one" in take("--feed", "b", files[0], code=4)
+    assert take("--feed", "b", files[1]) == f"{files[1]}: stored: new\n"
+    assert take(files[0]) == f"{files[0]}: stored: new\n"
+    told = take(files[2]).splitlines()
+    assert told == [f"{files[2]}: stored: new", f"{files[2]}: no feed of the settings takes the site 'C': see --feed"]
+    said = take("--feed", "nosuch", files[0], code=2)
+    assert "the settings have b, file, wn" in said and len(said.splitlines()) == 1
 
 
 def test_sealed_reports_are_opened_with_the_keys_of_the_settings(world: World) -> None:

@@ -28,7 +28,7 @@ def test_the_keys_of_serve_are_remembered(tmp_path: Path) -> None:
         for host in ("a", "b"):
             file.write_bytes(seal(write_text(make_report(host=host)), [holder.certificate]))
             done = run(tmp_path, "take", str(file))
-            assert (done.returncode, done.stdout, done.stderr) == (0, f"{file}: stored new\n", "")
+            assert (done.returncode, done.stdout, done.stderr) == (0, f"{file}: stored: new\n", "")
         both.rename(tmp_path / "moved.pem")
         file.write_bytes(seal(write_text(make_report(host="c")), [holder.certificate]))
         done = run(tmp_path, "take", str(file))

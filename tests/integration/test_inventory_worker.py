@@ -2,7 +2,9 @@
 
 import asyncio
 import errno
+import logging
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -517,3 +519,34 @@ def test_a_full_disk_is_told_once_a_while(desk: Desk, caplog: pytest.LogCaptureF
     assert [record.message for record in caplog.records].count(
         "spool-write-failed reason='No such file or directory'"
     ) == 1
+
+
+def test_what_stays_refused_is_no_news(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """Processing again warns of what is refused now and was not before, alone."""
+    [cut, good] = desk.take(plain()[:50], plain(host="good"))
+    assert cut is not None and good is not None and (cut.fate, good.fate) == (Fate.REFUSED, Fate.STORED)
+
+    def process_again(desk: Desk) -> list[str]:
+        with closing(Kept(desk.settings.kept)) as kept:
+            assert kept.process_again(0) == 2
+        caplog.clear()
+        with caplog.at_level(logging.DEBUG, "headless.inventory"):
+            desk.take_letters()
+        return [f"{item.levelname} {item.getMessage()}" for item in caplog.records if "refused" in item.getMessage()]
+
+    [line] = process_again(desk)
+    assert line.startswith("DEBUG still refused")
+    feeds = {**desk.settings.feeds, "main": replace(desk.settings.feeds["main"], sites=("X",))}
+    desk = Desk(replace(desk.settings, feeds=feeds), desk.holder)
+    assert sorted(line.split()[0] for line in process_again(desk)) == ["DEBUG", "WARNING"]
+    assert [line.split()[0] for line in process_again(desk)] == ["DEBUG", "DEBUG"]
+
+
+def test_what_was_kept_before_sites_were_is_read(desk: Desk) -> None:
+    [old] = desk.take(plain(site="S"))
+    with closing(sqlite3.connect(desk.settings.kept)) as connection:
+        connection.execute("alter table letters drop column site")
+    with closing(Kept(desk.settings.kept)) as kept:
+        assert old is not None and old.site == "S" and kept.get(old.id) == replace(old, site="")
+    [new] = desk.take(plain(site="T"))
+    assert new is not None and new.site == "T"

@@ -66,6 +66,7 @@ class Record:
     Attributes:
         reason: why it was held or refused, or what became of the report.
         gone: what its host had before, and is not in it, where that is why it is held.
+        site: of the host; empty as long as it is not known.
     """
 
     letter: Letter
@@ -73,6 +74,7 @@ class Record:
     reason: str
     host: str
     gone: tuple[Package, ...] = ()
+    site: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Item:
     host: str
     feed: str
     address: str
+    site: str = ""
 
 
 class Kept:
@@ -106,8 +109,19 @@ class Kept:
             for pragma in ("journal_mode = WAL", "synchronous = FULL"):
                 self._connection.execute(f"pragma {pragma}")
             self._connection.executescript(SCHEMA)
+            self._add_site()
         except (OSError, sqlite3.Error) as exc:
             raise ParameterError(f"the kept envelopes {path} are of no use: {exc}") from exc
+
+    def _add_site(self) -> None:
+        """Files of before have no sites."""
+        if not self._has_site():
+            with self._write() as connection:
+                if not self._has_site():  # another process may have been first
+                    connection.execute("alter table letters add column site text not null default ''")
+
+    def _has_site(self) -> bool:
+        return any(row[1] == "site" for row in self._connection.execute("pragma table_info(letters)"))
 
     def close(self) -> None:
         """Close the file."""
@@ -126,8 +140,9 @@ class Kept:
                 body = (letter.digest, zlib.compress(letter.body, 6) if is_plain else letter.body, is_plain)
                 connection.execute("insert or ignore into bodies values (?, ?, ?)", body)
                 [number] = connection.execute(
-                    "insert into letters (digest, received, how, fate, reason, host) values (?, ?, ?, ?, ?, ?)"
-                    " on conflict do update set fate = excluded.fate, reason = excluded.reason, host = excluded.host"
+                    "insert into letters (digest, received, how, fate, reason, host, site) values (?, ?, ?, ?, ?, ?, ?)"
+                    " on conflict do update set fate = excluded.fate, reason = excluded.reason, host = excluded.host,"
+                    " site = excluded.site"
                     " returning id",
                     (
                         letter.digest,
@@ -136,6 +151,7 @@ class Kept:
                         record.fate,
                         record.reason,
                         record.host,
+                        record.site,
                     ),
                 ).fetchone()
                 if record.gone:
@@ -157,7 +173,7 @@ class Kept:
         return next(self._list(where, (letter.digest, letter.how.received)), None)
 
     def list_by_fate(self, *fates: Fate, limit: int = 1000) -> list[Item]:
-        """The letters of these fates, the oldest first."""
+        """The letters of these fates, the oldest first; below 0 there is no limit."""
         marks = ", ".join("?" for _ in fates)
         return list(self._list(f"fate in ({marks}) order by id limit ?", (*fates, limit)))
 
@@ -239,8 +255,8 @@ class Kept:
             raise Unavailable(f"the kept envelopes cannot be written: {exc}") from exc
 
     def _list(self, where: str, values: tuple[object, ...]) -> Iterator[Item]:
-        ask = f"select id, received, fate, reason, host, how from letters where {where}"  # noqa: S608  # our own words
+        ask = f"select id, received, fate, reason, host, how, site from letters where {where}"  # noqa: S608  # our own words
         with closing(self._connection.execute(ask, values)) as cursor:
-            for number, received, fate, reason, host, how in cursor:
+            for number, received, fate, reason, host, how, site in cursor:
                 told = json.loads(how)
-                yield Item(number, received, Fate(fate), reason, host, told["feed"], told["address"])
+                yield Item(number, received, Fate(fate), reason, host, told["feed"], told["address"], site)

@@ -21,7 +21,7 @@ from headless.inventory.seal import is_sealed, is_signed
 
 __all__ = ["Processor", "Ready"]
 
-LONGEST_HOST = 255
+LONGEST_NAME = 255
 log = logging.getLogger("headless.inventory")
 
 
@@ -53,17 +53,17 @@ class Processor:
 
     def process(self, letter: Letter) -> Ready | Record:
         """Make a letter ready to be stored, or say why not. Never raises: one letter must not stop the others."""
-        host = ""
+        host = site = ""
         try:
             arrival, opened, feed = self._read(letter)
-            host = _tidy_host(arrival.report.host)
+            host, site = _tidy_name(arrival.report.host), _tidy_name(arrival.report.site)
             check_report(arrival, opened, feed)
             return Ready(letter, arrival)
         except BadReport as exc:
-            return Record(letter, Fate.REFUSED, str(exc), host)
+            return Record(letter, Fate.REFUSED, str(exc), host, site=site)
         except Exception as exc:
             log.exception("bug while opening a report")
-            return Record(letter, Fate.REFUSED, f"a bug in headless: {type(exc).__name__}", host)
+            return Record(letter, Fate.REFUSED, f"a bug in headless: {type(exc).__name__}", host, site=site)
 
     def _read(self, letter: Letter) -> tuple[Arrival, Opened, Feed]:
         how, largest = letter.how, self._settings.max_report
@@ -76,9 +76,9 @@ class Processor:
         return dataclasses.replace(_name_site(arrival, feed), any_age=how.any_age), opened, feed
 
 
-def _tidy_host(name: str) -> str:
+def _tidy_name(name: str) -> str:
     """A name that nobody has checked, as it can be kept and logged."""
-    return name[:LONGEST_HOST].encode("utf-8", "replace").decode()
+    return name[:LONGEST_NAME].encode("utf-8", "replace").decode()
 
 
 def _name_site(arrival: Arrival, feed: Feed) -> Arrival:

@@ -39,6 +39,7 @@ POLL_S = 1.0  # between looks at what other processes have put in, and decided
 PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0  # while the database is away
 BATCH = 200  # decided letters taken at a time
 DAY_S = 86400
+OUTCOMES = frozenset(Outcome)
 
 log = logging.getLogger("headless.inventory")
 Result = TypeVar("Result")
@@ -133,14 +134,21 @@ class Worker:
             ready, held = await self._insist(lambda: self._hold(ready))
             records += held
         records += await self._insist(lambda: self._store_all(ready))
+        old = await asyncio.to_thread(self._find_refused, records)
         await self._insist(lambda: self._keep(records))
         for record in records:
             if record.fate is not Fate.STORED:
-                how = record.letter.how
-                log.warning(
-                    "%s feed=%s address=%r host=%r reason=%r",
-                    record.fate, how.feed, how.address, record.host, record.reason,
+                how, is_old = record.letter.how, record.letter in old
+                log.log(
+                    logging.DEBUG if is_old else logging.WARNING, "%s feed=%s address=%r host=%r reason=%r",
+                    "still refused" if is_old else record.fate, how.feed, how.address, record.host, record.reason,
                 )  # fmt: skip
+
+    def _find_refused(self, records: Sequence[Record]) -> list[Letter]:
+        """Those of the refused that were refused before: their reasons are no outcomes."""
+        again = [record.letter for record in records if record.fate is Fate.REFUSED and record.letter.replaces]
+        known = [(letter, self._kept.find(letter)) for letter in again]
+        return [letter for letter, item in known if item and item.fate is Fate.AGAIN and item.reason not in OUTCOMES]
 
     async def _open(self, letters: Sequence[Letter], names: Sequence[str]) -> list[Ready | Record]:
         loop = asyncio.get_running_loop()
@@ -191,7 +199,8 @@ class Worker:
                     has_list = arrival.identity in lists
                     old = lists[arrival.identity] if has_list else read_newest(connection, arrival.identity)
                     gone = find_gone(old, arrival.report.packages)
-                    held.append(Record(item.letter, Fate.HELD, reason, arrival.report.host, gone))
+                    report = arrival.report
+                    held.append(Record(item.letter, Fate.HELD, reason, report.host, gone, report.site))
                     continue
                 kinds.update({kind: before[kind] for kind in missing if not kinds[kind]})
                 known[arrival.identity] = Latest(arrival.time, arrival.digest, kinds)
@@ -211,14 +220,11 @@ class Worker:
                 return [record for item in ready for record in await self._store_all([item])]
             log.exception("bug in the store")
             reason = f"it cannot be stored: {type(exc).__name__}"
-            return [Record(ready[0].letter, Fate.REFUSED, reason, ready[0].arrival.report.host)]
+            return [_record(ready[0], Fate.REFUSED, reason)]
         for item, verdict in zip(ready, verdicts, strict=True):
             if verdict.outcome is Outcome.CONFLICT:
                 log.warning("conflict host=%r time=%d", item.arrival.report.host, item.arrival.time)
-        return [
-            Record(item.letter, Fate.STORED, verdict.outcome, item.arrival.report.host)
-            for item, verdict in zip(ready, verdicts, strict=True)
-        ]
+        return [_record(item, Fate.STORED, verdict.outcome) for item, verdict in zip(ready, verdicts, strict=True)]
 
     async def _keep(self, records: Sequence[Record]) -> None:
         await asyncio.to_thread(self._kept.keep, records)
@@ -247,6 +253,10 @@ class Worker:
                 if is_told:
                     log.info("going-on waited_s=%d", time.monotonic() - begun)
                 return result
+
+
+def _record(item: Ready, fate: Fate, reason: str) -> Record:
+    return Record(item.letter, fate, reason, item.arrival.report.host, site=item.arrival.report.site)
 
 
 def _divide(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
