@@ -31,6 +31,9 @@ __all__ = ["collector_options", "open_kept", "read_settings", "reprocess", "reti
 Command = TypeVar("Command", bound=Callable[..., Any])
 WAIT_S = 60.0
 STATE_HELP = "the collector's state folder  [/var/lib/headless/inventory for root]"
+ROLE_HELP = (
+    "reader: sees its sites; sender: may send, to feeds that name the token; admin: sees all sites, may send  [reader]"
+)
 TIME = "%Y-%m-%d %H:%M:%S"
 
 
@@ -145,7 +148,7 @@ def token() -> None:
 
 @token.command(name="add")
 @click.argument("name")
-@click.option("--role", default="reader", metavar="ROLE", help="reader, reviewer, sender or admin  [reader]")
+@click.option("--role", default="reader", metavar="ROLE", help=ROLE_HELP)
 @click.option("--site", "sites", multiple=True, metavar="NAME", help="of this site; again for more; '*': all")
 @click.option("--subject", default="", metavar="DN", help="for the holder of this client certificate: no token is made")
 @collector_options

@@ -17,29 +17,38 @@ from headless.inventory.collect.settings import parse_collector
 def test_nobody_may_anything_unless_it_is_said(tmp_path: Path) -> None:
     access = Access(str(tmp_path / "access.json"))
     assert access.find_token("") == access.find_token("x") == access.find_subject("CN=a") == NOTHING
-    assert not (NOTHING.may_read("") or NOTHING.may_review("") or NOTHING.may_send)
+    assert not (NOTHING.may_read("") or NOTHING.may_send)
 
 
 @pytest.mark.parametrize(
-    ("role", "sites", "reads", "reviews", "sends"),
+    ("role", "sites", "reads", "sends"),
     [
-        ("reader", ("A",), (True, False), (False, False), False),
-        ("reader", ("*",), (True, True), (False, False), False),
-        ("reviewer", ("A",), (True, False), (True, False), False),
-        ("sender", ("A",), (False, False), (False, False), True),
-        ("admin", (), (True, True), (True, True), True),
+        ("reader", ("A",), (True, False), False),
+        ("reader", ("*",), (True, True), False),
+        ("sender", ("A",), (False, False), True),
+        ("admin", (), (True, True), True),
     ],
 )
-def test_roles(
-    tmp_path: Path, role: str, sites: tuple[str, ...], reads: tuple[bool, bool], reviews: tuple[bool, bool], sends: bool
-) -> None:
+def test_roles(tmp_path: Path, role: str, sites: tuple[str, ...], reads: tuple[bool, bool], sends: bool) -> None:
     access = Access(str(tmp_path / "access.json"))
     token = access.add("bob", role, sites)
     scope = access.find_token(token)
     assert (scope.may_read("A"), scope.may_read("B")) == reads
-    assert (scope.may_review("A"), scope.may_review("B")) == reviews
     assert (scope.name, scope.may_send) == ("bob", sends)
     assert access.find_subject(token) == NOTHING
+
+
+def test_a_role_of_before_reads_and_is_not_granted_any_more(tmp_path: Path) -> None:
+    file = tmp_path / "access.json"
+    token = Access(str(file)).add("bob", "reader", ("A",))
+    file.write_text(file.read_text().replace('"reader"', '"reviewer"'))
+    access = Access(str(file))
+    scope = access.find_token(token)
+    assert (scope.may_read("A"), scope.may_read("B"), scope.may_send) == (True, False, False)
+    with pytest.raises(ParameterError, match="no more than reader"):
+        access.add("carol", "reviewer", ("A",))
+    access.add("dora", "reader", ("B",))
+    assert [grant.role for grant in access.list_grants()] == ["reviewer", "reader"]
 
 
 def test_another_process_sees_at_once_what_was_granted_and_taken_back(tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ from mariadb import MariaDB, run_mariadb
 from postgres import Postgres, run_postgres
 
 NOW = 1_790_000_000
-ALL = Scope("all", None, None, False)
-ALPHA = Scope("alpha", frozenset(["ALPHA"]), frozenset(), False)
+ALL = Scope("all", None, False)
+ALPHA = Scope("alpha", frozenset(["ALPHA"]), False)
 SERVERS: dict[str, Callable[[], Any]] = {"mariadb": run_mariadb, "postgresql": run_postgres}
 REFERENCE = b"""
 [[rule]]

@@ -22,7 +22,7 @@ from headless.inventory.questions import QUESTIONS
 from inventory_support import make_report
 
 NOW = 1_790_000_000
-ALL = Scope("all", None, None, False)
+ALL = Scope("all", None, False)
 KEYS: tuple[tuple[Any, ...], ...] = (
     (-(1 << 61),), (1 << 61,), (NOW, "SITE", "\ud800", 1), (NOW, "", "", -(1 << 61)), (NOW, 1, 2, 3), (0, 0),
 )  # fmt: skip

@@ -16,7 +16,7 @@ from headless.inventory.collect.store import Store
 from headless.inventory.package import Package
 from headless.inventory.report import Missing, Report
 
-ALL = Scope("all", None, None, False)
+ALL = Scope("all", None, False)
 LIBS = tuple(Package("rpm", f"lib{number}", "0:1-1", "x86_64") for number in range(5))
 NEWER = Package("rpm", "lib0", "0:2-1", "x86_64")
 PYTHON = Package("python", "module", "1")

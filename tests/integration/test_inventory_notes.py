@@ -18,8 +18,8 @@ from headless.inventory.package import Package
 from headless.inventory.report import Report
 from inventory_support import NOW
 
-SCOPES = {name: Scope(name, frozenset([name]), frozenset(), False) for name in ("A", "B")}
-SCOPES["all"] = Scope("all", None, None, False)
+SCOPES = {name: Scope(name, frozenset([name]), False) for name in ("A", "B")}
+SCOPES["all"] = Scope("all", None, False)
 REPORTS = (
     Report(host="a", site="A", tag="WN", packages=(Package("rpm", "bash", "0:1-1"),), made=NOW - 60),
     Report(host="b", site="B", tag="SECRET", packages=(Package("apk", "musl", "1"),), made=NOW - 60),

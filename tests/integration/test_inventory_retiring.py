@@ -31,7 +31,7 @@ from mariadb import run_mariadb
 from postgres import run_postgres
 from support import wait_for
 
-ALL = Scope("all", None, None, False)
+ALL = Scope("all", None, False)
 OLD, NEW = "1" * 32, "2" * 32
 
 

@@ -17,7 +17,7 @@ from headless.inventory.web.desk import Desk
 from inventory_fleet import build_fleet, store_fleet
 
 NOW = 1_790_000_000
-ALL = Scope("all", None, None, False)
+ALL = Scope("all", None, False)
 QUESTIONS: list[tuple[str, dict[str, Any]]] = [
     ("who-has", {"requirement": "openssl<3.0.11", "at": NOW}),
     ("packages", {"at": NOW}),

@@ -18,7 +18,7 @@ from headless.inventory.dates import build_date
 
 __all__ = ["Order", "carry_out", "read_order", "write_order"]
 
-KEEPER = Scope("keeper", None, None, False)
+KEEPER = Scope("keeper", None, False)
 """Who may give such an order may see everything: he can read the collector's files."""
 
 

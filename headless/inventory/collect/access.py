@@ -26,8 +26,10 @@ if sys.platform == "win32":
 __all__ = ["ALL_SITES", "NOTHING", "ROLES", "Access", "Grant", "Scope"]
 
 ALL_SITES = "*"
-ROLES = ("reader", "reviewer", "sender", "admin")
-"""What each may: see; see, and decide on what is held; send, where a feed names the token; all."""
+ROLES = ("reader", "sender", "admin")
+"""What each may: see its sites; send, where a feed names the token; see all sites, and send like a sender."""
+OLD_ROLES = ("reviewer",)
+"""In files of before: they see their sites like readers. What is held is decided on at the collector's machine."""
 PREFIX = "hli_"
 
 log = logging.getLogger("headless.inventory")
@@ -40,25 +42,19 @@ class Scope:
     Attributes:
         name: of the grant.
         reads: the sites that may be seen; ``None`` for all.
-        reviews: the sites on whose held reports may be decided; ``None`` for all.
         may_send: whether the token may be used for sending, to feeds that name it.
     """
 
     name: str
     reads: frozenset[str] | None
-    reviews: frozenset[str] | None
     may_send: bool
 
     def may_read(self, site: str) -> bool:
         """Whether a site may be seen."""
         return self.reads is None or site in self.reads
 
-    def may_review(self, site: str) -> bool:
-        """Whether a site's held reports may be decided on."""
-        return self.reviews is None or site in self.reviews
 
-
-NOTHING = Scope("", frozenset(), frozenset(), False)
+NOTHING = Scope("", frozenset(), False)
 """What anybody may who is not known."""
 
 
@@ -70,7 +66,7 @@ class Grant:
         name: told apart by it.
         key: the token's SHA-256, or the certificate's subject as RFC 4514 writes it.
         is_subject: which of the two.
-        role: one of ``ROLES``.
+        role: one of ``ROLES``, or of ``OLD_ROLES``.
         sites: of which; ``*`` for all.
         made: when, seconds since the epoch.
     """
@@ -86,13 +82,7 @@ class Grant:
     def scope(self) -> Scope:
         """What it comes to."""
         sites = None if ALL_SITES in self.sites or self.role == "admin" else frozenset(self.sites)
-        empty: frozenset[str] = frozenset()
-        return Scope(
-            self.name,
-            empty if self.role == "sender" else sites,
-            sites if self.role in ("reviewer", "admin") else empty,
-            self.role in ("sender", "admin"),
-        )
+        return Scope(self.name, frozenset() if self.role == "sender" else sites, self.role in ("sender", "admin"))
 
 
 class Access:
@@ -138,6 +128,8 @@ class Access:
         Raises:
             ParameterError: the name or the subject is taken, the role is not known, or the file cannot be written.
         """
+        if role in OLD_ROLES:
+            raise ParameterError(f"--role {role} is no more than reader: what is held is decided on with 'review'")
         if role not in ROLES or not name:
             raise ParameterError(f"a grant has a name, and a role (--role) of {', '.join(ROLES)}")
         if not sites and role not in ("admin", "sender"):
@@ -241,7 +233,11 @@ def _parse_grant(entry: Mapping[str, Any]) -> Grant:
     texts = (grant.name, grant.key, *grant.sites)
     if not all(isinstance(text, str) for text in texts) or not grant.name or not grant.key:
         raise ValueError("a grant has a name, a key and sites")
-    if grant.role not in ROLES or not isinstance(entry["sites"], list) or not isinstance(grant.is_subject, bool):
+    if (
+        grant.role not in (*ROLES, *OLD_ROLES)
+        or not isinstance(entry["sites"], list)
+        or not isinstance(grant.is_subject, bool)
+    ):
         raise ValueError(f"{grant.name!r} has a role of {', '.join(ROLES)}, and a list of sites")
     return grant
 

@@ -24,7 +24,7 @@ if sys.platform == "win32":
 
 __all__ = ["warm"]
 
-EVERYTHING = Scope("the collector", None, None, False)
+EVERYTHING = Scope("the collector", None, False)
 START_S = 1.0
 """After the start, for those who have waited for it."""
 PART = 100
