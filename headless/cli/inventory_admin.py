@@ -112,7 +112,8 @@ def take(files: Sequence[str], wait: float, any_age: bool, feed: str, config: st
 def retire(hosts: tuple[str, ...], at: str, undo: bool, wait: float, config: str, state: str) -> None:
     """Have hosts be no more: they are not listed, counted or silent from then on, but their past can be asked for.
 
-    A report that comes later brings a host back. HOST is NAME, SITE/NAME or SITE/NAME#NUMBER; all are retired, or none.
+    A report that comes later brings a host back. HOST is NAME, SITE/NAME or SITE/NAME#NUMBER, the last
+    where several machines have the name; all are retired, or none.
     """
     demand_output()
     from headless.inventory.ask.retiring import Order

@@ -7,6 +7,7 @@ import click
 
 from headless.cli.inventory_output import demand_output
 from headless.cli.inventory_rows import PRINTERS, choose_form, tidy
+from headless.cli.inventory_twins import number_twins
 from headless.cli.shortfalls import fail_on_option
 from headless.config import read_variables
 from headless.errors import JobFailed, ParameterError
@@ -39,6 +40,8 @@ EXIT_STATUS = (
 CONFORM_STATUS = EXIT_STATUS.replace("0 answered, also with no rows;", "0 all conform; 4 a host falls short;")
 MARKED = ("show", "who-has")
 """The questions whose rows advisories can mark."""
+LISTS = ("hosts", "silent")
+"""The questions whose rows are a host each, ordered by site, name up to the first dot, and number."""
 VULNERABLE = Column("vulnerable", "texts")
 EXCEPTED = Column("excepted", "texts", is_shown=False)
 REFERENCE_LIMIT = 16 << 20
@@ -113,6 +116,8 @@ def _build_callback(question: Question) -> Callable[..., None]:
         if advisories is not None:
             rows = _mark(rows, advisories, reply.summary)
             columns += [VULNERABLE, EXCEPTED]
+        if form == "table" and question.name in LISTS:
+            rows = number_twins(rows)
         PRINTERS[form](columns, rows, reply.summary)
         for note in reply.notes:
             click.echo(f"headless: {tidy(note)}", err=True)

@@ -1,6 +1,7 @@
 """A host is retired and comes back, beside a running collector and without one."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +69,22 @@ def test_a_host_is_retired_beside_a_running_collector(
     assert list_hosts(collector) == []
     take(collector, server, tmp_path, "b.x", "2")
     assert list_hosts(collector) == ["b.x"]
+
+
+def test_machines_of_one_name_are_told_apart(
+    collector: AskedCollector, server: CollectorServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "report"
+    for machine, made in (("1" * 32, int(time.time()) - 9000), ("2" * 32, 0)):
+        file.write_bytes(write_text(make_report(host="e.x", machine=machine, made=made)))
+        assert "stored: new" in keep(collector, server, "take", str(file))
+    rows = [row for row in json.loads(collector.run("hosts", "--json").stdout)["rows"] if row["host"] == "e.x"]
+    shown = [line.split()[1] for line in collector.run("hosts").stdout.splitlines() if "e.x" in line]
+    assert len(rows) == 2 and shown == [f"e.x#{row['id']}" for row in rows]
+    told = keep(collector, server, "retire", "e", code=2)
+    assert len(told.splitlines()) == 1 and all(f"SITE/{name} (last report 20" in told for name in shown)
+    assert keep(collector, server, "retire", f"SITE/{shown[0]}").startswith(f"SITE/{shown[0]}: retired")
+    assert "  e.x  " in collector.run("hosts").stdout
 
 
 def test_what_cannot_be_retired_is_one_line(collector: AskedCollector, server: CollectorServer, tmp_path: Path) -> None:

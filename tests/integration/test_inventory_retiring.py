@@ -188,13 +188,19 @@ def test_a_host_that_was_installed_anew_has_its_name(inventory: Inventory) -> No
     assert find() == find(NOW - 5 * DAY) == {"0:2-1.el9"}
     assert find(NOW - 5 * DAY - 1) == {"0:1-1.el9"}
     assert [row["first"] for row in inventory.ask("history", host="node1")] == [NOW - 5 * DAY]
-    [line] = inventory.retire("node1")
-    old = line.rpartition("; of that name is also ")[2].partition(" ")[0]
-    assert old.startswith("SITE/node1.example.org#") and "(last report 2027-01-09T08:00:00Z)" in line
+    with pytest.raises(ParameterError, match="the name of 2 machines") as error:
+        inventory.retire("node1")
+    new, old = (part.partition(" ")[0] for part in str(error.value).partition("say which of ")[2].split(", "))
+    assert old.startswith("SITE/node1.example.org#") and f"{old} (last report 2027-01-09T08:00:00Z)" in str(error.value)
+    assert inventory.list_names() == ["node1", "node1"]
+    inventory.retire(new)
     assert find() == {"0:1-1.el9"}
-    inventory.retire("node1", is_undone=True)
+    inventory.retire(new, is_undone=True)
     assert inventory.retire(old)[0].startswith(f"{old}: retired")
     assert find() == {"0:2-1.el9"} and inventory.list_names() == ["node1"]
+    inventory.retire(new)
+    with pytest.raises(ParameterError, match="the name of 2 machines"):
+        inventory.retire("node1", is_undone=True)
 
 
 def test_two_that_report_in_turns_stay_two(inventory: Inventory) -> None:

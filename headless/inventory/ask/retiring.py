@@ -73,29 +73,30 @@ def _retire(view: View, text: str, at: int) -> str:
     every = find_hosts(view, text)
     if not every and len(gone := find_hosts(replace(view, retired=True), text)) == 1:
         return f"{name_host(gone[0])}: retired already, at {build_date(find_retirement(view, gone[0]))}"
-    host = choose_host(view, text, every)
+    host = _choose_only(view, text, every)
     if at and at <= host.last:
         last = build_date(host.last)
         raise ParameterError(f"{name_host(host)} has reported at {last}: it cannot be retired from before that on")
     begun = at or max(view.at, host.last + 1)
     view.connection.execute(insert(retirements), {"host_id": host.id, "begun": begun, "ended": NEVER})
-    return f"{name_host(host)}: retired at {build_date(begun)}, last report {build_date(host.last)}" + _name_others(
-        host, every
-    )
+    return f"{name_host(host)}: retired at {build_date(begun)}, last report {build_date(host.last)}"
 
 
 def _undo(view: View, text: str, _: int) -> str:
     gone = find_hosts(replace(view, retired=True), text)
     if not gone and (present := find_hosts(view, text)):
-        return f"{name_host(choose_host(view, text, present))}: not retired"
-    host = choose_host(view, text, gone)
+        return f"{name_host(_choose_only(view, text, present))}: not retired"
+    host = _choose_only(view, text, gone)
     of_host = (retirements.c.host_id == host.id, retirements.c.ended == NEVER)
     view.connection.execute(delete(retirements).where(*of_host))
     return f"{name_host(host)}: no longer retired"
 
 
-def _name_others(host: Host, every: Sequence[Host]) -> str:
-    """Those that go on under the same name: it may be one of them that is meant."""
-    others = [other for other in every if (other.site, other.name) == (host.site, host.name) and other.id != host.id]
-    told = ", ".join(f"{name_host(other)} (last report {build_date(other.last)})" for other in others)
-    return f"; of that name is also {told}" if told else ""
+def _choose_only(view: View, text: str, hosts: Sequence[Host]) -> Host:
+    """The one host of a name; where machines share it, also old and new ones, whoever asks must say which he means."""
+    if len(hosts) < 2:
+        return choose_host(view, text, hosts)
+    hosts = sorted(hosts, key=lambda host: -host.last)
+    told = ", ".join(f"{name_host(host)} (last report {build_date(host.last)})" for host in hosts[:8])
+    more = " and others" if len(hosts) > 8 else ""
+    raise ParameterError(f"{text[:80]!r} is the name of {len(hosts)} machines: say which of {told}{more}")
