@@ -29,7 +29,6 @@ from headless.inventory.selector import Selector
 from inventory_support import DAY, NOW, make_arrival
 from mariadb import run_mariadb
 from postgres import run_postgres
-from support import wait_for
 
 ALL = Scope("all", None, None, False)
 OLD, NEW = "1" * 32, "2" * 32
@@ -45,18 +44,10 @@ class Inventory:
         self.open()
 
     def open(self) -> None:
-        wait_for(self._try_open, "the database to be let go of")
-
-    def _try_open(self) -> bool:
         async def call() -> Store:
             return Store.open(*self._where)
 
-        try:
-            self._store = self._runner.run(call())
-        except ParameterError as exc:
-            assert "in use" in str(exc)
-            return False
-        return True
+        self._store = self._runner.run(call())
 
     def build_engine(self) -> Engine:
         """Its database's, past the store."""
