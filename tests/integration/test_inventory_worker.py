@@ -19,6 +19,7 @@ from headless.inventory.collect.arrival import Arrival
 from headless.inventory.collect.collector import Collector, open_collector, work_in_background
 from headless.inventory.collect.kept import Fate, Item, Kept
 from headless.inventory.collect.members import unpack
+from headless.inventory.collect.opening import NO_KEY
 from headless.inventory.collect.processing import Processor
 from headless.inventory.collect.schema import packages, sets
 from headless.inventory.collect.spool import Arrived, Letter
@@ -195,6 +196,24 @@ def test_what_is_kept_is_processed_again_when_a_key_has_been_added(desk: Desk, h
         assert kept.process_again(0) == 1
     desk.take()
     assert len(desk.read_histories()) == 1
+
+
+def test_what_is_stored_stays_so_when_it_cannot_be_opened_again(desk: Desk, holders: tuple[Holder, Holder]) -> None:
+    body, now = desk.write(), int(time.time())
+    desk.take(body, received=now)
+    for keys, outcome in (((), "stored: new"), (desk.settings.keys, "stored: replay")):
+        with closing(Kept(desk.settings.kept)) as kept:
+            assert kept.process_again(0) == 1
+        worked = replace(desk, settings=replace(desk.settings, keys=keys)).run(work_off_and_tell)
+        assert worked == ((0, "") if keys else (1, NO_KEY))
+        with closing(Kept(desk.settings.kept)) as kept:
+            assert tell(kept.find(Letter(Arrived(now), body))) == outcome
+    assert len(desk.read_histories()) == 1
+
+
+async def work_off_and_tell(collector: Collector) -> tuple[int, str]:
+    await collector.worker.work_off()
+    return collector.worker.unread, collector.worker.why_unread
 
 
 def test_large_bodies_are_processed_again_a_few_at_a_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
