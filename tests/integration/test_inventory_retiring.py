@@ -157,6 +157,15 @@ def test_it_is_undone_and_done_again(inventory: Inventory) -> None:
     assert row["retired"] == NOW
 
 
+def test_a_host_that_reported_this_very_second_is_retired_once(inventory: Inventory) -> None:
+    inventory.take(make_arrival("1", NOW))
+    first, second = inventory.retire("node1", "node1")
+    assert "retired at 2027-01-15T08:00:01Z" in first and "retired already, at 2027-01-15T08:00:01Z" in second
+    assert inventory.list_names() == ["node1"] and inventory.list_names(NOW + 1) == []
+    assert inventory.retire("node1", is_undone=True)[0].endswith(": no longer retired")
+    assert inventory.list_names(NOW + 1) == ["node1"]
+
+
 def test_all_are_retired_or_none(inventory: Inventory) -> None:
     inventory.take(*(make_arrival("1", NOW - DAY, host=name) for name in "ab"))
     for names, at, said in (

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete, insert, select
 
 from headless.errors import ParameterError
 from headless.inventory.ask.memory import Memory
@@ -74,6 +74,8 @@ def _retire(view: View, text: str, at: int) -> str:
     if not every and len(gone := find_hosts(replace(view, retired=True), text)) == 1:
         return f"{name_host(gone[0])}: retired already, at {build_date(find_retirement(view, gone[0]))}"
     host = choose_host(view, text, every)
+    if known := _find_open(view, host):  # it reported in this very second: it is retired from the next one on
+        return f"{name_host(host)}: retired already, at {build_date(known)}"
     if at and at <= host.last:
         last = build_date(host.last)
         raise ParameterError(f"{name_host(host)} has reported at {last}: it cannot be retired from before that on")
@@ -86,12 +88,18 @@ def _retire(view: View, text: str, at: int) -> str:
 
 def _undo(view: View, text: str, _: int) -> str:
     gone = find_hosts(replace(view, retired=True), text)
-    if not gone and (present := find_hosts(view, text)):
-        return f"{name_host(choose_host(view, text, present))}: not retired"
-    host = choose_host(view, text, gone)
+    host = choose_host(view, text, gone or find_hosts(view, text))
+    if not _find_open(view, host):
+        return f"{name_host(host)}: not retired"
     of_host = (retirements.c.host_id == host.id, retirements.c.ended == NEVER)
     view.connection.execute(delete(retirements).where(*of_host))
     return f"{name_host(host)}: no longer retired"
+
+
+def _find_open(view: View, host: Host) -> int:
+    """Since when a host is retired, or will be; 0: it is not."""
+    mine = select(retirements.c.begun).where(retirements.c.host_id == host.id, retirements.c.ended == NEVER)
+    return view.connection.execute(mine).scalar() or 0
 
 
 def _name_others(host: Host, every: Sequence[Host]) -> str:
