@@ -108,7 +108,7 @@ def retire(hosts: tuple[str, ...], at: str, undo: bool, wait: float, config: str
     begun = parse_date(at) if at else 0
     if begun > time.time() >= parse_date(at, is_start=True):
         begun = 0  # a day means its end: of today, now
-    order = Order(hosts, begun, undo)
+    order = Order(hosts, int(time.time()), begun, undo)
     for line in asyncio.run(_order(read_settings(config, state), order, wait)):
         click.echo(tidy(line))
 

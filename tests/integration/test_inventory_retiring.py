@@ -69,7 +69,10 @@ class Inventory:
         self.run(lambda store: store.store(arrivals))
 
     def retire(self, *names: str, at: int = 0, now: int = NOW, is_undone: bool = False) -> list[str]:
-        lines: list[str] = self.write(lambda connection: carry_out(connection, Order(names, at, is_undone), now))
+        return self.carry_out(Order(names, now, at, is_undone), now)
+
+    def carry_out(self, order: Order, now: int) -> list[str]:
+        lines: list[str] = self.write(lambda connection: carry_out(connection, order, now))
         return lines
 
     def ask(self, question: str, *, at: int = NOW, scope: Scope = ALL, **parameters: Any) -> list[dict[str, Any]]:
@@ -164,6 +167,16 @@ def test_a_host_that_reported_this_very_second_is_retired_once(inventory: Invent
     assert inventory.list_names() == ["node1"] and inventory.list_names(NOW + 1) == []
     assert inventory.retire("node1", is_undone=True)[0].endswith(": no longer retired")
     assert inventory.list_names(NOW + 1) == ["node1"]
+
+
+def test_an_order_done_again_after_a_kill_does_not_retire_who_has_come_back(inventory: Inventory) -> None:
+    inventory.take(make_arrival("1", NOW - DAY))
+    order = Order(("node1",), NOW)
+    assert "retired at" in inventory.carry_out(order, NOW)[0]
+    inventory.take(make_arrival("1", NOW + 60, received=NOW + 60))
+    with pytest.raises(ParameterError, match="has reported at"):
+        inventory.carry_out(order, NOW + DAY)
+    assert inventory.list_names(NOW + DAY) == ["node1"]
 
 
 def test_all_are_retired_or_none(inventory: Inventory) -> None:
