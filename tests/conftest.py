@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from asked_fleet import Fleet, run_fleet
 from fault_support import make_chance
 from inventory_collecting import Desk, make_desk
 from inventory_identities import Holder, make_holder
@@ -123,3 +124,10 @@ def holders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Holder, Holder]:
 def desk(tmp_path: Path, holders: tuple[Holder, Holder]) -> Desk:
     """A collector with a key."""
     return make_desk(tmp_path, holders[0])
+
+
+@pytest.fixture(scope="module", params=["sqlite", "mariadb", "postgresql"])
+def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """A fleet in each database, to be asked."""
+    with run_fleet(request.param, tmp_path_factory.mktemp(request.param)) as fleet:
+        yield fleet
