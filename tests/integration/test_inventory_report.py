@@ -123,6 +123,7 @@ def test_a_certificate_that_is_over_is_used_and_told(place: World) -> None:
     old = make_holder(place.home, "old", days=-3)
     done = place.run("inventory", "report", "--site", "S", "--encrypt", str(old.certificate_file))
     assert done.returncode == 0 and b"ask the collector's keeper for a new one" in done.stderr
+    assert f"the certificate is over since {old.certificate.not_valid_after_utc:%Y-%m-%d}" in done.stderr.decode()
     assert parse_report(open_sealed(done.stdout, [(old.certificate, old.rsa_key)])).site == "S"
 
 
