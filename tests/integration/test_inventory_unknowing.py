@@ -1,9 +1,11 @@
 """What is said where an answer cannot know: of hosts that never told it, of rules and names that mean nothing here."""
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from headless.inventory.package import Package
 from headless.inventory.report import Report
 from headless.inventory.text import parse_text, write_text
 from inventory_fleet import AskedCollector, run_asked_collector
+from support import HEADLESS
 
 BASH = Package("dpkg", "bash", "5.2-1", "amd64")
 LIBSSL = Package("dpkg", "libssl3", "3.0.13-1", "amd64", "openssl")
@@ -60,3 +63,45 @@ def test_the_api_tells_it_on_the_first_page(collector: AskedCollector) -> None:
         if first["next"]:
             second = collector.ask(question, limit="1", after=first["next"], **given)
             assert second["rows"] and "notes" not in second
+
+
+RULES = """
+[[rule]]
+package = "openssl"
+os = ["debain:12", "el:8"]
+tag = "WN"
+version = ">= 3.0.14"
+
+[[rule]]
+package = "bash"
+site = "ALPHA"
+version = ">= 5"
+"""
+IDLE = "rule 1 ('openssl') is meant for no host here (os 'debain:12' or 'el:8', tag 'WN')"
+
+
+def test_conform_tells_which_rules_are_meant_for_no_host_and_what_was_not_judged(
+    collector: AskedCollector, tmp_path: Path
+) -> None:
+    (tmp_path / "rules.toml").write_text(RULES)
+    words = ("conform", "--reference", str(tmp_path / "rules.toml"))
+    done = collector.run(*words)
+    partly = "2 of 5 hosts are judged: no rule is meant for the others"
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"headless: {IDLE}\nheadless: {partly}\n"
+    done = collector.run(*words, token="alpha")
+    assert (done.returncode, done.stderr) == (0, f"headless: {IDLE}\n")
+    done = collector.run(*words, "--site", "GAMMA")
+    other = "rule 2 ('bash') is meant for no host here (site 'ALPHA')"
+    assert done.returncode == 2 and done.stderr.splitlines()[:2] == [f"headless: {IDLE}", f"headless: {other}"]
+    _, _, body = collector.get("/api/v1/conform", body=RULES.encode())
+    assert json.loads(body)["notes"] == [IDLE, partly]
+
+
+def test_check_tells_it_too(tmp_path: Path) -> None:
+    (tmp_path / "rules.toml").write_text(RULES)
+    report = Report(host="a", site="ALPHA", tag="WN", packages=(BASH,), os_id="debian", os_version="12")
+    (tmp_path / "a.txt").write_bytes(write_text(report))
+    words = [HEADLESS, "inventory", "check", "a.txt", "--reference", "rules.toml"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", f"headless: {IDLE}\n")
