@@ -13,9 +13,10 @@ from headless.inventory.package import Package
 from headless.inventory.report import Report
 from headless.inventory.text import parse_text, write_text
 from inventory_fleet import AskedCollector, run_asked_collector
-from support import HEADLESS
+from support import HEADLESS, wait_for
 
 BASH = Package("dpkg", "bash", "5.2-1", "amd64")
+VECTORS = Path(__file__).parents[1] / "vectors"
 LIBSSL = Package("dpkg", "libssl3", "3.0.13-1", "amd64", "openssl")
 
 
@@ -31,8 +32,23 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AskedCollect
     others = [replace(text, host=f"text{number}.b", site="BETA", tag="SE") for number in (2, 3)]
     rpm = (Package("rpm", "zlib", "0:1-1.el9", "x86_64"), Package("rpm", "zlib-devel", "0:1-1.el9", "x86_64", "zlib"))
     last = replace(whole, host="json4.c", site="GAMMA", tag="", packages=rpm, os_id="almalinux", os_version="9.4")
-    with run_asked_collector(tmp_path_factory.mktemp("unknowing"), "", [whole, text, *others, last]) as collector:
+    folder = tmp_path_factory.mktemp("unknowing")
+    (folder / "tracker.json").write_text((VECTORS / "debian_tracker.json").read_text())
+    settings = '[serve]\nadvisories = ["tracker.json"]\n'
+    with run_asked_collector(folder, settings, [whole, text, *others, last]) as collector:
+        wait_for(lambda: collector.get("/api/v1/vulnerable")[0] == 200, "the advisories")
         yield collector
+
+
+def test_hosts_that_advisories_cannot_judge_are_counted_with_the_reasons(collector: AskedCollector) -> None:
+    done = collector.run("vulnerable")
+    assert done.returncode == 0
+    assert done.stderr == (
+        "headless: of 4 of 5 hosts not all can be said: advisories go by source packages, and it tells none (3); "
+        "no advisory is about almalinux 9.4 (1)\n"
+    )
+    assert len(collector.ask("vulnerable", "alpha")["notes"]) == 1
+    assert collector.ask("vulnerable", "alpha")["notes"][0].startswith("of 1 of 2 hosts")
 
 
 @pytest.mark.parametrize(("words", "token", "rows", "number"), [
