@@ -78,7 +78,8 @@ def deliver_or_keep(talk: Talk, options: dict[str, Any], outbox: Outbox | None, 
     from headless.inventory.delivery import Delivery, deliver, keep
 
     retry_for_s = RETRY_FOR_S if options["retry-for"] is None else options["retry-for"]
-    delivery = Delivery(_read_collector(options), outbox, retry_for_s, talk.error)
+    tell = talk.error if sys.stderr is not None and sys.stderr.isatty() else talk.info  # cron's mail has the last line
+    delivery = Delivery(_read_collector(options), outbox, retry_for_s, talk.error, tell)
     with catch_interrupts() as interrupts:
         interrupts.truth = "not sent"
         try:

@@ -282,7 +282,11 @@ def test_over_tls_a_client_certificate_is_enough(tmp_path: Path) -> None:
         assert collector.run(*trusting, token="").returncode == 5
         assert len(json.loads(collector.run(*trusting).stdout)["rows"]) == 36
         done = collector.run(*words)
-        assert done.returncode == 1 and "certificate" in done.stderr.lower()
+        assert done.returncode == 1 and "is not trusted (" in done.stderr and "): see --ca-file" in done.stderr
+        variable = {"HEADLESS_COLLECTOR_CA_FILE": str(tmp_path / "ca.pem")}
+        assert collector.run(*words, environment=variable).returncode == 0
+        done = collector.run("hosts", "--collector", collector.url)
+        assert done.returncode == 1 and "does it want https://?" in done.stderr
 
 
 def test_what_show_prints_as_json_is_a_model_for_others(collector: AskedCollector, tmp_path: Path) -> None:
