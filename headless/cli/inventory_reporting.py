@@ -23,7 +23,7 @@ if sys.platform == "win32":
     raise ImportError("packages are reported on POSIX systems only")
 
 from headless.inventory.gather.system import read_system
-from headless.inventory.outbox import Outbox, open_outbox
+from headless.inventory.outbox import Outbox, find_others, open_outbox
 
 __all__ = ["deliver_or_keep", "run_report"]
 
@@ -206,6 +206,8 @@ def _send(talk: Talk, options: dict[str, Any], data: bytes) -> None:
         if options["spool"]:
             raise
         talk.info(str(exc))
+    for line in find_others(outbox) if outbox is not None and outbox.url else ():
+        talk.error(line)
     if left := deliver_or_keep(talk, options, outbox, data):
         raise Unavailable(f"this report is sent, but {left} of those that waited could not be")
 

@@ -78,7 +78,7 @@ def deliver(delivery: Delivery, data: bytes | None) -> int:
         raise ParameterError(f"not sent: {exc}{_put_aside(delivery, data, str(exc))}") from exc
     except (Wait, Refused, ParameterError) as exc:
         kind = Unavailable if isinstance(exc, Wait) else type(exc)
-        raise kind(f"not sent: {exc}{keep(delivery, data)}") from exc
+        raise kind(f"not sent: {exc}{keep(delivery, data, is_promised=kind is not ParameterError)}") from exc
 
 
 def _send_all(delivery: Delivery, outbox: Outbox, data: bytes | None) -> int:
@@ -178,8 +178,12 @@ def _send_patiently(delivery: Delivery, data: bytes, *, is_alone: bool = True) -
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
-def keep(delivery: Delivery, data: bytes | None) -> str:
-    """Keep a report if there is a place for it; return a clause that says what became of it."""
+def keep(delivery: Delivery, data: bytes | None, *, is_promised: bool = True) -> str:
+    """Keep a report if there is a place for it; return a clause that says what became of it.
+
+    Args:
+        is_promised: the next run sends it, if nothing else is given to it.
+    """
     outbox = delivery.outbox
     if outbox is None:
         return "; there is no spool to keep it in: see --spool"
@@ -189,7 +193,8 @@ def keep(delivery: Delivery, data: bytes | None) -> str:
         _put(delivery, outbox, data)
     except OSError as exc:
         return f"; and it could not be kept in {outbox.folder}: {exc.strerror}"
-    return f"; kept in {outbox.folder}, and sent the next time"
+    promise = f", and sent by the next run {'to this URL' if outbox.url else 'with this spool'}" if is_promised else ""
+    return f"; kept in {outbox.folder}{promise}"
 
 
 def _put_aside(delivery: Delivery, data: bytes | None, reason: str) -> str:
