@@ -10,6 +10,7 @@ from headless.cli.inventory_rows import PRINTERS, choose_form, tidy
 from headless.cli.shortfalls import fail_on_option
 from headless.config import read_variables
 from headless.errors import JobFailed, ParameterError
+from headless.inventory.private_files import find_exposed
 from headless.inventory.questions import QUESTIONS, Column, Parameter, Question
 
 if TYPE_CHECKING:
@@ -131,7 +132,10 @@ def _find_collector(values: dict[str, Any]) -> "Collector":
     url = values["collector"] or variables.get(COLLECTOR, "")
     if not url:
         raise ParameterError(f"which collector? Give --collector URL, or set {COLLECTOR}")
-    token = read_token(values["token_file"] or variables.get(TOKEN_FILE, ""))
+    token_file = values["token_file"] or variables.get(TOKEN_FILE, "")
+    token = read_token(token_file)
+    for line in find_exposed((token_file, values["key"] or values["certificate"])):
+        click.echo(f"headless: {tidy(line)}", err=True)
     files = {name: values[name] for name in ("certificate", "key")}
     files["ca_file"] = values["ca_file"] or variables.get(CA_FILE, "")
     return Collector(url=url, timeout_s=values["timeout"], token=token, **files)

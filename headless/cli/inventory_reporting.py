@@ -14,6 +14,7 @@ from headless.errors import ParameterError, Unavailable
 from headless.inventory.client_config import read_settings
 from headless.inventory.gather.files import tidy
 from headless.inventory.making import Wanted, make_report, rewrite_report
+from headless.inventory.private_files import find_exposed
 from headless.inventory.slot import DAY_S
 from headless.inventory.writing import replace_file
 from headless.launcher.interrupts import Interrupted, catch_interrupts
@@ -54,7 +55,7 @@ def run_report(talk: Talk, options: dict[str, Any]) -> None:
     wanted = _read_wanted(options)
     data, warnings = _make(options, wanted)
     data, more = _close(options, data)
-    for line in (*warnings, *more):
+    for line in (*warnings, *more, *find_exposed([options["sign"]])):
         talk.error(line)
     _give(talk, options, data)
 
@@ -80,6 +81,8 @@ def deliver_or_keep(talk: Talk, options: dict[str, Any], outbox: Outbox | None, 
     retry_for_s = RETRY_FOR_S if options["retry-for"] is None else options["retry-for"]
     tell = talk.error if sys.stderr is not None and sys.stderr.isatty() else talk.info  # cron's mail has the last line
     delivery = Delivery(_read_collector(options), outbox, retry_for_s, talk.error, tell)
+    for line in find_exposed((options["token-file"], options["key"] or options["certificate"])):
+        talk.error(line)
     with catch_interrupts() as interrupts:
         interrupts.truth = "not sent"
         try:

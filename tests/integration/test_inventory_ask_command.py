@@ -283,6 +283,9 @@ def test_over_tls_a_client_certificate_is_enough(tmp_path: Path) -> None:
         assert len(json.loads(collector.run(*trusting).stdout)["rows"]) == 36
         done = collector.run(*words)
         assert done.returncode == 1 and "is not trusted (" in done.stderr and "): see --ca-file" in done.stderr
+        (tmp_path / "loose").write_text("nonsense")
+        done = collector.run(*trusting, "--token-file", str(tmp_path / "loose"))
+        assert done.returncode == 5 and "loose: everybody on this machine can read it" in done.stderr
         variable = {"HEADLESS_COLLECTOR_CA_FILE": str(tmp_path / "ca.pem")}
         assert collector.run(*words, environment=variable).returncode == 0
         done = collector.run("hosts", "--collector", collector.url)

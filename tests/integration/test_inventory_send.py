@@ -47,6 +47,9 @@ def test_the_token_goes_along_and_is_in_no_message(place: World, collector: Scri
     assert collector.taken[0].headers["Authorization"] == "Bearer s3cret"
     assert done.returncode == 5 and b"s3cret" not in done.stderr and b"or the collector's --allow" in done.stderr
     assert len(kept(place)) == 1  # it is not the report's fault
+    assert f"{place.home}/token: everybody on this machine can read it".encode() in done.stderr
+    (place.home / "token").chmod(0o600)
+    assert send(place, collector, "--token-file", str(place.home / "token")).stderr == b""
 
 
 def test_plain_speaks_to_pakitis_own_collector(place: World, collector: ScriptedCollector) -> None:
