@@ -140,6 +140,7 @@ class AskedCollector:
         )  # fmt: skip
         file = self._folder / f"{name}.token"
         file.write_bytes(done.stdout)
+        file.chmod(0o600)
         return file
 
 
