@@ -141,6 +141,14 @@ def _read_wanted(options: dict[str, Any]) -> Wanted:
     site = tidy(options["site"] or "")
     if not site and not options["input"]:
         raise ParameterError("which site does this host belong to? Give --site NAME")
+    if options["host"] is not None and not tidy(options["host"]):
+        raise ParameterError("--host is empty: give the host's name, or leave it out")
+    for option in OPTIONS:
+        if option.without and (letter := option.find_wrong(options[option.name] or "")):
+            value = tidy(options[option.name])[:80]
+            raise ParameterError(
+                f"--{option.name} {value!r}: {letter!r} is no part of a name: who asks could not give it"
+            )
     if options["plain"] and options["format"] not in (None, "text"):
         raise ParameterError("--plain is a matter of the text format: leave out --format")
     if options["root"] and not os.path.isdir(options["root"]):

@@ -316,3 +316,8 @@ def test_a_plain_collector_that_is_asked_by_https_is_said_to_be_plain(collector:
     assert done.returncode == 1 and "it speaks plain http there" in done.stderr
     done = collector.run("hosts", "--token-file", "/nosuch")
     assert done.returncode == 2 and done.stderr.count("/nosuch") == 1
+
+
+def test_an_operator_the_wrong_way_round_is_told_with_the_right_one(collector: AskedCollector) -> None:
+    done = collector.run("who-has", "openssl=>3")
+    assert done.returncode == 2 and "'openssl=>3': '=>' compares nothing: did you mean '>='?" in done.stderr

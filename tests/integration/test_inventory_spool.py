@@ -311,3 +311,8 @@ def test_what_was_kept_for_a_mistyped_url_is_told_by_the_runs_to_another(
     assert f"relay --spool {folder} --to URL".encode() in done.stderr
     assert place.run("inventory", "relay", "--spool", str(folder), "--to", collector.url).returncode == 0
     assert send(place, collector).stderr == b""
+
+
+def test_a_relays_spool_is_where_it_takes_reports_from(place: World) -> None:
+    said = place.run("inventory", "relay", "--help").stdout
+    assert b"Send what waits in this folder" in said and b"keep it for a relay" not in said
