@@ -48,6 +48,7 @@ def measure_big_copies(server: GridServer, files: Path, rounds: int) -> BigCopie
     with source.open("wb") as file:
         for _ in range(SIZE // PIECE):
             file.write(os.urandom(PIECE))
+    os.sync()
     up = _measure_in_turn(
         {
             "ours": lambda: _upload(server, server.ours("cp", f"file:{source}", "alien:big@disk:1")),

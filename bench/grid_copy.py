@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.grid_big import BigCopies, measure_big_copies
 from bench.grid_server import GridServer, run_grid_server
-from bench.measure import run_once
+from bench.measure import Command, run_once
 
 __all__ = ["Copies", "measure_copies"]
 
@@ -43,6 +43,8 @@ def measure_copies(folder: Path, rounds: int, big_rounds: int) -> Copies:
         lines = _measure_folders(server, files / "lines", rounds)
     with run_grid_server(folder / "fast", "--with-storage", "storage") as server:
         small = _measure_folders(server, files / "small", rounds)
+    # A server of its own, which has nothing of the small files to look at again meanwhile.
+    with run_grid_server(folder / "big", "--with-storage", "storage") as server:
         big = measure_big_copies(server, files, big_rounds)
     return Copies(*lines, *small, big)
 
@@ -50,17 +52,17 @@ def measure_copies(folder: Path, rounds: int, big_rounds: int) -> Copies:
 def _measure_folders(server: GridServer, source: Path, rounds: int) -> tuple[tuple[float, float], tuple[float, float]]:
     """Both clients, up and down, a new target each time.
 
-    Nothing is removed in between, and all is on disk before anybody begins: of what was removed a moment ago, or is
-    still to be written, whoever comes next would have the costs (ext4 looks for an inode that was free for longer).
+    Nothing is removed in between, and all is on disk before each copy begins: of what was removed a moment ago, or is
+    still to be written, whoever comes next would have the costs (ext4 looks for an inode that was free for longer; who
+    syncs a file waits there for what others have written too).
     """
     taken: dict[str, list[float]] = {name: [] for name in ("up ours", "up theirs", "down ours", "down theirs")}
     for number in range(rounds):
         for name, client in (("ours", server.ours), ("theirs", server.theirs))[:: -1 if number % 2 else 1]:
             target, back = f"{source.name}-{name}{number}/", server.home / f"back-{source.name}-{name}{number}"
-            os.sync()
             # One replica, and both with their own idea of how many at a time.
-            taken[f"up {name}"].append(run_once(client("cp", f"file:{source}/", f"alien:{target}@disk:1")).wall_s)
-            taken[f"down {name}"].append(run_once(client("cp", f"alien:{target}", f"file:{back}/")).wall_s)
+            taken[f"up {name}"].append(_run_synced(client("cp", f"file:{source}/", f"alien:{target}@disk:1")))
+            taken[f"down {name}"].append(_run_synced(client("cp", f"alien:{target}", f"file:{back}/")))
             _check(back, source)
     median = {name: statistics.median(values) for name, values in taken.items()}
     return (median["up ours"], median["up theirs"]), (median["down ours"], median["down theirs"])
@@ -70,6 +72,11 @@ def _make_files(folder: Path, count: int, size: int) -> None:
     folder.mkdir(parents=True)
     for number in range(count):
         (folder / f"file{number:05d}").write_bytes(os.urandom(size // 2).hex().encode())
+
+
+def _run_synced(command: Command) -> float:
+    os.sync()
+    return run_once(command).wall_s
 
 
 def _check(back: Path, source: Path) -> None:

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from asked_fleet import Fleet, run_fleet
 from fault_support import make_chance
+from inventory_collecting import Desk, make_desk
+from inventory_identities import Holder, make_holder
 from postgres import Postgres, run_postgres
 from support import World, open_world
 
@@ -108,3 +111,23 @@ def catalogue(request: pytest.FixtureRequest) -> list[str]:
         return []
     server: Postgres = request.getfixturevalue("postgres")
     return ["--database", server.create_database(f"t{os.urandom(6).hex()}")]
+
+
+@pytest.fixture(scope="module")
+def holders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Holder, Holder]:
+    """An inventory's collector, and a stranger."""
+    folder = tmp_path_factory.mktemp("keys")
+    return make_holder(folder, "collector"), make_holder(folder, "stranger")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, holders: tuple[Holder, Holder]) -> Desk:
+    """A collector with a key."""
+    return make_desk(tmp_path, holders[0])
+
+
+@pytest.fixture(scope="module", params=["sqlite", "mariadb", "postgresql"])
+def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """A fleet in each database, to be asked."""
+    with run_fleet(request.param, tmp_path_factory.mktemp(request.param)) as fleet:
+        yield fleet

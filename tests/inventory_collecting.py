@@ -92,3 +92,13 @@ def make_desk(folder: Path, holder: Holder, **settings: Any) -> Desk:
     }
     values: dict[str, Any] = {"state": str(folder / "state"), "keys": (str(both),), "feeds": feeds}
     return Desk(CollectorSettings(**{**values, **settings}), holder)
+
+
+def tell(item: Item | None) -> str:
+    """What became of a letter, in words."""
+    return "nothing" if item is None else f"{item.fate}: {item.reason}"
+
+
+def plain(version: str = "1", **fields: Any) -> bytes:
+    """A report that is not sealed."""
+    return write_text(make_report(version, **fields))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from headless.inventory.ask.retiring import Order
     from headless.inventory.collect.kept import Item
     from headless.inventory.collect.settings import CollectorSettings
+    from headless.inventory.collect.worker import Worker
 
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
@@ -107,7 +108,7 @@ def retire(hosts: tuple[str, ...], at: str, undo: bool, wait: float, config: str
     begun = parse_date(at) if at else 0
     if begun > time.time() >= parse_date(at, is_start=True):
         begun = 0  # a day means its end: of today, now
-    order = Order(hosts, begun, undo)
+    order = Order(hosts, int(time.time()), begun, undo)
     for line in asyncio.run(_order(read_settings(config, state), order, wait)):
         click.echo(tidy(line))
 
@@ -116,13 +117,21 @@ def retire(hosts: tuple[str, ...], at: str, undo: bool, wait: float, config: str
 @click.option("--since", default="", metavar="DATE", help="what came since that day, YYYY-MM-DD; left out: all")
 @collector_options
 def reprocess(since: str, config: str, state: str) -> None:
-    """Open, check and store once more what is kept: after a key was added, or headless has learned to read more."""
+    """Open, check and store once more what is kept: after a key was added, or headless has learned to read more.
+
+    What was stored and cannot be read again stays as it is. Exit status 4: there is such.
+    """
     demand_output()
     settings = read_settings(config, state)
     with open_kept(settings) as kept:
         count = kept.process_again(_parse_day(since))
-    is_done = asyncio.run(work_off(settings))
-    click.echo(f"{count} processed again" if is_done else f"{count} are processed again by the collector that runs")
+    worker = asyncio.run(work_off(settings))
+    if worker is None:
+        click.echo(f"{count} are processed again by the collector that runs: its log tells what it cannot read again")
+        return
+    click.echo(f"{count} processed again")
+    if worker.unread:
+        raise JobFailed(f"{worker.unread} of them could not be read again, and stay as stored: {worker.why_unread}")
 
 
 @click.group(cls=OneLineGroup)
@@ -191,7 +200,7 @@ async def _take(
     finally:
         await spool.close()
     until = time.monotonic() + wait_s
-    while not await work_off(settings) and spool.list_files():
+    while await work_off(settings) is None and spool.list_files():
         if time.monotonic() > until:
             raise TimedOut(f"the collector has not taken them within {wait_s:g} s; it will: they are in its spool")
         await asyncio.sleep(0.2)
@@ -207,7 +216,7 @@ async def _order(settings: "CollectorSettings", order: "Order", wait_s: float) -
         number = give_order(kept, order)
         try:
             while True:
-                has_worked = await work_off(settings)
+                has_worked = await work_off(settings) is not None
                 if (lines := find_result(kept, number)) is not None:
                     return lines
                 if not has_worked and time.monotonic() > until:
@@ -220,17 +229,17 @@ async def _order(settings: "CollectorSettings", order: "Order", wait_s: float) -
             kept.end_order(number)
 
 
-async def work_off(settings: "CollectorSettings") -> bool:
-    """Process what waits, if no collector runs that does."""
+async def work_off(settings: "CollectorSettings") -> "Worker | None":
+    """Process what waits; the worker that has done it, or ``None``: a collector runs, which does."""
     from headless.inventory.collect.collector import open_collector
 
     logging.getLogger("headless.inventory").addHandler(logging.NullHandler())  # the command tells it itself
     try:
         async with open_collector(settings) as collector:
             await collector.worker.work_off()
+            return collector.worker
     except Skipped:
-        return False
-    return True
+        return None
 
 
 def open_kept(settings: "CollectorSettings") -> Any:

@@ -13,6 +13,7 @@ import queue
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, Self, TypeVar
@@ -31,6 +32,9 @@ if sys.platform == "win32":
 __all__ = ["Database"]
 
 BATCH = 500  # callers that share one commit
+LOCK_PATIENCE_S = 5.0
+"""For which the lock of a server that was killed is waited for: its backend may not have noticed yet."""
+LOCK_PAUSE_S = 0.1
 NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "9p", "afs", "ceph", "lustre", "fuse.sshfs", "glusterfs")
 
 log = logging.getLogger("headless.database")
@@ -139,9 +143,15 @@ class Database:
         if self._connection is None:
             self._connection = self._engine.connect()
             with self._connection.begin():
-                if not try_lock(self._connection, self.schema.advisory_lock):
-                    raise ParameterError("it is in use by another server")
+                self._lock(self._connection)
         return self._connection
+
+    def _lock(self, connection: Connection) -> None:
+        until = time.monotonic() + LOCK_PATIENCE_S
+        while not try_lock(connection, self.schema.advisory_lock):
+            if time.monotonic() > until:
+                raise ParameterError("it is in use by another server")
+            time.sleep(LOCK_PAUSE_S)
 
     def _release(self) -> None:
         if self._connection is not None:

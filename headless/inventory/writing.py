@@ -1,5 +1,6 @@
 """Writing a report to a file, whole or not at all."""
 
+import contextlib
 import os
 
 __all__ = ["replace_file", "write_all"]
@@ -27,10 +28,13 @@ def replace_file(path: str, data: bytes) -> None:
             return _write_to(path, data)
         path = os.path.realpath(path)
     temporary = f"{path}.{os.getpid()}.new"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)  # of one that was killed: in a container the next may well have its number
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     try:
         try:
             write_all(descriptor, data)
+            os.fsync(descriptor)
         finally:
             os.close(descriptor)
         os.replace(temporary, path)

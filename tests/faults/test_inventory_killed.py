@@ -6,11 +6,13 @@ Nor does a kill make a report suspicious, but for one that was being opened each
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 from fault_support import make_chance, scale
 from headless.inventory.collect import worker
 from headless.inventory.collect.collector import Collector
+from headless.inventory.collect.kept import Fate, Kept
 from headless.inventory.collect.spool import Arrived
 from inventory_collecting import PEER, Desk, make_desk
 from inventory_identities import make_holder
@@ -141,3 +143,32 @@ def test_what_kills_whoever_opens_it_is_held_and_nothing_else(tmp_path: Path) ->
     assert run_until_killed(tmp_path, "there") == b"done\n"
     assert list_hosts(desk) == [0, 1]
     assert ["3 times" in item.reason for item in desk.list_held()] == [True]
+
+
+def test_what_is_held_for_that_kills_once_more_if_it_is_accepted_and_is_held_again(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path, make_holder(tmp_path, "collector"))
+    put(desk, b"poison")
+    for _ in range(worker.TRIES):
+        assert run_until_killed(tmp_path, "there") == b""
+    for _ in range(2):
+        assert run_until_killed(tmp_path, "there") == b"done\n"
+        [held] = desk.list_held()
+        with closing(Kept(desk.settings.kept)) as kept:
+            assert kept.decide(held.id, Fate.ACCEPTED, "accepted by a reviewer")
+        assert run_until_killed(tmp_path, "there") == b""
+    assert run_until_killed(tmp_path, "there") == b"done\n"
+    assert len(desk.list_held()) == 1
+
+
+def test_what_kills_whoever_processes_it_again_is_held_and_nothing_else(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path, make_holder(tmp_path, "collector"))
+    desk.take(desk.write(host="h0"), b"poison", desk.write(host="h1"))
+    with closing(Kept(desk.settings.kept)) as kept:
+        assert kept.process_again(0) == 3
+    for _ in range(worker.TRIES):
+        assert run_until_killed(tmp_path, "there") == b""
+    assert run_until_killed(tmp_path, "there") == b"done\n"
+    assert ["3 times" in item.reason for item in desk.list_held()] == [True]
+    with closing(Kept(desk.settings.kept)) as kept:
+        assert len(kept.list_by_fate(Fate.STORED)) == 2
+        assert kept.list_by_fate(Fate.AGAIN) == []

@@ -15,7 +15,7 @@ from support import wait_for
 
 pytestmark = [pytest.mark.peer("xrootd"), pytest.mark.peer("xrdcp")]
 FIRST, SECOND = "LOCAL::SITE::SE1", "LOCAL::SITE::SE2"
-LARGE = 48 << 20  # bytes; takes long enough to be ended in the middle, and is stored before its envelope ends
+LARGE = 48 << 20  # bytes; takes long enough to be ended in the middle
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -58,6 +58,20 @@ def _is_whole(talk: Talk, lfn: str, count: int) -> Callable[[], bool]:
         return said.code == 0 and [row["status"] for row in said.rows] == ["online"] * count
 
     return look
+
+
+def _put_in_time(talk: Talk, lfn: str, local: Local, storage: str) -> None:
+    """Write and enter; where a busy machine needs longer than an envelope is good for, with a new one."""
+
+    def write() -> bool:
+        (row,) = book(talk, lfn, local, storage)
+        if run_xrdcp(str(local.path), show(row)).returncode:
+            return False
+        said = commit(talk, row, lfn, local)
+        assert said.code == 0 or "expired" in said.error, said.error
+        return said.code == 0
+
+    wait_for(write, f"{lfn} to be stored within an envelope's time", 60)
 
 
 def test_a_wrong_content_is_told_and_no_byte_of_it_is_removed(user: GridUser, local: Local, other: Local) -> None:
@@ -105,7 +119,7 @@ def test_an_end_in_the_middle_of_a_mirror_leaves_nothing_behind(
     with large.path.open("wb") as file:
         file.truncate(LARGE)
     with Talk(user) as talk:
-        put(talk, lfn, large, FIRST)
+        _put_in_time(talk, lfn, large, FIRST)
         before = _list_files(server, "SE2")
         talk.ask("mirror", lfn, SECOND)
         while not (begun := set(_list_files(server, "SE2")) - set(before)):

@@ -1,40 +1,23 @@
 """Questions on real databases, beside the same answers found the slow way."""
 
-import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
 
+from asked_fleet import ALL, ALPHA, NOW, Fleet
 from headless.errors import ParameterError, Unavailable
 from headless.inventory.advisories import Advisories, Affected, Event
-from headless.inventory.ask import stays
-from headless.inventory.ask.answers import answer
 from headless.inventory.ask.marks import Marks
 from headless.inventory.ask.memory import Memory
-from headless.inventory.ask.names import find_names
-from headless.inventory.ask.page import Answer, Page
+from headless.inventory.ask.page import Page
 from headless.inventory.ask.results import Results
-from headless.inventory.ask.versions_over_time import Course, follow_versions
 from headless.inventory.ask.view import View
 from headless.inventory.collect.access import NOTHING, Scope
-from headless.inventory.collect.store import Store
 from headless.inventory.dates import build_date
-from headless.inventory.questions import QUESTIONS
 from headless.inventory.requirement import parse_requirement
-from headless.inventory.selector import Selector
-from inventory_fleet import DAY, EVIL, SITES, build_fleet, find_states, store_fleet
-from mariadb import MariaDB, run_mariadb
-from postgres import Postgres, run_postgres
+from inventory_fleet import DAY, SITES, find_states
 
-NOW = 1_790_000_000
-ALL = Scope("all", None, None, False)
-ALPHA = Scope("alpha", frozenset(["ALPHA"]), frozenset(), False)
-SERVERS: dict[str, Callable[[], Any]] = {"mariadb": run_mariadb, "postgresql": run_postgres}
 REFERENCE = b"""
 [[rule]]
 package = "openssl"
@@ -49,70 +32,6 @@ absent = true
 tag = "SE"
 site = ["ALPHA", "BETA"]
 """
-
-
-class Fleet:
-    """A stored fleet, asked."""
-
-    def __init__(self, url: str, state: Path, runner: asyncio.Runner) -> None:
-        self._runner = runner
-        self.memory = Memory()
-        self.marks: Callable[[], Marks | None] | None = None
-        self.reports = build_fleet(NOW)
-        self._store = runner.run(self._open(url, str(state)))
-
-    def close(self) -> None:
-        """Close the store."""
-        self._runner.run(self._store.close())
-
-    def ask(self, question: str, *, scope: Scope = ALL, limit: int = 1000, **parameters: Any) -> list[dict[str, Any]]:
-        """All rows, page by page."""
-        rows, after = [], ()
-        names = [column.name for column in QUESTIONS[question].columns]
-        while True:
-            page = self.ask_page(question, Page(limit, after), scope=scope, **parameters)
-            rows += [dict(zip(names, row, strict=True)) for row in page.rows]
-            if not page.next:
-                return rows
-            after = page.next
-
-    def ask_page(self, question: str, page: Page, *, scope: Scope = ALL, **parameters: Any) -> Answer:
-        """One page."""
-        parameters = {"at": NOW, **parameters}
-
-        return self._runner.run(
-            self._store.read(
-                lambda connection: answer(
-                    question, parameters, page, connection=connection, scope=scope, memory=self.memory, marks=self.marks
-                )
-            )
-        )
-
-    def look(self, find: Callable[[View], Any], *, scope: Scope = ALL, at: int = NOW, is_again: bool = False) -> Any:
-        """What a page's function finds."""
-
-        def read(connection: Connection) -> Any:
-            return find(View(connection, scope, self.memory, at, is_continued=is_again))
-
-        return self._runner.run(self._store.read(read))
-
-    async def _open(self, url: str, state: str) -> Store:
-        store = Store.open(url, state)
-        await store_fleet(store, self.reports, NOW)
-        return store
-
-
-@pytest.fixture(scope="module", params=["sqlite", "mariadb", "postgresql"])
-def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """The fleet in each database."""
-    with ExitStack() as stack:
-        url = ""
-        if request.param != "sqlite":
-            server: MariaDB | Postgres = stack.enter_context(SERVERS[request.param]())
-            url = server.create_database("fleet")
-        fleet = Fleet(url, tmp_path_factory.mktemp(request.param), stack.enter_context(asyncio.Runner()))
-        stack.callback(fleet.close)
-        yield fleet
 
 
 @pytest.mark.parametrize(
@@ -304,60 +223,6 @@ def _build_advisories() -> Advisories:
         events = (Event("introduced", "0"), Event("fixed", fixed))
         advisories.add("AlmaLinux:9", package, Affected(name, ranges=(events,), severity=severity))
     return advisories
-
-
-@pytest.mark.parametrize(
-    "text", ["alp", "WN1", "node1.", "node1.example", "node1.other", "no_e", "Typing", "LIB1", "zz"]
-)
-@pytest.mark.parametrize("scope", [ALL, ALPHA])
-def test_names_begin_with_what_is_searched_for(fleet: Fleet, text: str, scope: Scope) -> None:
-    states = find_states(fleet.reports, NOW)
-    hosts = {key for key in states if scope.may_read(key[0]) and key[1].startswith(text.lower())}
-    packages = {package.name for report in states.values() for package in report.packages}
-    found = fleet.look(lambda view: find_names(view, text), scope=scope)
-    assert found.sites == [site for site in SITES if scope.may_read(site) and site.lower().startswith(text.lower())]
-    assert {(site, host) for site, host, _ in found.hosts} == hosts and len(found.hosts) == len(hosts)
-    expected = sorted(name for name in packages if name.lower().startswith(text.lower()) and scope is ALL)
-    assert sorted(found.packages) == expected
-
-
-@pytest.mark.parametrize("name", ["openssl", "kernel", "lib1", EVIL, "Typing_Extensions", "none"])
-@pytest.mark.parametrize("scope", [ALL, ALPHA])
-@pytest.mark.parametrize(("at", "days"), [(NOW, 90), (NOW, 2), (NOW - 2 * DAY, 90), (NOW, 300)])
-def test_the_course_of_versions_is_what_was_at_each_time(
-    fleet: Fleet, name: str, scope: Scope, at: int, days: int
-) -> None:
-    course = fleet.look(lambda view: follow_versions(view, Selector(name), days), scope=scope, at=at)
-    expected: dict[str, list[int]] = {}
-    for place, time in enumerate(course.times):
-        for (site, _), report in find_states(fleet.reports, time).items():
-            for version in {package.version for package in report.packages if package.name == name}:
-                if scope.may_read(site):
-                    expected.setdefault(version, [0] * len(course.times))[place] += 1
-    assert course.versions == expected
-    assert not course.times or course.times[-1] == at
-    assert (
-        fleet.look(lambda view: follow_versions(view, Selector(name), days), scope=scope, at=at, is_again=True)
-        == course
-    )
-
-
-def test_the_courses_of_other_packages_at_the_same_time_are_of_the_same_count(
-    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-
-    def follow(view: View) -> Course:
-        return follow_versions(view, Selector("kernel"), 90)
-
-    expected = fleet.look(follow)
-    fleet.look(lambda view: follow_versions(view, Selector("openssl"), 90))
-    monkeypatch.setattr(stays, "_count_stays", lambda *_: {})
-    assert fleet.look(follow, is_again=True) == expected
-    for scope, at in ((ALPHA, NOW), (ALL, NOW - 1)):
-        found = fleet.look(
-            lambda view: follow_versions(view, Selector("kernel"), 90), scope=scope, at=at, is_again=True
-        )
-        assert found != expected
 
 
 QUESTIONS_OF_PAGES: list[tuple[str, dict[str, Any]]] = [

@@ -29,7 +29,6 @@ from headless.inventory.selector import Selector
 from inventory_support import DAY, NOW, make_arrival
 from mariadb import run_mariadb
 from postgres import run_postgres
-from support import wait_for
 
 ALL = Scope("all", None, None, False)
 OLD, NEW = "1" * 32, "2" * 32
@@ -45,18 +44,10 @@ class Inventory:
         self.open()
 
     def open(self) -> None:
-        wait_for(self._try_open, "the database to be let go of")
-
-    def _try_open(self) -> bool:
         async def call() -> Store:
             return Store.open(*self._where)
 
-        try:
-            self._store = self._runner.run(call())
-        except ParameterError as exc:
-            assert "in use" in str(exc)
-            return False
-        return True
+        self._store = self._runner.run(call())
 
     def build_engine(self) -> Engine:
         """Its database's, past the store."""
@@ -78,7 +69,10 @@ class Inventory:
         self.run(lambda store: store.store(arrivals))
 
     def retire(self, *names: str, at: int = 0, now: int = NOW, is_undone: bool = False) -> list[str]:
-        lines: list[str] = self.write(lambda connection: carry_out(connection, Order(names, at, is_undone), now))
+        return self.carry_out(Order(names, now, at, is_undone), now)
+
+    def carry_out(self, order: Order, now: int) -> list[str]:
+        lines: list[str] = self.write(lambda connection: carry_out(connection, order, now))
         return lines
 
     def ask(self, question: str, *, at: int = NOW, scope: Scope = ALL, **parameters: Any) -> list[dict[str, Any]]:
@@ -164,6 +158,25 @@ def test_it_is_undone_and_done_again(inventory: Inventory) -> None:
     assert [bool(inventory.list_names(at)) for at in (NOW - DAY, NOW - 60, NOW)] == [False, True, False]
     [row] = inventory.ask("history", host="node1")
     assert row["retired"] == NOW
+
+
+def test_a_host_that_reported_this_very_second_is_retired_once(inventory: Inventory) -> None:
+    inventory.take(make_arrival("1", NOW))
+    first, second = inventory.retire("node1", "node1")
+    assert "retired at 2027-01-15T08:00:01Z" in first and "retired already, at 2027-01-15T08:00:01Z" in second
+    assert inventory.list_names() == ["node1"] and inventory.list_names(NOW + 1) == []
+    assert inventory.retire("node1", is_undone=True)[0].endswith(": no longer retired")
+    assert inventory.list_names(NOW + 1) == ["node1"]
+
+
+def test_an_order_done_again_after_a_kill_does_not_retire_who_has_come_back(inventory: Inventory) -> None:
+    inventory.take(make_arrival("1", NOW - DAY))
+    order = Order(("node1",), NOW)
+    assert "retired at" in inventory.carry_out(order, NOW)[0]
+    inventory.take(make_arrival("1", NOW + 60, received=NOW + 60))
+    with pytest.raises(ParameterError, match="has reported at"):
+        inventory.carry_out(order, NOW + DAY)
+    assert inventory.list_names(NOW + DAY) == ["node1"]
 
 
 def test_all_are_retired_or_none(inventory: Inventory) -> None:

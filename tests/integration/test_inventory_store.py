@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,13 +11,16 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, func, select
 
+from headless.database import database
+from headless.database.backends import build_engine, check_url, try_lock
 from headless.inventory.collect.arrival import Arrival, Outcome
-from headless.inventory.collect.schema import hosts, packages, sets, spans, tags
+from headless.inventory.collect.schema import SCHEMA, hosts, packages, sets, spans, tags
 from headless.inventory.collect.states import select_states
 from headless.inventory.collect.store import Store
 from inventory_support import DAY, NOW, make_arrival, read_history
 from mariadb import MariaDB, run_mariadb
 from postgres import Postgres, run_postgres
+from support import TIME_SCALE
 
 Run = Callable[[Callable[[Store], Awaitable[Any]]], Any]
 
@@ -52,6 +56,25 @@ def run(request: pytest.FixtureRequest, tmp_path: Path, servers: Callable[[str],
             await store.close()
 
     return lambda function: asyncio.run(call(function))
+
+
+@pytest.mark.parametrize("kind", ["mariadb", "postgresql"])
+def test_the_lock_of_one_that_was_killed_is_waited_for(
+    tmp_path: Path, servers: Callable[[str], str], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LOCK_PATIENCE_S", 60.0 * TIME_SCALE)
+    url = servers(kind)
+    engine = build_engine(check_url(url, "database", SCHEMA.backends))
+    left = engine.connect()  # a server's backend that does not know yet that nobody is there any more
+    assert try_lock(left, SCHEMA.advisory_lock)
+    left.detach()
+    threading.Timer(0.5, left.close).start()
+
+    async def open_and_close() -> None:
+        await Store.open(url, str(tmp_path)).close()
+
+    asyncio.run(open_and_close())
+    engine.dispose()
 
 
 def store_each(run: Run, *arrivals: Arrival) -> list[Outcome]:

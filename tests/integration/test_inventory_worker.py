@@ -1,8 +1,6 @@
-"""What comes is opened, checked, stored and kept, and whatever is wrong with one letter keeps no other from it."""
+"""What comes is opened, checked, stored and kept, or refused or held with the reason."""
 
 import asyncio
-import errno
-import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -13,13 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select
 
-from headless.errors import ParameterError, Skipped, Unavailable
-from headless.inventory.collect import spool, store, worker
-from headless.inventory.collect.arrival import Arrival
-from headless.inventory.collect.collector import Collector, open_collector, work_in_background
-from headless.inventory.collect.kept import Fate, Item, Kept
+from headless.inventory.collect import store
+from headless.inventory.collect.collector import Collector
+from headless.inventory.collect.kept import Fate, Kept
 from headless.inventory.collect.members import unpack
-from headless.inventory.collect.processing import Processor
 from headless.inventory.collect.schema import packages, sets
 from headless.inventory.collect.spool import Arrived, Letter
 from headless.inventory.document import write_document
@@ -27,28 +22,11 @@ from headless.inventory.package import Package
 from headless.inventory.report import Missing, Report
 from headless.inventory.seal import seal, sign
 from headless.inventory.text import write_text
-from inventory_collecting import PEER, Desk, make_desk
+from inventory_collecting import PEER, Desk, make_desk, plain, tell
 from inventory_identities import Holder, make_holder
 from inventory_support import DAY, make_report
-from postgres import run_postgres
 
 MANY = tuple(Package("rpm", f"lib{number}", "0:1-1", "x86_64") for number in range(100))
-
-
-@pytest.fixture(scope="module")
-def holders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Holder, Holder]:
-    """The collector, and a stranger."""
-    folder = tmp_path_factory.mktemp("keys")
-    return make_holder(folder, "collector"), make_holder(folder, "stranger")
-
-
-@pytest.fixture
-def desk(tmp_path: Path, holders: tuple[Holder, Holder]) -> Desk:
-    return make_desk(tmp_path, holders[0])
-
-
-def tell(item: Item | None) -> str:
-    return "nothing" if item is None else f"{item.fate}: {item.reason}"
 
 
 def test_sealed_reports_are_stored_and_replays_change_nothing(desk: Desk) -> None:
@@ -95,10 +73,6 @@ def test_what_was_refused_at_one_feed_may_come_by_another(desk: Desk) -> None:
 def flip(body: bytes) -> bytes:
     middle = len(body) // 2
     return body[:middle] + bytes([body[middle] ^ 1]) + body[middle + 1 :]
-
-
-def plain(version: str = "1", **fields: Any) -> bytes:
-    return write_text(make_report(version, **fields))
 
 
 @pytest.mark.parametrize(
@@ -186,197 +160,9 @@ def test_a_list_that_shrinks_too_much_waits_for_somebody_to_look_at_it(desk: Des
     assert [times for times, _ in history] == [(now - 30,), (now - 20,), (now - 10,)]
 
 
-def test_what_is_kept_is_processed_again_when_a_key_has_been_added(desk: Desk, holders: tuple[Holder, Holder]) -> None:
-    assert "refused" in tell(*desk.take(seal(plain(), [holders[1].certificate])))
-    other = Path(desk.settings.state).parent / "other.pem"
-    other.write_bytes(holders[1].certificate_file.read_bytes() + holders[1].key_file.read_bytes())
-    desk = make_desk(other.parent, holders[0], keys=(*desk.settings.keys, str(other)))
-    with closing(Kept(desk.settings.kept)) as kept:
-        assert kept.process_again(0) == 1
-    desk.take()
-    assert len(desk.read_histories()) == 1
-
-
-def test_large_bodies_are_processed_again_a_few_at_a_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.take(*(desk.write(host=f"h{number}") for number in range(5)))
-    with closing(Kept(desk.settings.kept)) as kept:
-        assert kept.process_again(0) == 5
-    monkeypatch.setattr(worker, "PART_BYTES", 1)
-    sizes: list[int] = []
-
-    async def work(collector: Collector) -> int:
-        store = collector.store.store
-
-        async def count(arrivals: Sequence[Arrival]) -> Any:
-            sizes.append(len(arrivals))
-            return await store(arrivals)
-
-        monkeypatch.setattr(collector.store, "store", count)
-        return await collector.worker.work_off()
-
-    assert desk.run(work) == 5
-    assert sizes == [1] * 5
-
-
 def test_too_much_said_beside_the_packages_is_refused(desk: Desk) -> None:
     missing = tuple(Missing("rpm", "x" * 1900) for _ in range(40))
     assert "beside the packages" in tell(*desk.take(plain(missing=missing)))
-
-
-def test_what_ends_the_collector_again_and_again_is_set_aside(desk: Desk) -> None:
-    async def put_and_die(collector: Collector) -> None:
-        await asyncio.gather(*(collector.spool.put(desk.write(host=f"h{n}"), Arrived(5, "main", PEER)) for n in "ab"))
-
-    desk.run(put_and_die)
-    folder = desk.settings.spool
-
-    def die_thrice() -> None:
-        for name in os.listdir(folder):
-            os.rename(f"{folder}/{name}", f"{folder}/{name.replace('.0.', '.3.')}")
-
-    die_thrice()
-
-    async def split(collector: Collector) -> None:
-        for name in collector.spool.list_files():
-            collector.spool.split(name)
-
-    desk.run(split)
-    assert len(os.listdir(folder)) == 2
-    die_thrice()
-    desk.take(desk.write(host="c"))
-    assert len(desk.read_histories()) == 1
-    assert ["3 times" in item.reason for item in desk.list_held()] == [True, True]
-
-
-def test_a_damaged_file_is_set_aside(desk: Desk) -> None:
-    desk.take()
-    Path(desk.settings.spool, "00-1-1.0.batch").write_bytes(b'{"size": 5, "how": {}, "replaces": false}\nabc')
-    assert tell(*desk.take(desk.write())) == "stored: new"
-    assert os.listdir(desk.settings.spool) == ["00-1-1.0.damaged"]
-
-
-def test_a_file_that_cannot_be_read_at_the_moment_waits(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    failures = [errno.EMFILE, errno.ENOMEM]
-
-    def open_later(*arguments: Any) -> Any:
-        if failures:
-            raise OSError(failures.pop(), "too few")
-        return open(*arguments)
-
-    monkeypatch.setattr(worker, "PAUSE_S", 0.01)
-
-    async def take(collector: Collector) -> int:
-        await collector.spool.put(desk.write(), Arrived(int(time.time()), "main", PEER))
-        monkeypatch.setattr(spool, "open", open_later, raising=False)
-        return await collector.worker.work_off()
-
-    assert desk.run(take) == 1
-    assert not failures
-    assert len(desk.read_histories()) == 1
-
-
-def test_a_wait_for_the_database_is_not_held_against_a_file(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither is being told to stop meanwhile; that what is in it is opened is noted, for as long as it is."""
-    seen: list[list[str]] = []
-
-    async def stop(collector: Collector) -> list[str]:
-        await collector.spool.put(desk.write(), Arrived(int(time.time()), "main", PEER))
-        process, is_waiting = Processor.process, asyncio.Event()
-
-        def look_on(processor: Processor, letter: Letter) -> Any:
-            seen.append(collector.spool.list_files())
-            return process(processor, letter)
-
-        async def be_away(_: object) -> None:
-            seen.append(collector.spool.list_files())
-            is_waiting.set()
-            raise Unavailable("away")
-
-        monkeypatch.setattr(Processor, "process", look_on)
-        monkeypatch.setattr(collector.store, "store", be_away)
-        async with work_in_background(collector):
-            await is_waiting.wait()
-        return collector.spool.list_files()
-
-    [name] = desk.run(stop)
-    assert [[spool.count_tries(name) for name in names] for names in seen] == [[1], [0]]
-    assert spool.count_tries(name) == 0
-
-
-def test_a_bug_in_the_writer_is_told_and_the_next_body_is_taken(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def put(collector: Collector) -> None:
-        how = Arrived(int(time.time()), "main", PEER)
-        with monkeypatch.context() as broken:
-            broken.setattr(spool, "_build_record", None)
-            with pytest.raises(TypeError):
-                await collector.spool.put(b"x", how)
-        await collector.spool.put(b"x", how)
-
-    desk.run(put)
-
-
-def test_a_full_spool_takes_nothing_more_and_loses_nothing(desk: Desk, holders: tuple[Holder, Holder]) -> None:
-    desk = make_desk(Path(desk.settings.state).parent, holders[0], max_spool=3000)
-
-    async def fill(collector: Collector) -> int:
-        body = desk.write()
-        for number in range(100):
-            try:
-                await collector.spool.put(body + b" " * number, Arrived(5, "main", PEER))
-            except Unavailable:
-                return number
-        return 0
-
-    assert 0 < desk.run(fill) < 4
-    assert desk.take()[:] == []
-
-
-def test_one_process_takes_out_of_the_spool(desk: Desk) -> None:
-    async def open_twice(collector: Collector) -> None:
-        with pytest.raises(Skipped):
-            async with open_collector(desk.settings):
-                pass
-
-    desk.run(open_twice)
-
-
-def test_what_is_over_its_time_is_forgotten(desk: Desk) -> None:
-    now = int(time.time())
-    desk.take(plain(), received=now - 20 * DAY)
-    desk.take(plain(), received=now)
-    with closing(Kept(desk.settings.kept)) as kept:
-        assert [kept.forget(now - DAY), kept.forget(now - DAY)] == [1, 0]
-        assert kept.process_again(0) == 1
-    desk.take()
-    assert len(desk.read_histories()) == 1
-
-
-def test_while_the_database_is_away_what_comes_waits(tmp_path: Path, holders: tuple[Holder, Holder]) -> None:
-    with run_postgres() as server:
-        desk = make_desk(tmp_path, holders[0], database=server.create_database("away"))
-
-        async def work(collector: Collector) -> None:
-            server.stop()
-            try:
-                await collector.spool.put(desk.write(), Arrived(int(time.time()), "main", PEER))
-                task = asyncio.create_task(collector.worker.work_off())
-                done, _ = await asyncio.wait([task], timeout=1.5)
-                assert not done
-            finally:
-                server.start()
-            assert await task == 1
-
-        desk.run(work)
-        assert len(desk.read_histories()) == 1
-
-
-def test_a_command_without_the_settings_does_not_begin_another_database(
-    tmp_path: Path, holders: tuple[Holder, Holder]
-) -> None:
-    make_desk(tmp_path, holders[0]).take()
-    (tmp_path / "state" / "database").write_text("postgresql://inventory@db/inventory\n")
-    with pytest.raises(ParameterError, match="inventory@db"):
-        make_desk(tmp_path, holders[0]).take()
 
 
 def test_what_is_gone_is_kept_with_what_is_held(desk: Desk) -> None:
@@ -493,27 +279,3 @@ def test_what_is_old_is_taken_if_somebody_vouches_for_it(desk: Desk, tmp_path: P
     ]
     [history] = desk.read_histories().values()
     assert [times[0] for times, _ in history] == [now - days * DAY for days in (400, 300, 295, 200)]
-
-
-def test_many_files_are_processed_together_and_suspicious_ones_alone(desk: Desk) -> None:
-    async def look(collector: Collector) -> list[list[str]]:
-        for name in ("01-1-1.0.batch", "02-1-1.0.batch", "03-1-1.2.batch", "04-1-1.0.batch", "05-1-1.0.batch"):
-            Path(desk.settings.spool, name).write_bytes(b"")
-        Path(desk.settings.spool, "06-1-1.0.batch").write_bytes(bytes(spool.PART_BYTES + 1))
-        return [[name[:2] for name in names] for names in collector.spool.list_groups()]
-
-    assert desk.run(look) == [["01", "02"], ["03"], ["04", "05"], ["06"]]
-
-
-def test_a_full_disk_is_told_once_a_while(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
-    async def put(collector: Collector) -> None:
-        os.rename(desk.settings.spool, desk.settings.spool + ".away")
-        for _ in range(5):
-            with pytest.raises(Unavailable):
-                await collector.spool.put(b"x", Arrived(int(time.time()), "main", PEER))
-        os.rename(desk.settings.spool + ".away", desk.settings.spool)
-
-    desk.run(put)
-    assert [record.message for record in caplog.records].count(
-        "spool-write-failed reason='No such file or directory'"
-    ) == 1

@@ -51,3 +51,14 @@ def test_none_goes_where_all_are_wrong(connection: Connection, other: str) -> No
     assert set(list_replicas(connection, GUID)) == {"A", "B"}
     assert connection.execute(select(orphans.c.pfn)).all() == []
     assert connection.execute(select(replicas.c.checked_ms).where(replicas.c.checked_ms == 0)).all() == []
+
+
+def test_none_goes_for_the_sake_of_one_that_has_gone_since_it_was_seen(connection: Connection) -> None:
+    entry = find_entry(connection, "/f")
+    assert entry is not None
+    _find(connection, "B", CONTENT)
+    row = connection.execute(select(replicas).where(replicas.c.storage == "A")).one()
+    connection.execute(replicas.delete().where(replicas.c.storage == "A"))
+    _note(connection, row, entry, "")
+    assert set(list_replicas(connection, GUID)) == {"B"}
+    assert connection.execute(select(orphans.c.pfn)).all() == []

@@ -56,3 +56,9 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
     replace_file(str(tmp_path / "link"), b"after")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_text() == "after"
+
+
+def test_what_one_that_was_killed_has_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / f"file.{os.getpid()}.new").write_bytes(b"hal")
+    replace_file(str(tmp_path / "file"), b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_bytes() == b"whole"

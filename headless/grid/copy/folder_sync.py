@@ -3,7 +3,6 @@
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -23,12 +22,14 @@ class _Folder:
         callers: that are here now.
         asked: how many have come so far.
         synced: how many of them the last fsync was for.
+        error: of an fsync; none after it is believed as long as somebody is here whose name it was for.
     """
 
     turn: threading.Lock = field(default_factory=threading.Lock)
     callers: int = 0
     asked: int = 0
     synced: int = 0
+    error: OSError | None = None
 
 
 class FolderSync:
@@ -39,7 +40,7 @@ class FolderSync:
         count_writers: how many files are being written, those that are waited for here among them.
         """
         self._count_writers = count_writers
-        self._lock = threading.Lock()
+        self._arrival = threading.Condition()
         self._folders: dict[tuple[int, int], _Folder] = {}
 
     def sync(self, descriptor: int) -> None:
@@ -50,24 +51,35 @@ class FolderSync:
         """
         status = os.fstat(descriptor)
         key = status.st_dev, status.st_ino
-        with self._lock:
+        with self._arrival:
             folder = self._folders.setdefault(key, _Folder())
             folder.callers += 1
             folder.asked += 1
             mine = folder.asked
+            if self._is_complete(folder):
+                self._arrival.notify_all()
         try:
             with folder.turn:
-                if folder.synced < mine:
+                if folder.error is None and folder.synced < mine:
                     self._sync(descriptor, folder)
+                if folder.error is not None:
+                    raise OSError(folder.error.errno, folder.error.strerror)
         finally:
-            with self._lock:
+            with self._arrival:
                 folder.callers -= 1
                 if not folder.callers:
                     del self._folders[key]
 
     def _sync(self, descriptor: int, folder: _Folder) -> None:
-        if self._count_writers() > folder.asked - folder.synced:
-            time.sleep(GATHER_S)
-        asked = folder.asked  # whose names are there: each has made its own before it came
-        os.fsync(descriptor)
+        with self._arrival:
+            self._arrival.wait_for(lambda: self._is_complete(folder), GATHER_S)
+            asked = folder.asked  # whose names are there: each has made its own before it came
+        try:
+            os.fsync(descriptor)
+        except OSError as exc:  # told once by the system, perhaps: the next fsync may succeed without the names
+            folder.error = exc
         folder.synced = asked
+
+    def _is_complete(self, folder: _Folder) -> bool:
+        """Whether nobody else is to be waited for."""
+        return folder.asked - folder.synced >= self._count_writers()

@@ -95,7 +95,8 @@ def _note_all(connection: Connection, seen: list[_Seen]) -> None:
 
 def _note(connection: Connection, replica: _Replica, entry: Entry, fault: str) -> None:
     same = replicas.c.guid == replica.guid, replicas.c.storage == replica.storage, replicas.c.pfn == replica.pfn
-    connection.execute(replicas.update().where(*same).values(checked_ms=now_ms(), fault=fault))
+    if not connection.execute(replicas.update().where(*same).values(checked_ms=now_ms(), fault=fault)).rowcount:
+        return  # it has gone meanwhile: for the sake of one that is not there nothing may be removed
     every = replicas.c.guid == replica.guid
     if fault:
         # Those that were good once are looked at again, before anything is removed for their sake.

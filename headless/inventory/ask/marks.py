@@ -4,6 +4,7 @@ Half a million hosts have some ten thousand lists of packages and a handful of s
 in memory until other advisories are read.
 """
 
+import itertools
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,8 @@ __all__ = ["MarkedGroup", "Marks", "System", "find_system"]
 
 NUMBERS_LIMIT = 10_000_000
 """Packages' numbers kept, four bytes each."""
+
+_NUMBERS = itertools.count(1)
 
 System = tuple[str, str]
 """ID and version of os-release."""
@@ -69,10 +72,15 @@ class _Looked:
 
 
 class Marks:
-    """Advisories, and what was found by them. Several threads may use it."""
+    """Advisories, and what was found by them. Several threads may use it.
+
+    Attributes:
+        number: tells them from others in the keys of what is kept, which must not keep them themselves.
+    """
 
     def __init__(self, advisories: Advisories) -> None:
         self.advisories = advisories
+        self.number = next(_NUMBERS)
         self._looked: dict[System, _Looked] = {}
         self._size = 0
 

@@ -8,6 +8,8 @@ __all__ = ["Results"]
 
 LIMIT = 300_000
 """Rows kept of all questions together, some hundred bytes each."""
+OWN = 10
+"""What a result counts for beside its rows: one of none is kept under its key too."""
 
 
 class Results:
@@ -39,6 +41,7 @@ class Results:
             result: that nobody changes.
             size: its rows.
         """
+        size += OWN
         with self._lock:
             self._size -= self._kept.pop(key, (0, None))[0]
             if size > self._limit:

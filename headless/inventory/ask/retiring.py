@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete, insert, select
 
 from headless.errors import ParameterError
 from headless.inventory.ask.memory import Memory
@@ -28,11 +28,14 @@ class Order:
 
     Attributes:
         hosts: named as in a question.
+        given: when it was, seconds since the epoch: it may be carried out later, or once more after a kill, and does
+            not concern who has reported since.
         at: from when on they are no more, seconds since the epoch; 0: from now on.
         is_undone: they are to be no longer retired, instead.
     """
 
     hosts: tuple[str, ...]
+    given: int
     at: int = 0
     is_undone: bool = False
 
@@ -65,33 +68,41 @@ def carry_out(connection: Connection, order: Order, now: int) -> list[str]:
     if order.at > now:
         raise ParameterError(f"{build_date(order.at)} is yet to come: hosts are retired as of now, or a time that was")
     view = View(connection, KEEPER, Memory(), now)
-    step: Callable[[View, str, int], str] = _undo if order.is_undone else _retire
-    return [step(view, text, order.at) for text in order.hosts]
+    step: Callable[[View, str, Order], str] = _undo if order.is_undone else _retire
+    return [step(view, text, order) for text in order.hosts]
 
 
-def _retire(view: View, text: str, at: int) -> str:
+def _retire(view: View, text: str, order: Order) -> str:
     every = find_hosts(view, text)
     if not every and len(gone := find_hosts(replace(view, retired=True), text)) == 1:
         return f"{name_host(gone[0])}: retired already, at {build_date(find_retirement(view, gone[0]))}"
     host = choose_host(view, text, every)
-    if at and at <= host.last:
+    if known := _find_open(view, host):  # it reported in this very second: it is retired from the next one on
+        return f"{name_host(host)}: retired already, at {build_date(known)}"
+    if host.last >= order.at if order.at else host.last > order.given:
         last = build_date(host.last)
         raise ParameterError(f"{name_host(host)} has reported at {last}: it cannot be retired from before that on")
-    begun = at or max(view.at, host.last + 1)
+    begun = order.at or max(order.given, host.last + 1)
     view.connection.execute(insert(retirements), {"host_id": host.id, "begun": begun, "ended": NEVER})
     return f"{name_host(host)}: retired at {build_date(begun)}, last report {build_date(host.last)}" + _name_others(
         host, every
     )
 
 
-def _undo(view: View, text: str, _: int) -> str:
+def _undo(view: View, text: str, _: Order) -> str:
     gone = find_hosts(replace(view, retired=True), text)
-    if not gone and (present := find_hosts(view, text)):
-        return f"{name_host(choose_host(view, text, present))}: not retired"
-    host = choose_host(view, text, gone)
+    host = choose_host(view, text, gone or find_hosts(view, text))
+    if not _find_open(view, host):
+        return f"{name_host(host)}: not retired"
     of_host = (retirements.c.host_id == host.id, retirements.c.ended == NEVER)
     view.connection.execute(delete(retirements).where(*of_host))
     return f"{name_host(host)}: no longer retired"
+
+
+def _find_open(view: View, host: Host) -> int:
+    """Since when a host is retired, or will be; 0: it is not."""
+    mine = select(retirements.c.begun).where(retirements.c.host_id == host.id, retirements.c.ended == NEVER)
+    return view.connection.execute(mine).scalar() or 0
 
 
 def _name_others(host: Host, every: Sequence[Host]) -> str:

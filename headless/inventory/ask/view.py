@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Group", "Stale", "View", "count_sets", "is_of_sites"]
 
 SLICE = 500
+GROUPS_A_ROW = 16
+"""Groups kept with a result that take as much memory as one of its rows: other results have the same."""
 PACK = 1 << 32
 """Two numbers of rows in one, which databases take as one of 64 bits."""
 
@@ -130,7 +132,8 @@ class View:
             self.reused.extend(known[1])
             return known[0]
         found = find()
-        self.memory.results.put(whole, (found, [*self.reused, *self.counted]), len(found))
+        groups = [*self.reused, *self.counted]
+        self.memory.results.put(whole, (found, groups), len(found) + len(groups) // GROUPS_A_ROW)
         return found
 
     def select_states(self, *columns: Any) -> Select[Any]:

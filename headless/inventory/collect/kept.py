@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from headless.errors import ParameterError, Unavailable
+from headless.inventory.collect.arrival import Outcome
 from headless.inventory.collect.spool import Arrived, Letter
 from headless.inventory.package import Package
 
@@ -26,6 +27,7 @@ __all__ = ["Fate", "Item", "Kept", "Record"]
 LOCK_LIMIT_S = 10.0  # for which another process may write
 DER = b"\x30"  # the first byte of an envelope
 SLICE = 1000  # rows forgotten at a time
+OUTCOMES = frozenset(map(str, Outcome))
 
 SCHEMA = """
 create table if not exists bodies (digest blob primary key, body blob not null, is_deflated integer not null);
@@ -40,6 +42,9 @@ create table if not exists letters (
     unique (digest, received)
 );
 create table if not exists gone (id integer primary key, packages text not null);
+create table if not exists tries (
+    digest blob not null, received integer not null, count integer not null, primary key (digest, received)
+);
 create table if not exists orders (id integer primary key autoincrement, content text not null, answer text);
 create index if not exists letters_by_received on letters (received);
 create index if not exists letters_by_fate on letters (fate) where fate in ('held', 'accepted', 'again');
@@ -66,6 +71,7 @@ class Record:
     Attributes:
         reason: why it was held or refused, or what became of the report.
         gone: what its host had before, and is not in it, where that is why it is held.
+        tries: how often a process has ended while it opened it, where that is why it is held.
     """
 
     letter: Letter
@@ -73,11 +79,16 @@ class Record:
     reason: str
     host: str
     gone: tuple[Package, ...] = ()
+    tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What is kept of a letter, without its body."""
+    """What is kept of a letter, without its body.
+
+    Attributes:
+        tries: how often a process has ended while it opened it.
+    """
 
     id: int
     received: int
@@ -86,6 +97,12 @@ class Item:
     host: str
     feed: str
     address: str
+    tries: int
+
+    @property
+    def was_stored(self) -> bool:
+        """Whether it is in the inventory, though it is to be processed again: its reason is still what became of it."""
+        return self.reason in OUTCOMES
 
 
 class Kept:
@@ -140,6 +157,28 @@ class Kept:
                 ).fetchone()
                 if record.gone:
                     connection.execute("insert or replace into gone values (?, ?)", (number, json.dumps(record.gone)))
+                if record.tries:
+                    tries = (letter.digest, letter.how.received, record.tries)
+                    connection.execute("insert or replace into tries values (?, ?, ?)", tries)
+
+    @contextmanager
+    def mark(self, letters: Iterable[Letter]) -> Iterator[None]:
+        """Note, for as long as the block runs, that these kept letters are being opened; see ``Spool.mark``.
+
+        Raises:
+            Unavailable: as :meth:`keep`.
+        """
+        keys = [(letter.digest, letter.how.received) for letter in letters]
+        with self._write() as connection:
+            note = "insert into tries values (?, ?, 1) on conflict do update set count = count + 1"
+            connection.executemany(note, keys)
+        try:
+            yield
+        finally:
+            with self._write() as connection:
+                this = "where digest = ? and received = ?"
+                connection.executemany(f"update tries set count = count - 1 {this}", keys)  # noqa: S608  # our own words
+                connection.executemany(f"delete from tries {this} and count = 0", keys)  # noqa: S608  # our own words
 
     def has_other(self, letter: Letter) -> bool:
         """Whether the same body has come at another time, and could be read.
@@ -192,11 +231,12 @@ class Kept:
         """Remove what came before then, some of it; return how many letters."""
         with self._write() as connection:
             old = "select id from letters where received < ? limit ?"
-            ask = f"delete from letters where id in ({old}) returning digest, id"  # noqa: S608  # our own words
+            ask = f"delete from letters where id in ({old}) returning digest, received, id"  # noqa: S608  # our own words
             letters = connection.execute(ask, (before, SLICE)).fetchall()
-            connection.executemany("delete from gone where id = ?", [(number,) for _, number in letters])
+            connection.executemany("delete from gone where id = ?", [row[2:] for row in letters])
+            connection.executemany("delete from tries where digest = ? and received = ?", [row[:2] for row in letters])
             unused = "delete from bodies where digest = ? and not exists (select 1 from letters where digest = ?)"
-            connection.executemany(unused, [(digest, digest) for digest, _ in letters])
+            connection.executemany(unused, [(digest, digest) for digest, _, _ in letters])
         return len(letters)
 
     def give_order(self, content: str) -> int:
@@ -239,8 +279,9 @@ class Kept:
             raise Unavailable(f"the kept envelopes cannot be written: {exc}") from exc
 
     def _list(self, where: str, values: tuple[object, ...]) -> Iterator[Item]:
-        ask = f"select id, received, fate, reason, host, how from letters where {where}"  # noqa: S608  # our own words
+        columns = "id, received, fate, reason, host, how, coalesce(count, 0)"
+        ask = f"select {columns} from letters left join tries using (digest, received) where {where}"  # noqa: S608  # our own words
         with closing(self._connection.execute(ask, values)) as cursor:
-            for number, received, fate, reason, host, how in cursor:
+            for number, received, fate, reason, host, how, tries in cursor:
                 told = json.loads(how)
-                yield Item(number, received, Fate(fate), reason, host, told["feed"], told["address"])
+                yield Item(number, received, Fate(fate), reason, host, told["feed"], told["address"], tries)

@@ -13,6 +13,8 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -42,10 +44,16 @@ DAY_S = 86400
 
 log = logging.getLogger("headless.inventory")
 Result = TypeVar("Result")
+Mark = Callable[[], AbstractContextManager[None]]
 
 
 class Worker:
-    """Takes out of the spool. One at a time: see :mod:`headless.inventory.collect.collector`."""
+    """Takes out of the spool. One at a time: see :mod:`headless.inventory.collect.collector`.
+
+    Attributes:
+        unread: how many letters that were stored before could not be read again; they stay stored.
+        why_unread: why not, of the last of them.
+    """
 
     def __init__(self, settings: CollectorSettings, store: Store, spool: Spool, kept: Kept) -> None:
         self._settings = settings
@@ -57,6 +65,7 @@ class Worker:
         self._threads = ThreadPoolExecutor(min(os.cpu_count() or 1, 4), "inventory-open")
         self._sizes = Sizes()
         self._forgot = 0.0
+        self.unread, self.why_unread = 0, ""
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -84,11 +93,14 @@ class Worker:
         self._threads.shutdown()
 
     async def _take_decided(self, decided: Sequence[Item]) -> int:
-        """Process them, each as somebody has decided."""
+        """Process them, each as somebody has decided; those that may have ended a process one at a time."""
+        fatal = [item for item in decided if item.tries >= TRIES]
+        await self._insist(lambda: self._keep([_hold_fatal(self._kept.read(item)) for item in fatal]))
         for is_accepted in (False, True):
-            items = [item for item in decided if (item.fate is Fate.ACCEPTED) is is_accepted]
-            for part in _divide(self._kept.read(item) for item in items):
-                await self._process(part, is_accepted=is_accepted)
+            items = [item for item in decided if (item.fate is Fate.ACCEPTED) is is_accepted and item.tries < TRIES]
+            for group in [[item for item in items if not item.tries], *([item] for item in items if item.tries)]:
+                for part in _divide(map(self._kept.read, group)):
+                    await self._process(part, partial(self._kept.mark, part), is_accepted=is_accepted)
         return len(decided)
 
     async def _take_files(self, names: Sequence[str]) -> int:
@@ -99,11 +111,10 @@ class Worker:
             if len(letters) > 1:
                 await self._insist(lambda: asyncio.to_thread(self._spool.split, names[0]))
                 return 0
-            reason = f"the collector has ended {TRIES} times while it opened this"
-            await self._insist(lambda: self._keep([Record(letters[0], Fate.HELD, reason, "")]))
+            await self._insist(lambda: self._keep([_hold_fatal(letters[0])]))
         else:
             for part in _divide(letters):
-                await self._process(part, list(there))
+                await self._process(part, partial(self._spool.mark, list(there)))
         for name in there:
             self._spool.remove(name)
         return len(letters)
@@ -117,22 +128,23 @@ class Worker:
             self._spool.set_aside(name)
             return []
 
-    async def _process(self, letters: Sequence[Letter], names: Sequence[str] = (), is_accepted: bool = False) -> None:
+    async def _process(self, letters: Sequence[Letter], mark: Mark, is_accepted: bool = False) -> None:
         """Store and keep letters; wait while the database is away.
 
         Args:
             letters: whole; none twice.
-            names: of the files of the spool that they are in.
+            mark: notes, for as long as its block runs, that they are being opened.
             is_accepted: somebody has looked at them.
         """
         fresh = await asyncio.to_thread(self._find_fresh, letters)
-        opened = await self._insist(lambda: self._open(fresh, names))
+        opened = await self._insist(lambda: self._open(fresh, mark))
         records = [item for item in opened if isinstance(item, Record)]
         ready = await asyncio.to_thread(self._leave_out_early, [item for item in opened if isinstance(item, Ready)])
         if not is_accepted:
             ready, held = await self._insist(lambda: self._hold(ready))
             records += held
         records += await self._insist(lambda: self._store_all(ready))
+        records = await asyncio.to_thread(lambda: [self._leave_stored(record) for record in records])
         await self._insist(lambda: self._keep(records))
         for record in records:
             if record.fate is not Fate.STORED:
@@ -142,9 +154,9 @@ class Worker:
                     record.fate, how.feed, how.address, record.host, record.reason,
                 )  # fmt: skip
 
-    async def _open(self, letters: Sequence[Letter], names: Sequence[str]) -> list[Ready | Record]:
+    async def _open(self, letters: Sequence[Letter], mark: Mark) -> list[Ready | Record]:
         loop = asyncio.get_running_loop()
-        with self._spool.mark(names):  # not while the database is waited for: that is no fault of what is in them
+        with mark():  # not while the database is waited for: that is no fault of what is in them
             return await asyncio.gather(
                 *(loop.run_in_executor(self._threads, self._processor.process, letter) for letter in letters)
             )
@@ -220,6 +232,16 @@ class Worker:
             for item, verdict in zip(ready, verdicts, strict=True)
         ]
 
+    def _leave_stored(self, record: Record) -> Record:
+        """Have what was stored, and cannot be read again, stay what it is: the inventory has it."""
+        letter = record.letter
+        item = self._kept.find(letter) if letter.replaces and record.fate is Fate.REFUSED else None
+        if item is None or not item.was_stored:
+            return record
+        log.warning("not-read-again host=%r received=%d reason=%r", item.host, item.received, record.reason)
+        self.unread, self.why_unread = self.unread + 1, record.reason
+        return Record(letter, Fate.STORED, item.reason, item.host)
+
     async def _keep(self, records: Sequence[Record]) -> None:
         await asyncio.to_thread(self._kept.keep, records)
 
@@ -247,6 +269,12 @@ class Worker:
                 if is_told:
                     log.info("going-on waited_s=%d", time.monotonic() - begun)
                 return result
+
+
+def _hold_fatal(letter: Letter) -> Record:
+    """Hold what has ended the process; if somebody lets it through, one more time is enough."""
+    reason = f"the collector has ended {TRIES} times while it opened this"
+    return Record(letter, Fate.HELD, reason, "", tries=TRIES - 1)
 
 
 def _divide(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
