@@ -145,13 +145,15 @@ class AskedCollector:
 
 
 @contextmanager
-def run_asked_collector(folder: Path, settings: str = "") -> Iterator[AskedCollector]:
-    """A real collector with the fleet in it, for as long as the block runs."""
+def run_asked_collector(
+    folder: Path, settings: str = "", reports: list[Report] | None = None
+) -> Iterator[AskedCollector]:
+    """A real collector with the fleet in it, or with other reports, for as long as the block runs."""
     now = int(time.time())
 
     async def fill() -> None:
         store = Store.open("", str(folder / "state"))
-        await store_fleet(store, build_fleet(now), now)
+        await store_fleet(store, build_fleet(now) if reports is None else reports, now)
         await store.close()
 
     (folder / "state").mkdir(mode=0o700)

@@ -5,6 +5,7 @@ import click
 from headless.cli.judging import read_report, read_standard, standard_options
 from headless.cli.shortfalls import fail_on_option, finish, print_rows
 from headless.errors import ParameterError
+from headless.inventory.idle import explain_idle
 from headless.inventory.report import BadReport
 from headless.inventory.rule import HostFacts
 from headless.inventory.standard import JudgedSet
@@ -44,6 +45,7 @@ def check(
     """
     standard = read_standard(references, models, advisories, vex, day)
     rows: list[Row] = []
+    hosts: set[HostFacts] = set()
     is_judged = False
     bad = 0
     for path in reports:
@@ -54,12 +56,15 @@ def check(
             bad += 1
             continue
         host = HostFacts.from_report(report)
+        hosts.add(host)
         rows += JudgedSet(standard, report.packages).build_rows(host)
         if standard.is_meant_for(host):
             is_judged = True
         else:
             click.echo(f"{host.host!r}: no rule is meant for it", err=True)
     print_rows(rows, as_json=as_json)
+    for note in (line for reference in standard.references for line in explain_idle(reference, hosts)):
+        click.echo(f"headless: {note}", err=True)
     if bad:
         raise ParameterError(f"{bad} of {len(reports)} files could not be judged")
     if not is_judged:

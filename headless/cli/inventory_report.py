@@ -53,8 +53,9 @@ def report(talk: Talk, /, **values: Any) -> None:
     the report with the reason. Without --to and --output it is printed.
 
     \b
+    headless inventory report --site MY-SITE --format json --to https://collector.example.org/feed/
     headless inventory report --site MY-SITE --encrypt collector.crt --to https://collector.example.org/feed/wlcg
-    headless inventory report --site MY-SITE --to URL --cron > /etc/cron.d/headless-inventory
+    headless inventory report --site MY-SITE --format json --to URL --cron > /etc/cron.d/headless-inventory
     """
     if sys.platform == "win32":
         raise ParameterError("packages are reported on POSIX systems only")

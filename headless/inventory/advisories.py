@@ -1,7 +1,7 @@
 """Which installed packages are known to be vulnerable, by advisories that were given as files."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -90,6 +90,20 @@ class Advisories:
 
     def __len__(self) -> int:
         return sum(len(entries) for names in self._entries.values() for entries in names.values())
+
+    def has(self, name: str) -> bool:
+        """Whether an advisory has this ID, or this as another name; the case of its letters does not count."""
+        wanted = name.upper()
+        return any(wanted in (known.upper() for known in (entry.id, *entry.aliases)) for entry in self._iterate())
+
+    def list_severities(self) -> set[str]:
+        """The severities that any of them tells."""
+        return {entry.severity for entry in self._iterate()} - {""}
+
+    def _iterate(self) -> Iterator[Affected]:
+        for names in self._entries.values():
+            for entries in names.values():
+                yield from entries
 
     def find_gap(self, os_id: str, os_version: str, packages: Iterable[Package], missing: Collection[str] = ()) -> str:
         """Why nobody can say that a system's packages are not vulnerable; empty if it can be said.

@@ -46,6 +46,11 @@ class SystemPattern:
             return False
         return not self.version or f"{os_version}.".startswith(f"{self.version}.")
 
+    def __str__(self) -> str:
+        """As it is written in a reference."""
+        families = [name for name, ids in FAMILIES.items() if ids == self.ids]
+        return (families or self.ids or ("*",))[0] + (f":{self.version}" if self.version else "")
+
 
 def parse_system_pattern(text: str) -> SystemPattern:
     """Read ``ID`` or ``ID:VERSION``; an ID may be a family's name, or ``*``.

@@ -142,8 +142,11 @@ def test_each_question_is_answered(collector: AskedCollector, words: tuple[str, 
 
 def test_nothing_found_is_no_failure_and_prints_nothing(collector: AskedCollector) -> None:
     done = collector.run("who-has", "no-such-package", "--tag", "SE")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "headless: no host that you may see has ever reported a package 'no-such-package'\n"
     assert json.loads(collector.run("who-has", "no-such-package", "--json").stdout)["rows"] == []
+    done = collector.run("who-has", "openssl>99", "--tag", "SE")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize(("words", "token", "said"), [
@@ -180,7 +183,10 @@ def test_the_api_tells_it_too(collector: AskedCollector) -> None:
 def test_hosts_that_could_not_know_are_told(collector: AskedCollector) -> None:
     done = collector.run("who-has", "no-such-package", "--site", "BETA")
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == "headless: hosts that could not read their packages, and may have it: 1\n"
+    assert done.stderr.splitlines() == [
+        "headless: no host that you may see has ever reported a package 'no-such-package'",
+        "headless: hosts that could not read their packages, and may have it: 1",
+    ]
     asked = collector.run("who-has", "no-such-package", "--site", "BETA", "--json")
     assert json.loads(asked.stdout)["summary"] == {"hosts": 0, "unread": 1}
 
@@ -193,6 +199,7 @@ def test_hosts_that_could_not_know_are_told(collector: AskedCollector) -> None:
     (("show", "wn1", "--at", "2001-01-01"), "all", 2, "that you may see, at 2001-01-01T23:59:59Z"),
     (("hosts", "--at", "yesterday"), "all", 2, "is no time"),
     (("hosts", "--site", "BETA"), "alpha", 2, "there is no site 'BETA' that you may see"),
+    (("drift", "site:BETA"), "all", 2, "no site 'site:BETA' that you may see: a site's name alone is wanted, 'BETA'"),
     (("hosts",), "sender", 5, "'sender' may see no site"),
     (("hosts",), "", 5, "401"),
     (("hosts", "--collector", "http://127.0.0.1:9"), "all", 1, "refused"),

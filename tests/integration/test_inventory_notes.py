@@ -21,9 +21,15 @@ from inventory_support import NOW
 SCOPES = {name: Scope(name, frozenset([name]), frozenset(), False) for name in ("A", "B")}
 SCOPES["all"] = Scope("all", None, None, False)
 REPORTS = (
+    Report(host="a", site="A", packages=(Package("rpm", "gone", "0:1-1"),), made=NOW - 120),
     Report(host="a", site="A", tag="WN", packages=(Package("rpm", "bash", "0:1-1"),), made=NOW - 60),
     Report(host="b", site="B", tag="SECRET", packages=(Package("apk", "musl", "1"),), made=NOW - 60),
 )
+
+
+def never(name: str) -> str:
+    """What is said of a package that nobody has reported."""
+    return f"no host that you may see has ever reported a package {name!r}"
 
 
 @pytest.mark.parametrize(("question", "given", "notes"), [
@@ -38,10 +44,16 @@ REPORTS = (
         "A": "no host of 'A' has packages of the kind 'apk'", "all": "no host of 'A' has packages of the kind 'apk'",
     }),
     ("packages", {"kind": "pkg"}, dict.fromkeys(SCOPES, "no host that you may see has packages of the kind 'pkg'")),
-    ("who-has", {"requirement": "none", "kind": "rpm"}, {
+    ("who-has", {"requirement": "none*", "kind": "rpm"}, {
         "B": "no host that you may see has packages of the kind 'rpm'",
     }),
-    ("who-has", {"requirement": "none"}, {}),
+    ("who-has", {"requirement": "none<1"}, dict.fromkeys(SCOPES, never("none"))),
+    ("who-has", {"requirement": "none*"}, {}),
+    # What others have makes no difference, what was there earlier does.
+    ("who-has", {"requirement": "musl"}, {"A": never("musl")}),
+    ("who-has", {"requirement": "bash>9"}, {"B": never("bash")}),
+    ("who-has", {"requirement": "gone"}, {"B": never("gone")}),
+    ("census", {"package": "musl"}, {"A": never("musl")}),
 ])  # fmt: skip
 def test_notes_are_of_what_the_asker_may_see(
     tmp_path: Path, question: str, given: dict[str, Any], notes: dict[str, str]

@@ -128,6 +128,21 @@ def test_what_vex_takes_away_is_told_on_request(collector: AskedCollector) -> No
     assert {row["exception"] for row in rows} == {"not_affected, vulnerable_code_not_present"}
 
 
+@pytest.mark.parametrize(("words", "said"), [
+    (("--advisory", "CVE-1999-1"), "no advisory known here is called 'CVE-1999-1'"),
+    (("--severity", "Dire"), "no advisory known here has the severity 'Dire': there are "),
+    (("--advisory", "cve-2026-1", "--seen-since", "2100-01-01"), ""),
+    (("--severity", "Important", "--tag", "SE"), ""),
+    (("--site", "BETA"), ""),
+])  # fmt: skip
+def test_names_that_no_advisory_has_are_told(collector: AskedCollector, words: tuple[str, ...], said: str) -> None:
+    done = collector.run("vulnerable", *words)
+    assert done.returncode == 0 and said in done.stderr
+    assert len(done.stderr.splitlines()) == bool(said)
+    if "Dire" in words:
+        assert "important" in done.stderr.partition("there are ")[2].strip().split(", ")
+
+
 def test_they_are_read_again_when_told_and_what_is_none_changes_nothing(tmp_path: Path) -> None:
     write_advisories(tmp_path)
     file = tmp_path / "osv" / "0.json"

@@ -80,5 +80,7 @@ def answer(
     except Stale:
         view = View(connection, scope, memory, at, seen_since, retired=retired, marks=marks)
         found = ANSWERS[question](view, parameters, page._replace(after=key))
-    notes = found.notes if found.notes or found.rows or page.after else explain_nothing(view, parameters)
+    notes = () if page.after else found.notes
+    if not (found.rows or page.after or notes):
+        notes = explain_nothing(view, parameters)
     return found._replace(next=(at, *found.next) if found.next else (), notes=notes)

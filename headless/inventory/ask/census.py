@@ -8,6 +8,7 @@ from headless.errors import ParameterError
 from headless.inventory.ask.counting import find_sets
 from headless.inventory.ask.naming import find_named
 from headless.inventory.ask.page import Answer, Ordered, Page, order
+from headless.inventory.ask.sourceless import explain_sourceless
 from headless.inventory.ask.view import View
 from headless.inventory.selector import Selector, parse_selector
 from headless.inventory.versions import sort_key
@@ -19,7 +20,7 @@ def ask_census(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
     """Answer ``census``: by site, the oldest version first."""
     ordered = view.recall(("census", *sorted(parameters.items())), lambda: _count(view, parameters))
     found, key = ordered.take(page)
-    return Answer([(*row, hosts) for row, hosts in found], key)
+    return Answer([(*row, hosts) for row, hosts in found], key, notes=ordered.notes)
 
 
 def _count(view: View, parameters: Mapping[str, Any]) -> Ordered:
@@ -40,7 +41,8 @@ def _count(view: View, parameters: Mapping[str, Any]) -> Ordered:
         kind: {version: place for place, version in enumerate(sorted(versions, key=sort_key(kind)))}
         for kind, versions in _by_kind(rows).items()
     }
-    return order(rows.items(), lambda item: (*item[0][:3], places[item[0][1]][item[0][3]], item[0][4]))
+    notes = explain_sourceless(view, selector, parameters.get("kind", ""), groups, held)
+    return order(rows.items(), lambda item: (*item[0][:3], places[item[0][1]][item[0][3]], item[0][4]), notes=notes)
 
 
 def _by_kind(rows: Mapping[tuple[str, ...], int]) -> dict[str, set[str]]:

@@ -1,7 +1,7 @@
 """The hosts that fall short of a reference: each set of packages is judged once, whoever has it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -12,6 +12,7 @@ from headless.inventory.ask.page import Answer, Ordered, Page, order
 from headless.inventory.ask.view import Group, View
 from headless.inventory.ask.vulnerable import demand_marks
 from headless.inventory.ask.walking import Host, answer_by_host
+from headless.inventory.idle import explain_idle
 from headless.inventory.os_release import parse_system
 from headless.inventory.reference import Fault, Reference, Shortfall, State, judge_host
 from headless.inventory.reference_file import parse_reference
@@ -78,7 +79,7 @@ def ask_conform(view: View, parameters: Mapping[str, Any], page: Page) -> Answer
             yield host.site, host.name, host.id, *row[2:]
 
     answer = answer_by_host(view, [item.group for item in short.values()], page, build_rows)
-    return answer._replace(summary=ordered.summary)
+    return answer._replace(summary=ordered.summary, notes=ordered.notes)
 
 
 def _judge_all(view: View, reference: Reference | None, marks: Marks | None, parameters: Mapping[str, Any]) -> Ordered:
@@ -87,7 +88,20 @@ def _judge_all(view: View, reference: Reference | None, marks: Marks | None, par
     if marks:
         marked = {item.group[:3]: item for item in marks.judge_groups(view, groups)}
         judged = [replace(item, is_meant=True, marked=marked[item.group[:3]]) for item in judged]
-    return order((item for item in judged if not item.is_right), lambda item: item.group[:3], _summarize(judged))
+    notes = _explain_unjudged(view, reference, judged) if reference else ()
+    short = (item for item in judged if not item.is_right)
+    return order(short, lambda item: item.group[:3], _summarize(judged), notes)
+
+
+def _explain_unjudged(view: View, reference: Reference, judged: Collection[Judged]) -> tuple[str, ...]:
+    """What was not judged, in notes: the rules that are meant for no host, the number of the others' hosts."""
+    told = view.find_facts(item.group for item in judged)
+    said = {(item.group.site_id, item.group.facts_id) for item in judged}
+    hosts = {_build_facts(told[facts_id]._replace(missing=()), view.sites[site_id], True) for site_id, facts_id in said}
+    number = sum(item.group.hosts for item in judged)
+    meant = sum(item.group.hosts for item in judged if item.is_meant)
+    partly = (f"{meant} of {number} hosts are judged: no rule is meant for the others",) if 0 < meant < number else ()
+    return (*explain_idle(reference, hosts), *partly)
 
 
 def _build_marked(facts: HostFacts, marks: Marks, marked: MarkedGroup) -> Iterator[Row]:

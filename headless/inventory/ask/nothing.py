@@ -1,4 +1,4 @@
-"""Why an answer is empty, where what was asked for cannot be found: a tag or a kind of packages that nobody has."""
+"""Why an answer is empty, where what was asked for cannot be found: a tag, a kind, a package that nobody has."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from headless.inventory.ask.never import explain_never
 from headless.inventory.ask.view import View
 from headless.inventory.collect.schema import packages
 from headless.inventory.package import KINDS
@@ -17,13 +18,13 @@ SHOWN = 8
 
 
 def explain_nothing(view: View, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-    """Notes on an empty answer: a line for the tag, one for the kind, if no host that the asker may see has it.
+    """Notes on an empty answer: a line for each of tag, kind and package that no host that the asker may see has.
 
     What others have makes no difference to what is said.
     """
-    if not parameters.get("tag") and not parameters.get("kind"):
-        return ()
-    return tuple(_explain(replace(view, seen_since=0, retired=None), parameters))
+    named = bool(parameters.get("tag") or parameters.get("kind"))
+    found = _explain(replace(view, seen_since=0, retired=None), parameters) if named else ()
+    return (*found, *explain_never(view, parameters))
 
 
 def _explain(view: View, parameters: Mapping[str, Any]) -> Iterator[str]:

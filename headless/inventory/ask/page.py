@@ -54,10 +54,12 @@ class Ordered:
     Attributes:
         pairs: each with its key, in their order.
         summary: of the whole.
+        notes: what else the asker should know, a line each.
     """
 
     pairs: Sequence[tuple[Key, Any]]
     summary: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -74,9 +76,14 @@ class Ordered:
         return [item for _, item in self.pairs[begin:end]], self.pairs[end - 1][0] if len(self.pairs) > end else ()
 
 
-def order(items: Iterable[Any], key: Callable[[Any], Key], summary: dict[str, Any] | None = None) -> Ordered:
+def order(
+    items: Iterable[Any],
+    key: Callable[[Any], Key],
+    summary: dict[str, Any] | None = None,
+    notes: tuple[str, ...] = (),
+) -> Ordered:
     """Sort what fits into memory."""
-    return Ordered(sorted(((key(item), item) for item in items), key=itemgetter(0)), summary)
+    return Ordered(sorted(((key(item), item) for item in items), key=itemgetter(0)), summary, notes)
 
 
 def cut(items: Iterable[Any], key: Callable[[Any], Key], page: Page) -> tuple[Sequence[Any], Key]:

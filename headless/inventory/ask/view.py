@@ -90,7 +90,8 @@ class View:
         for number, known in self.sites.items():
             if known == name:
                 return number
-        raise ParameterError(f"there is no site {name[:80]!r} that you may see")
+        hint = f": a site's name alone is wanted, {name[5:80]!r}" if name.startswith("site:") and name[5:] else ""
+        raise ParameterError(f"there is no site {name[:80]!r} that you may see{hint}")
 
     def list_groups(self, parameters: Mapping[str, Any], *, before: int | None = None) -> list[Group]:
         """Count the hosts.

@@ -6,6 +6,7 @@ from typing import Any
 
 from headless.errors import ParameterError, Unavailable
 from headless.inventory.advisories import Vulnerability
+from headless.inventory.ask.advisory_notes import explain_advisories
 from headless.inventory.ask.marks import MarkedGroup, Marks, System
 from headless.inventory.ask.page import Answer, Page
 from headless.inventory.ask.view import View
@@ -40,7 +41,8 @@ def ask_vulnerable(view: View, parameters: Mapping[str, Any], page: Page) -> Ans
 
     answer = answer_by_host(view, [item.group for item in chosen.values()], page, build_rows)
     summary = {**count_vulnerable(judged), "found": sum(item.group.hosts for item in chosen.values())}
-    return answer._replace(summary=summary)
+    notes = () if page.after else tuple(explain_advisories(marks.advisories, parameters, summary))
+    return answer._replace(summary=summary, notes=notes)
 
 
 def demand_marks(view: View) -> Marks:

@@ -7,6 +7,7 @@ from headless.inventory.ask.counting import find_sets
 from headless.inventory.ask.gaps import count_unread
 from headless.inventory.ask.naming import find_named
 from headless.inventory.ask.page import Answer, Page
+from headless.inventory.ask.sourceless import explain_sourceless
 from headless.inventory.ask.view import View
 from headless.inventory.ask.walking import Host, answer_by_host
 from headless.inventory.requirement import parse_requirement
@@ -39,9 +40,10 @@ def ask_who_has(view: View, parameters: Mapping[str, Any], page: Page) -> Answer
             yield host.site, host.name, host.id, *package, facts.os_id, facts.os_version, host.last
 
     answer = answer_by_host(view, chosen, page, build_rows)
-    kinds = {parameters["kind"]} if parameters.get("kind") else {package.kind for package in named.values()}
+    kinds = {kind} if kind else {package.kind for package in named.values()}
     others = [group for group in groups if group.set_id not in held]
     unread = count_unread(others, told, kinds or SYSTEM_KINDS)
     return answer._replace(
-        summary={"hosts": sum(group.hosts for group in chosen), **({"unread": unread} if unread else {})}
+        summary={"hosts": sum(group.hosts for group in chosen), **({"unread": unread} if unread else {})},
+        notes=() if page.after else explain_sourceless(view, requirement.selector, kind, others, held),
     )
