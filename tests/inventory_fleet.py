@@ -6,7 +6,7 @@ import json
 import random
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -102,14 +102,17 @@ class AskedCollector:
             "sender": self.grant("sender", "--role", "sender"),
         }
 
-    def run(self, *words: str, token: str = "all", limit_s: float = 30) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, token: str = "all", limit_s: float = 30, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run ``headless inventory``."""
-        environment = {"HOME": str(self._folder), "PATH": "/usr/bin:/bin", "HEADLESS_COLLECTOR": self.url}
+        given = {"HOME": str(self._folder), "PATH": "/usr/bin:/bin", "HEADLESS_COLLECTOR": self.url}
+        given |= environment or {}
         if token:
-            environment["HEADLESS_COLLECTOR_TOKEN_FILE"] = str(self.tokens[token])
+            given["HEADLESS_COLLECTOR_TOKEN_FILE"] = str(self.tokens[token])
         return subprocess.run(
             [HEADLESS, "inventory", *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd="/",
-            env=environment, timeout=limit_s * TIME_SCALE, check=False,
+            env=given, timeout=limit_s * TIME_SCALE, check=False,
         )  # fmt: skip
 
     def get(
@@ -138,6 +141,7 @@ class AskedCollector:
         )  # fmt: skip
         file = self._folder / f"{name}.token"
         file.write_bytes(done.stdout)
+        file.chmod(0o600)
         return file
 
 

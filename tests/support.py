@@ -54,7 +54,9 @@ class World:
             check=False,
         )
 
-    def start(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
+    def start(
+        self, *arguments: str, stdin: int = subprocess.DEVNULL, stderr: int = subprocess.PIPE
+    ) -> "subprocess.Popen[bytes]":
         """Start ``headless`` and return at once; both outputs are pipes. It ends with the world, if not before."""
         launcher = subprocess.Popen(
             [HEADLESS, *arguments],
@@ -62,7 +64,7 @@ class World:
             cwd="/",
             stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
         )
         self.launchers.append(launcher)
         return launcher

@@ -17,7 +17,16 @@ from serving import Serving
 
 HOSTS = ("node1.example.org", "node2.example.org")
 LIMIT_S = 60.0
-PAIR = "openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=collector -keyout key.pem -out collector.pem"
+PAIR = (
+    "openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=collector -keyout collector.key -out collector.crt"
+)
+OLDER = (
+    "headless inventory report --site SITE-B --plain"
+    """ | awk 'BEGIN { FS = OFS = "\\t" } NF == 3 && !done { $2 = "0.1"; done = 1 } 1' > older.txt"""
+)
+BOTH = "(umask 077; cat collector.crt collector.key > collector.pem)"
+
+GRANT = "(umask 077; headless inventory token add me --site '*' --state state > token)"
 
 
 def main(program: str) -> int:
@@ -25,21 +34,22 @@ def main(program: str) -> int:
     with tempfile.TemporaryDirectory(prefix="headless-inventory-demo-") as name:
         demo = _Demo(Path(program).resolve().parent, Path(name))
         good = [demo.show("A pair of keys: what is sealed for it only the collector opens", *PAIR.split())]
-        demo.write("both.pem", demo.read("collector.pem") + demo.read("key.pem"))
+        good.append(
+            demo.show_shell("The collector wants both in one file; the certificate alone is for the hosts", BOTH)
+        )
         with demo.serve():
-            feed = ("--to", f"{demo.url}/feed/", "--encrypt", "collector.pem")
+            feed = ("--to", f"{demo.url}/feed/", "--encrypt", "collector.crt")
             good.append(
                 demo.show("This machine's report, sealed", "headless", "inventory", "report", "--site", "SITE-A",
                           "--host", HOSTS[0], *feed)
             )  # fmt: skip
-            package = demo.make_older("older.txt")
+            good.append(demo.show_shell("A report of an older first package", OLDER))
+            package = demo.find_older("older.txt")
             good.append(
                 demo.show(f"Another host's, with an older {package}", "headless", "inventory", "report", "--site",
                           "SITE-B", "--host", HOSTS[1], "--input", "older.txt", *feed)
             )  # fmt: skip
-            token = ("headless", "inventory", "token", "add", "me", "--site", "*", "--state", "state")
-            print("\n# Nobody may ask, unless it is said")
-            good.append(demo.show_token(*token))
+            good.append(demo.show_shell("Nobody may ask, unless it is said", GRANT))
             demo.wait_stored()
             for title, words in (
                 ("Who has reported?", ("hosts",)),
@@ -73,10 +83,6 @@ class _Demo:
         """A file of the folder."""
         return (self._folder / name).read_text()
 
-    def write(self, name: str, text: str) -> None:
-        """Write one."""
-        (self._folder / name).write_text(text)
-
     def show(self, title: str, *words: str) -> bool:
         """Show one command; return whether it succeeded."""
         print(f"\n# {title}\n$ {shlex.join(words)}", flush=True)
@@ -86,22 +92,16 @@ class _Demo:
         print(f"exit code {done.returncode}", flush=True)
         return done.returncode == 0
 
-    def show_token(self, *words: str) -> bool:
-        """Show the command that makes a token, and keep that."""
-        print(f"$ {shlex.join(words)} > token")
-        done = self._run(*words)
-        self.write("token", done.stdout)
+    def show_shell(self, title: str, line: str) -> bool:
+        """Show one line of the shell; return whether it succeeded."""
+        print(f"\n# {title}\n$ {line}", flush=True)
+        done = subprocess.run(["sh", "-c", line], env=self._environment, cwd=self._folder, check=False)
         print(f"exit code {done.returncode}", flush=True)
         return done.returncode == 0
 
-    def make_older(self, name: str) -> str:
-        """Write this machine's report with the first package's version changed; return that package's name."""
-        text = self._run("headless", "inventory", "report", "--site", "SITE-B", "--plain").stdout
-        head, body = text.split("\n#\n", 1)
-        package, _, arch = body.splitlines()[0].split("\t")
-        rest = body.partition("\n")[2]
-        self.write(name, f"{head}\n#\n{package}\t0.1\t{arch}\n{rest}")
-        return package
+    def find_older(self, name: str) -> str:
+        """The package whose version a report has changed."""
+        return next(line for line in self.read(name).splitlines() if "\t0.1\t" in line).partition("\t")[0]
 
     def wait_stored(self) -> None:
         """Wait until both hosts can be asked for: a report is answered before it is opened."""
@@ -113,7 +113,17 @@ class _Demo:
 
     def serve(self) -> Serving:
         """The collector, for as long as it is entered."""
-        words = ["headless", "inventory", "serve", "--state", "state", "--listen", self._address, "--key", "both.pem"]
+        words = [
+            "headless",
+            "inventory",
+            "serve",
+            "--state",
+            "state",
+            "--listen",
+            self._address,
+            "--key",
+            "collector.pem",
+        ]
         print(f"\n# The collector\n$ {shlex.join(words)} &", flush=True)
         return Serving(words, self._environment, self._folder, "collector.log")
 

@@ -11,6 +11,7 @@ from headless.cli.inventory_twins import number_twins
 from headless.cli.shortfalls import fail_on_option
 from headless.config import read_variables
 from headless.errors import JobFailed, ParameterError
+from headless.inventory.private_files import find_exposed
 from headless.inventory.questions import QUESTIONS, Column, Parameter, Question
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ __all__ = [
 
 COLLECTOR = "HEADLESS_COLLECTOR"
 TOKEN_FILE = "HEADLESS_COLLECTOR_TOKEN_FILE"  # noqa: S105  # a variable's name
+CA_FILE = "HEADLESS_COLLECTOR_CA_FILE"
 EXIT_STATUS = (
     "\n\n\b\nExit status: 0 answered, also with no rows; 1 no connection, or the collector is busy;"
     "\n2 a parameter is wrong, or names nothing that may be seen; 5 refused."
@@ -60,7 +62,7 @@ def build_command(question: Question) -> click.Command:
         click.Option(["--csv", "as_csv"], is_flag=True, help="CSV, with a head"),
         click.Option(["--collector"], metavar="URL", default="", help=f"whom to ask  [${COLLECTOR}]"),
         click.Option(["--token-file"], metavar="FILE", default="", help=f"the token to show  [${TOKEN_FILE}]"),
-        click.Option(["--ca-file"], metavar="FILE", default="", help="trust a collector by these authorities"),
+        click.Option(["--ca-file"], metavar="FILE", default="", help=f"trust it by these authorities  [${CA_FILE}]"),
         click.Option(["--certificate"], metavar="FILE", default="", help="the certificate to show"),
         click.Option(["--key"], metavar="FILE", default="", help="its key, where it is in another file"),
         click.Option(["--timeout"], metavar="SECONDS", default=120.0, type=click.FloatRange(0.1, 1e6), hidden=True),
@@ -135,8 +137,12 @@ def _find_collector(values: dict[str, Any]) -> "Collector":
     url = values["collector"] or variables.get(COLLECTOR, "")
     if not url:
         raise ParameterError(f"which collector? Give --collector URL, or set {COLLECTOR}")
-    token = read_token(values["token_file"] or variables.get(TOKEN_FILE, ""))
-    files = {name: values[name] for name in ("ca_file", "certificate", "key")}
+    token_file = values["token_file"] or variables.get(TOKEN_FILE, "")
+    token = read_token(token_file)
+    for line in find_exposed((token_file, values["key"] or values["certificate"])):
+        click.echo(f"headless: {tidy(line)}", err=True)
+    files = {name: values[name] for name in ("certificate", "key")}
+    files["ca_file"] = values["ca_file"] or variables.get(CA_FILE, "")
     return Collector(url=url, timeout_s=values["timeout"], token=token, **files)
 
 

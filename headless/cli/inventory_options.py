@@ -14,9 +14,10 @@ class Option:
         is_number: its value is a number of seconds.
         choices: the values it takes; empty for any.
         is_quick: a command line of such options only can be run the quick way.
+        without: characters that its value must not hold between its ends: those that asking takes for something else.
     """
 
-    __slots__ = ("choices", "help", "is_many", "is_number", "is_quick", "metavar", "name")
+    __slots__ = ("choices", "help", "is_many", "is_number", "is_quick", "metavar", "name", "without")
 
     def __init__(
         self,
@@ -28,6 +29,7 @@ class Option:
         is_number: bool = False,
         choices: tuple[str, ...] = (),
         is_quick: bool = False,
+        without: str = "",
     ) -> None:
         self.name = name
         self.help = help
@@ -36,17 +38,22 @@ class Option:
         self.is_number = is_number
         self.choices = choices
         self.is_quick = is_quick
+        self.without = without
 
     @property
     def variable(self) -> str:
         """Its name as Python has it."""
         return self.name.replace("-", "_")
 
+    def find_wrong(self, value: str) -> str:
+        """The first character of a value that it must not hold; empty if there is none."""
+        return next((letter for letter in " ".join(value.split()) if letter in self.without), "")
+
 
 OPTIONS = (
-    Option("site", "The site this host belongs to; nothing guesses it.", "NAME", is_quick=True),
+    Option("site", "The site this host belongs to; nothing guesses it.", "NAME", is_quick=True, without="/#@"),
     Option("tag", "A group of hosts, within the site or across sites.", "NAME", is_quick=True),
-    Option("host", "The host's name. [default: as hostname -f says it]", "NAME", is_quick=True),
+    Option("host", "The host's name. [default: as hostname -f says it]", "NAME", is_quick=True, without="/#@ "),
     Option("to", "Send it there.", "URL"),
     Option("output", "Write it there; -: standard output. [default: that, without --to]", "FILE", is_quick=True),
     Option("format", "text, json or cyclonedx. [default: text]", "NAME", choices=("text", "json", "cyclonedx")),
@@ -90,6 +97,8 @@ def read_quickly(words: list[str]) -> dict[str, str | list[str]] | None:
         if option.metavar and (not value or (not sign and value[:1] == "-" and value != "-")):
             return None
         if option.is_number and not (value.isascii() and value.isdigit() and len(value) < 10):
+            return None
+        if option.find_wrong(value):
             return None
         if option.is_many:
             listed = values.setdefault(option.variable, [])

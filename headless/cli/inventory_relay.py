@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
-from headless.cli.inventory_options import OPTIONS
+from headless.cli.inventory_options import OPTIONS, Option
 from headless.cli.inventory_report import add_options
 from headless.errors import ParameterError, Unavailable
 from headless.launcher.talk import Talk
 
 __all__ = ["relay"]
 
+SPOOL = Option("spool", "Send what waits in this folder, and leave there what cannot be sent.", "FOLDER")
 TAKEN = ("to", "spool", "retry-for", "timeout", "token-file", "ca-file", "certificate", "key", "expect")
 EPILOG = (
     "Exit status: 0 all is sent; 1 not all, what is not stays, or is put aside; 2 a wrong option; 5 the collector "
@@ -21,7 +22,7 @@ EPILOG = (
 
 
 @click.command(epilog=EPILOG)
-@add_options([option for option in OPTIONS if option.name in TAKEN])
+@add_options([SPOOL if option.name == SPOOL.name else option for option in OPTIONS if option.name in TAKEN])
 @click.pass_obj
 def relay(talk: Talk, /, **values: Any) -> None:
     """Send what waits in a spool, the oldest first, to a collector that those who made it cannot reach.

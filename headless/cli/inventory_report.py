@@ -13,9 +13,9 @@ from headless.launcher.talk import Talk
 __all__ = ["add_options", "report"]
 
 EPILOG = """\
-Exit status: 0 sent, or written where it was to be; 1 not sent, the line says whether it is kept to be sent the next
-time, or sent, and another that waited could not be; 2 a wrong option, or nothing to report; 5 the collector refuses who
-sends it.
+Exit status: 0 sent, or written where it was to be; 1 not sent, the line says whether it is kept to be sent by the
+next run, or sent, and another that waited could not be; 2 a wrong option, or nothing to report; 5 the collector refuses
+who sends it.
 """
 
 
@@ -54,7 +54,7 @@ def report(talk: Talk, /, **values: Any) -> None:
 
     \b
     headless inventory report --site MY-SITE --format json --to https://collector.example.org/feed/
-    headless inventory report --site MY-SITE --encrypt collector.pem --to https://collector.example.org/feed/wlcg
+    headless inventory report --site MY-SITE --encrypt collector.crt --to https://collector.example.org/feed/wlcg
     headless inventory report --site MY-SITE --format json --to URL --cron > /etc/cron.d/headless-inventory
     """
     if sys.platform == "win32":

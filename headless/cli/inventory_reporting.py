@@ -14,6 +14,7 @@ from headless.errors import ParameterError, Unavailable
 from headless.inventory.client_config import read_settings
 from headless.inventory.gather.files import tidy
 from headless.inventory.making import Wanted, make_report, rewrite_report
+from headless.inventory.private_files import find_exposed
 from headless.inventory.slot import DAY_S
 from headless.inventory.writing import replace_file
 from headless.launcher.interrupts import Interrupted, catch_interrupts
@@ -23,7 +24,7 @@ if sys.platform == "win32":
     raise ImportError("packages are reported on POSIX systems only")
 
 from headless.inventory.gather.system import read_system
-from headless.inventory.outbox import Outbox, open_outbox
+from headless.inventory.outbox import Outbox, find_others, open_outbox
 
 __all__ = ["deliver_or_keep", "run_report"]
 
@@ -54,7 +55,7 @@ def run_report(talk: Talk, options: dict[str, Any]) -> None:
     wanted = _read_wanted(options)
     data, warnings = _make(options, wanted)
     data, more = _close(options, data)
-    for line in (*warnings, *more):
+    for line in (*warnings, *more, *find_exposed([options["sign"]])):
         talk.error(line)
     _give(talk, options, data)
 
@@ -78,7 +79,10 @@ def deliver_or_keep(talk: Talk, options: dict[str, Any], outbox: Outbox | None, 
     from headless.inventory.delivery import Delivery, deliver, keep
 
     retry_for_s = RETRY_FOR_S if options["retry-for"] is None else options["retry-for"]
-    delivery = Delivery(_read_collector(options), outbox, retry_for_s, talk.error)
+    tell = talk.error if sys.stderr is not None and sys.stderr.isatty() else talk.info  # cron's mail has the last line
+    delivery = Delivery(_read_collector(options), outbox, retry_for_s, talk.error, tell)
+    for line in find_exposed((options["token-file"], options["key"] or options["certificate"])):
+        talk.error(line)
     with catch_interrupts() as interrupts:
         interrupts.truth = "not sent"
         try:
@@ -137,6 +141,14 @@ def _read_wanted(options: dict[str, Any]) -> Wanted:
     site = tidy(options["site"] or "")
     if not site and not options["input"]:
         raise ParameterError("which site does this host belong to? Give --site NAME")
+    if options["host"] is not None and not tidy(options["host"]):
+        raise ParameterError("--host is empty: give the host's name, or leave it out")
+    for option in OPTIONS:
+        if option.without and (letter := option.find_wrong(options[option.name] or "")):
+            value = tidy(options[option.name])[:80]
+            raise ParameterError(
+                f"--{option.name} {value!r}: {letter!r} is no part of a name: who asks could not give it"
+            )
     if options["plain"] and options["format"] not in (None, "text"):
         raise ParameterError("--plain is a matter of the text format: leave out --format")
     if options["root"] and not os.path.isdir(options["root"]):
@@ -205,6 +217,8 @@ def _send(talk: Talk, options: dict[str, Any], data: bytes) -> None:
         if options["spool"]:
             raise
         talk.info(str(exc))
+    for line in find_others(outbox) if outbox is not None and outbox.url else ():
+        talk.error(line)
     if left := deliver_or_keep(talk, options, outbox, data):
         raise Unavailable(f"this report is sent, but {left} of those that waited could not be")
 

@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,13 +9,12 @@ from urllib.parse import quote, urlencode
 
 import headless
 from headless.errors import ConnectionFailed, HeadlessError, ParameterError, ProtocolError, Refused, Unavailable
+from headless.inventory.connecting import explain
 from headless.inventory.questions import QUESTIONS
 from headless.inventory.send import Collector, prepare, split_url
 
 __all__ = ["Reply", "ask"]
 
-PLAIN = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
-"""What OpenSSL, by its version, says of an answer that is no TLS."""
 ANSWER_LIMIT = 256 << 20
 """The longest page that is read, in bytes."""
 
@@ -96,10 +94,7 @@ def _exchange(collector: Collector, url: Any, question: str, body: bytes) -> tup
         response = connection.getresponse()
         answer = response.read(ANSWER_LIMIT + 1)
     except (OSError, http.client.HTTPException) as exc:
-        reason = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
-        if isinstance(exc, ssl.SSLError) and exc.reason in PLAIN:
-            reason = "it speaks plain http there, no https"
-        raise ConnectionFailed(f"{collector.url}: {reason}") from exc
+        raise ConnectionFailed(f"{collector.url}: {explain(url.scheme, exc)}") from exc
     finally:
         connection.close()
     if len(answer) > ANSWER_LIMIT:

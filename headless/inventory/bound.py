@@ -56,5 +56,7 @@ def _parse_bound(text: str) -> Bound:
         )
     operator = SAME.get(match[1], match[1])
     if operator not in OPERATORS:
-        raise ParameterError(f"{match[1][:20]!r} compares nothing: known are {' '.join(OPERATORS)}")
+        turned = match[1][::-1]
+        meant = f": did you mean {turned!r}?" if turned in OPERATORS else f": known are {' '.join(OPERATORS)}"
+        raise ParameterError(f"{match[1][:20]!r} compares nothing{meant}")
     return Bound(operator, match[2])

@@ -33,7 +33,7 @@ def read_settings(path: str, known: Collection[str]) -> tuple[dict[str, str], li
 
 
 def parse_settings(text: str, known: Collection[str]) -> tuple[dict[str, str], list[str]]:
-    """Read settings: by the options' names, with dashes; and a warning for each that is not known.
+    """Read settings: by the options' names, with dashes; and a warning of those that are not known.
 
     Args:
         text: of the file.
@@ -43,7 +43,7 @@ def parse_settings(text: str, known: Collection[str]) -> tuple[dict[str, str], l
         ParameterError: a line is none of such a file, or a TAG does not come.
     """
     values: dict[str, str] = {}
-    warnings: list[str] = []
+    unknown: dict[str, None] = {}
     lines = iter(text.splitlines())
     for line in lines:
         if not line.strip() or line.lstrip().startswith("#"):
@@ -58,8 +58,16 @@ def parse_settings(text: str, known: Collection[str]) -> tuple[dict[str, str], l
         if option in known:
             values[option] = value
         elif name not in PASSED_OVER:
-            warnings.append(f"setting {name!r} is not known and was passed over")
-    return values, warnings
+            unknown[name] = None
+    return values, _tell_unknown(unknown, known)
+
+
+def _tell_unknown(names: Collection[str], known: Collection[str]) -> list[str]:
+    if not names:
+        return []
+    listed = ", ".join(map(repr, names))
+    verb = "is not known and was" if len(names) == 1 else "are not known and were"
+    return [f"{listed} {verb} passed over: known are {', '.join(sorted({*known, *NAMES}))}"]
 
 
 def _read_until(lines: Iterator[str], tag: str) -> str:

@@ -31,12 +31,14 @@ class Delivery:
         outbox: where to keep what could not be sent; ``None`` if there is no place for it.
         retry_for_s: how long to try again, in seconds.
         warn: is called with a line on what went wrong with a report that is not the caller's own.
+        tell: is called with a line for who sits and waits, once it is to be tried again.
     """
 
     collector: Collector
     outbox: Outbox | None
     retry_for_s: float
     warn: Callable[[str], None]
+    tell: Callable[[str], None] = lambda line: None
 
 
 @dataclass(slots=True)
@@ -76,7 +78,7 @@ def deliver(delivery: Delivery, data: bytes | None) -> int:
         raise ParameterError(f"not sent: {exc}{_put_aside(delivery, data, str(exc))}") from exc
     except (Wait, Refused, ParameterError) as exc:
         kind = Unavailable if isinstance(exc, Wait) else type(exc)
-        raise kind(f"not sent: {exc}{keep(delivery, data)}") from exc
+        raise kind(f"not sent: {exc}{keep(delivery, data, is_promised=kind is not ParameterError)}") from exc
 
 
 def _send_all(delivery: Delivery, outbox: Outbox, data: bytes | None) -> int:
@@ -155,26 +157,33 @@ def _send_patiently(delivery: Delivery, data: bytes, *, is_alone: bool = True) -
         is_alone: try it again too when the fault may be the report's own; others wait behind it otherwise.
     """
     deadline = time.monotonic() + delivery.retry_for_s
-    pause_s = FIRST_PAUSE_S
+    pause_s, is_told = FIRST_PAUSE_S, False
     if delivery.outbox is not None:
         time.sleep(delivery.outbox.wait_s)
     while True:
         try:
             return send(delivery.collector, data)
         except Wait as exc:
-            if exc.may_be_ours and not is_alone:
+            if exc.is_lasting or (exc.may_be_ours and not is_alone):
                 raise
             wanted_s = pause_s * random.uniform(0.5, 1.0) if exc.after_s is None else exc.after_s  # noqa: S311
             if time.monotonic() + wanted_s > deadline:
                 if delivery.outbox is not None:
                     delivery.outbox.ask_again_after(exc.after_s)
                 raise
+            if not is_told:
+                delivery.tell(f"{exc}: trying again for up to {delivery.retry_for_s:.0f} s")
+                is_told = True
         time.sleep(wanted_s)
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
-def keep(delivery: Delivery, data: bytes | None) -> str:
-    """Keep a report if there is a place for it; return a clause that says what became of it."""
+def keep(delivery: Delivery, data: bytes | None, *, is_promised: bool = True) -> str:
+    """Keep a report if there is a place for it; return a clause that says what became of it.
+
+    Args:
+        is_promised: the next run sends it, if nothing else is given to it.
+    """
     outbox = delivery.outbox
     if outbox is None:
         return "; there is no spool to keep it in: see --spool"
@@ -184,7 +193,8 @@ def keep(delivery: Delivery, data: bytes | None) -> str:
         _put(delivery, outbox, data)
     except OSError as exc:
         return f"; and it could not be kept in {outbox.folder}: {exc.strerror}"
-    return f"; kept in {outbox.folder}, and sent the next time"
+    promise = f", and sent by the next run {'to this URL' if outbox.url else 'with this spool'}" if is_promised else ""
+    return f"; kept in {outbox.folder}{promise}"
 
 
 def _put_aside(delivery: Delivery, data: bytes | None, reason: str) -> str:

@@ -7,11 +7,13 @@ putting something in needs no lock.
 
 import contextlib
 import errno
+import glob
 import os
 import stat
 import sys
 import time
 from collections.abc import Iterator
+from urllib.parse import urlsplit, urlunsplit
 
 from headless.config import read_environment
 from headless.errors import ParameterError
@@ -25,13 +27,14 @@ import fcntl
 
 from headless.inventory.marks import forget, read_later, read_mark, write_later, write_mark
 
-__all__ = ["Outbox", "name_owner", "open_outbox"]
+__all__ = ["Outbox", "find_others", "name_owner", "open_outbox"]
 
 SUFFIX = ".report"
 REFUSED, REFUSED_LIMIT = ".refused", 100
 REASON, LATER = ".reason", ".later"
 LOCK = ".lock"
 RETRY_AT = ".retry-at"
+URL = ".url"
 FILE_LIMIT = 64 * 1024 * 1024  # bytes of one report: what is larger was put there by mistake
 LATEST_S = 86400  # a time to wait for that lies further ahead than a day is a clock's mistake
 
@@ -39,17 +42,21 @@ LATEST_S = 86400  # a time to wait for that lies further ahead than a day is a c
 class Outbox:
     """A folder of reports to be sent."""
 
-    def __init__(self, folder: str, *, count_limit: int = 10_000, byte_limit: int = 256 * 1024 * 1024) -> None:
+    def __init__(
+        self, folder: str, url: str = "", *, count_limit: int = 10_000, byte_limit: int = 256 * 1024 * 1024
+    ) -> None:
         """Open the folder; make it if it is not there.
 
         Args:
             folder: of this user alone, unless its administrator has made it otherwise.
+            url: where alone its reports go; empty if that is said each time.
             count_limit, byte_limit: what is kept at most: the oldest goes first.
 
         Raises:
             ParameterError: it cannot be made, or belongs to somebody else.
         """
         self.folder = folder
+        self.url = url
         self._count_limit = count_limit
         self._byte_limit = byte_limit
         try:
@@ -59,6 +66,8 @@ class Outbox:
             raise ParameterError(f"the spool {folder} cannot be made: {exc.strerror}: see --spool") from exc
         if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (0, os.geteuid()):
             raise ParameterError(_explain_owner(folder, folder))
+        if url and read_mark(self._path(URL)) != (told := f"{_strip_secrets(url)}\n"):
+            write_mark(self._path(URL), told)
 
     def put(self, data: bytes) -> tuple[str, list[str]]:
         """Keep a report; when this returns it is on the disk.
@@ -216,7 +225,31 @@ def open_outbox(folder: str, url: str = "") -> Outbox:
     """
     if folder:
         return Outbox(os.path.abspath(folder))
-    return Outbox(os.path.join(read_environment().state_folder, "inventory", hash_hex(url.encode())[:16]))
+    return Outbox(os.path.join(_find_folder(), hash_hex(url.encode())[:16]), url)
+
+
+def find_others(outbox: Outbox) -> Iterator[str]:
+    """A line for each other URL that this user's reports were kept for, and have not got to: perhaps mistyped."""
+    for path in sorted(glob.glob(os.path.join(glob.escape(_find_folder()), "*", ""))):
+        folder = path.rstrip("/")
+        url = read_mark(os.path.join(folder, URL)).strip()
+        if folder == outbox.folder or not url:
+            continue
+        with contextlib.suppress(OSError):
+            times = [os.lstat(name).st_mtime for name in glob.glob(os.path.join(glob.escape(folder), "*" + SUFFIX))]
+            if times:
+                advice = f"send them with 'headless inventory relay --spool {folder} --to URL', or remove them"
+                since = time.strftime("%Y-%m-%d", time.localtime(min(times)))
+                yield f"{len(times)} kept for {url} since {since} were not sent: {advice}"
+
+
+def _find_folder() -> str:
+    return os.path.join(read_environment().state_folder, "inventory")
+
+
+def _strip_secrets(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def name_owner(path: str) -> str:

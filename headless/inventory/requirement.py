@@ -50,4 +50,8 @@ def parse_requirement(text: str) -> Requirement:
         raise ParameterError(
             f"{text[:80]!r}: NAME is expected, or NAME, an operator and a version, such as 'openssl<3.0.14'"
         )
-    return Requirement(parse_selector(match[1]), parse_bounds(match[2]) if match[2] else ())
+    selector = parse_selector(match[1])
+    try:
+        return Requirement(selector, parse_bounds(match[2]) if match[2] else ())
+    except ParameterError as exc:
+        raise ParameterError(f"{text.strip()[:80]!r}: {exc}") from None

@@ -24,6 +24,8 @@ def find_obstacles(program: str, values: Mapping[str, Any], user: str) -> Iterat
         values: of the options, by their names with dashes.
         user: who will run it; what another one can use is known to root alone.
     """
+    if not _is_known(user):
+        yield f"--user {user}: this machine has no such user: the file is for one that has"
     for path in dict.fromkeys((program, sys.executable)):
         if not _can(user, "-x", path):
             yield f"{path}: {user} cannot run it"
@@ -38,6 +40,14 @@ def find_obstacles(program: str, values: Mapping[str, Any], user: str) -> Iterat
                 yield f"--{option} {path}: {user} cannot read it"
             elif option == "encrypt" and holds_private_key(path):
                 yield f"--{option} {path}: a private key stands in it, which opens all reports"
+
+
+def _is_known(user: str) -> bool:
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return False
+    return True
 
 
 def _can(user: str, test: str, path: str) -> bool:

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 import headless
 from headless.config import read_variables
 from headless.errors import ParameterError, Refused
+from headless.inventory.connecting import explain, is_untrusted
 from headless.inventory.envelope import ENVELOPED, SIGNED, read_content_type
 
 __all__ = ["Collector", "NotTaken", "Wait", "read_token", "send", "split_url"]
@@ -55,10 +56,14 @@ class Wait(Exception):
     Attributes:
         after_s: seconds after which it wants to be asked again; ``None`` if it has not said.
         may_be_ours: it was there and failed: it may be this report that it cannot take, and another it could.
+        is_lasting: somebody has to mend something first: it is of no use to try again soon.
     """
 
-    def __init__(self, message: str, after_s: float | None = None, *, may_be_ours: bool = False) -> None:
+    def __init__(
+        self, message: str, after_s: float | None = None, *, may_be_ours: bool = False, is_lasting: bool = False
+    ) -> None:
         super().__init__(message)
+        self.is_lasting = is_lasting
         self.after_s = after_s
         self.may_be_ours = may_be_ours
 
@@ -139,8 +144,8 @@ def _post(collector: Collector, url: SplitResult, data: bytes) -> tuple[int, htt
         response = connection.getresponse()
         return response.status, response.headers, response.read(ANSWER_LIMIT)
     except (OSError, http.client.HTTPException) as exc:
-        reason = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
-        raise Wait(f"{url.scheme}://{url.netloc.rpartition('@')[2]}: {reason}", may_be_ours=is_there) from exc
+        line = f"{url.scheme}://{url.netloc.rpartition('@')[2]}: {explain(url.scheme, exc)}"
+        raise Wait(line, may_be_ours=is_there, is_lasting=is_untrusted(exc)) from exc
     finally:
         connection.close()
 

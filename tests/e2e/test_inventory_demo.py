@@ -17,5 +17,5 @@ def test_every_command_of_the_demo_ends_as_it_should() -> None:
         [sys.executable, DEMO, HEADLESS], capture_output=True, text=True, check=False, timeout=90 * TIME_SCALE
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "9 of 9 commands ended as they should." in done.stdout
+    assert "11 of 11 commands ended as they should." in done.stdout
     assert done.stdout.count("node2.example.org") >= 3

@@ -289,7 +289,14 @@ def test_over_tls_a_client_certificate_is_enough(tmp_path: Path) -> None:
         assert collector.run(*trusting, token="").returncode == 5
         assert len(json.loads(collector.run(*trusting).stdout)["rows"]) == 36
         done = collector.run(*words)
-        assert done.returncode == 1 and "certificate" in done.stderr.lower()
+        assert done.returncode == 1 and "is not trusted (" in done.stderr and "): see --ca-file" in done.stderr
+        (tmp_path / "loose").write_text("nonsense")
+        done = collector.run(*trusting, "--token-file", str(tmp_path / "loose"))
+        assert done.returncode == 5 and "loose: everybody on this machine can read it" in done.stderr
+        variable = {"HEADLESS_COLLECTOR_CA_FILE": str(tmp_path / "ca.pem")}
+        assert collector.run(*words, environment=variable).returncode == 0
+        done = collector.run("hosts", "--collector", collector.url)
+        assert done.returncode == 1 and "does it want https://?" in done.stderr
 
 
 def test_what_show_prints_as_json_is_a_model_for_others(collector: AskedCollector, tmp_path: Path) -> None:
@@ -316,3 +323,8 @@ def test_a_plain_collector_that_is_asked_by_https_is_said_to_be_plain(collector:
     assert done.returncode == 1 and "it speaks plain http there" in done.stderr
     done = collector.run("hosts", "--token-file", "/nosuch")
     assert done.returncode == 2 and done.stderr.count("/nosuch") == 1
+
+
+def test_an_operator_the_wrong_way_round_is_told_with_the_right_one(collector: AskedCollector) -> None:
+    done = collector.run("who-has", "openssl=>3")
+    assert done.returncode == 2 and "'openssl=>3': '=>' compares nothing: did you mean '>='?" in done.stderr

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -159,6 +160,12 @@ def test_a_source_that_cannot_be_read_is_in_the_report_and_told(place: World) ->
         (["--site", "S", "--config", "/etc/hosts"], "NAME = VALUE"),
         (["--input", "/nowhere"], "cannot be read"),
         (["--site", "S", "--python-path", "/nowhere", "--root", "{home}/empty"], ""),
+        (["--site", ""], "Give --site NAME"),
+        (["--site", "A/B"], "'/' is no part of a name"),
+        (["--site", "S", "--host", ""], "--host is empty"),
+        (["--site", "S", "--host", "a b"], "--host 'a b': ' ' is no part of a name"),
+        (["--site", "S", "--host", "a#2"], "'#' is no part of a name"),
+        (["--site", "S", "--host", "a@b", "--to", "http://localhost:1/"], "'@' is no part of a name"),
         (["--site", "S", "--to", "ftp://a/b"], "no URL"),
         (["--site", "S", "--to", "http://a..b/"], "no URL"),
         (["--site", "S", "--cron"], "--to URL"),
@@ -211,8 +218,18 @@ def test_real_settings_of_the_old_client_are_understood(place: World, anna: Hold
     (place.home / "old.conf").write_text(text)
     words = ("--site", "S", "--root", str(place.home / "root"), "--config", str(place.home / "old.conf"))
     done = place.run("inventory", "report", *words)
-    assert done.returncode == 0 and b"'nonsense' is not known" in done.stderr
+    assert done.returncode == 0 and b"old.conf: 'nonsense' is not known" in done.stderr
+    assert b"known are ca-file, certificate, " in done.stderr and b", url" in done.stderr
     assert parse_report(open_sealed(done.stdout, [(anna.certificate, anna.rsa_key)])).tag == "MWR"
+
+
+def test_a_site_may_have_blanks_and_what_cannot_be_read_is_named_once(place: World) -> None:
+    assert parse_report(report(place, "--site", "Two Words")).site == "Two Words"
+    shutil.copytree(place.home / "root", place.home / "cut", symlinks=True)
+    status = place.home / "cut/var/lib/dpkg/status"
+    status.write_bytes(status.read_bytes()[:100])
+    done = place.run("inventory", "report", "--site", "S", "--root", str(place.home / "cut"))
+    assert done.returncode == 0 and b"missing: dpkg: the list is cut short" in done.stdout
 
 
 def test_names_with_control_characters_end_no_line(place: World) -> None:

@@ -42,16 +42,16 @@ def test_an_interval_that_does_not_part_a_day_is_refused(interval_s: int) -> Non
 
 
 def test_crons_file_is_whole_and_its_command_reports(world: World) -> None:
-    root = make_debian(world.home / "a root")
+    root, user = make_debian(world.home / "a root"), getpass.getuser()
     with run_collector() as collector:
-        done = world.run(*REPORT, "--root", str(root), "--to", collector.url, "--cron", "--user", "anna")
+        done = world.run(*REPORT, "--root", str(root), "--to", collector.url, "--cron", "--user", user)
         assert (done.returncode, done.stderr) == (0, b"")
         lines = done.stdout.decode().splitlines()
         line = lines[-1]
         assert done.stdout.endswith(b"\n") and {"SHELL=/bin/sh", 'MAILTO="root"'} <= set(lines)
         slot = build_slot("MY-SITE", "node1.example.org")
-        assert line.startswith(f"{slot} anna cd / && {HEADLESS} inventory report ")
-        command = line.removeprefix(f"{slot} anna ").replace("\\%", "%")
+        assert line.startswith(f"{slot} {user} cd / && {HEADLESS} inventory report ")
+        command = line.removeprefix(f"{slot} {user} ").replace("\\%", "%")
         ran = subprocess.run(["/bin/sh", "-c", command], env=world.environment, capture_output=True, check=False)
         assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
         assert b"interval: 86400\n" in collector.bodies[0] and b"site: MY-SITE\n" in collector.bodies[0]
@@ -68,7 +68,9 @@ def test_cron_itself_takes_the_line(world: World) -> None:
 
 def test_nobody_has_a_spool_outside_a_home(world: World) -> None:
     done = world.run(*REPORT, "--to", "https://a/b", "--cron", "--user", "nobody")
-    assert b"--spool /var/tmp/headless-inventory-nobody" in done.stdout
+    assert b"--spool /var/tmp/headless-inventory-nobody" in done.stdout and b"no such user" not in done.stderr
+    done = world.run(*REPORT, "--to", "https://a/b", "--cron", "--user", "NOSUCH")
+    assert done.returncode == 0 and done.stderr.count(b"--user NOSUCH: this machine has no such user") == 1
     done = world.run(*REPORT, "--to", "https://a/b", "--cron")
     user = "nobody" if os.geteuid() == 0 else ""
     assert done.returncode == 0 and f" {user}".encode() in done.stdout

@@ -1,5 +1,6 @@
 """Sending reports: answers of all kinds, redirects, proxies, TLS."""
 
+import os
 import ssl
 import threading
 import time
@@ -46,6 +47,9 @@ def test_the_token_goes_along_and_is_in_no_message(place: World, collector: Scri
     assert collector.taken[0].headers["Authorization"] == "Bearer s3cret"
     assert done.returncode == 5 and b"s3cret" not in done.stderr and b"or the collector's --allow" in done.stderr
     assert len(kept(place)) == 1  # it is not the report's fault
+    assert f"{place.home}/token: everybody on this machine can read it".encode() in done.stderr
+    (place.home / "token").chmod(0o600)
+    assert send(place, collector, "--token-file", str(place.home / "token")).stderr == b""
 
 
 def test_plain_speaks_to_pakitis_own_collector(place: World, collector: ScriptedCollector) -> None:
@@ -153,8 +157,13 @@ def secure(authority: Authority) -> Iterator[ScriptedCollector]:
 def test_tls_is_checked_and_goes_through_a_proxys_tunnel(
     place: World, secure: ScriptedCollector, authority: Authority
 ) -> None:
-    done = send(place, secure)
-    assert done.returncode == 1 and b"certificate verify failed" in done.stderr.lower() and secure.taken == []
+    done = send(place, secure, retry_for=3600)  # which is not waited for
+    assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and len(kept(place)) == 1 and secure.taken == []
+    assert b"the collector's certificate is not trusted (self-signed certificate in " in done.stderr
+    assert b"): see --ca-file; kept" in done.stderr and b"_ssl.c" not in done.stderr
+    spool = str(kept(place)[0].parent)
+    done = place.run("inventory", "relay", "--spool", spool, "--to", secure.url)
+    assert done.returncode == 1 and b"is not trusted" in done.stderr and b"_ssl.c" not in done.stderr
     assert send(place, secure, "--ca-file", str(authority.file)).returncode == 0
     assert len(secure.taken) == 2  # what was kept, too
     certificate, key = authority.issue("node1")
@@ -186,3 +195,27 @@ def test_a_url_that_is_none_is_told_before_anything_is_kept(place: World, url: s
         assert (done.returncode, done.stdout) == (2, b"")
         assert b"is no URL like https://HOST:PORT/PATH" in done.stderr and b"kept" not in done.stderr
     assert not spool.exists() and kept(place) == []
+
+
+def test_plain_http_to_a_tls_port_and_the_other_way_round_are_told(
+    place: World, secure: ScriptedCollector, collector: ScriptedCollector
+) -> None:
+    done = send(place, secure, "--to", secure.url.replace("https", "http"))
+    assert done.returncode == 1 and b"does it want https://?" in done.stderr
+    done = send(place, collector, "--to", collector.url.replace("http", "https"))
+    assert done.returncode == 1 and b"it speaks plain http there, no https" in done.stderr
+
+
+def test_who_sits_at_a_terminal_is_told_at_once_that_it_is_tried_again(
+    place: World, collector: ScriptedCollector
+) -> None:
+    collector.answers = [Answer(503), Answer(503)]
+    ours, theirs = os.openpty()
+    run = place.start(*words(place, collector.url, retry_for=60), stderr=theirs)
+    os.close(theirs)
+    assert run.wait(60) == 0
+    said = os.read(ours, 4096)
+    os.close(ours)
+    assert said.count(b"\n") == 1 and b"503: OK: trying again for up to 60 s" in said
+    collector.answers = [Answer(503)]
+    assert send(place, collector, retry_for=60).stderr == b""

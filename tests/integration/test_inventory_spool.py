@@ -46,7 +46,11 @@ def test_what_is_not_taken_is_kept_and_sent_before_the_next(
     collector.answers = [Answer(status), Answer(status)]
     for _ in range(2):
         done = send(place, collector)
-        assert done.returncode == 1 and b"sent the next time" in done.stderr and done.stderr.count(b"\n") == 1
+        assert (
+            done.returncode == 1
+            and b"sent by the next run to this URL" in done.stderr
+            and done.stderr.count(b"\n") == 1
+        )
     assert len(kept(place)) == 2
     waiting = [path.read_bytes() for path in kept(place)]
     assert send(place, collector).returncode == 0
@@ -132,7 +136,7 @@ def test_a_collector_that_fails_on_all_is_not_sent_all(place: World, collector: 
         spool.put(b"%d" % number)
     collector.answers = [Answer(500)] * 6
     done = send(place, collector, "--spool", spool.folder)
-    assert done.returncode == 1 and b"and sent the next time" in done.stderr
+    assert done.returncode == 1 and b"and sent by the next run with this spool" in done.stderr
     assert collector.bodies[:3] == [b"0", b"1", b"2"] and len(collector.bodies) == 4
     assert len(spool.names()) == 7
 
@@ -289,3 +293,26 @@ def test_a_spool_on_a_full_disk_is_told_and_leaves_no_half_report(place: World, 
     assert done.returncode == 1 and b"could not be kept" in done.stderr
     folder = place.home / ".local/state/headless/inventory"
     assert [path for path in folder.glob("*/*") if path.stat().st_size] == [] and kept(place) == []
+
+
+def test_what_was_kept_for_a_mistyped_url_is_told_by_the_runs_to_another(
+    place: World, collector: ScriptedCollector
+) -> None:
+    wrong = collector.url.replace("//", "//me:s3cret@") + "/typo"
+    collector.answers = [Answer(404), Answer(404)]
+    for _ in range(2):
+        done = place.run(*words(place, wrong))
+        assert done.returncode == 2 and b"see --to; kept in " in done.stderr and b"next run" not in done.stderr
+    folder = kept(place)[0].parent
+    assert (folder / ".url").stat().st_mode & 0o777 == 0o600 and "s3cret" not in (folder / ".url").read_text()
+    done = send(place, collector)
+    assert done.returncode == 0 and done.stderr.count(b"\n") == 1 and b"s3cret" not in done.stderr
+    assert f"2 kept for {collector.url}/typo since 2".encode() in done.stderr
+    assert f"relay --spool {folder} --to URL".encode() in done.stderr
+    assert place.run("inventory", "relay", "--spool", str(folder), "--to", collector.url).returncode == 0
+    assert send(place, collector).stderr == b""
+
+
+def test_a_relays_spool_is_where_it_takes_reports_from(place: World) -> None:
+    said = place.run("inventory", "relay", "--help").stdout
+    assert b"Send what waits in this folder" in said and b"keep it for a relay" not in said

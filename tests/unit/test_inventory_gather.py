@@ -152,6 +152,7 @@ def test_of_this_machine_the_kernel_is_known() -> None:
         ({"os-release": "# a comment\n\nNAME='Arch Linux'\nID=arch\n"}, "Arch Linux"),
         ({"os-release": "no assignment\n=\nNAME=\"a \\\"b\\\"\"\n"}, 'a "b"'),
         ({"os-release": "PRETTY_NAME=Odd\n"}, "Odd"),
+        ({"os-release": "PRETTY_NAME='Odd 12 (new)'\nVERSION_ID=12\n"}, "Odd 12 (new)"),
         ({"SuSE-release": "SUSE Linux Enterprise Server 11 (x86_64)\n"}, "SUSE Linux Enterprise Server 11 (x86_64)"),
         ({"os-release": "\0\0\xff\n"}, ""),
         ({"redhat-release": ""}, ""),

@@ -16,7 +16,7 @@ from headless.inventory.web.settings import WebSettings, add_default_feed, read_
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("[serve]\nmax_connection = 1\n", "unknown setting 'max_connection' of 'serve'"),
+        ("[serve]\nmax_connection = 1\n", "unknown setting 'max_connection' of 'serve': known are "),
         ("[serve]\nmax_connections = 'x'\n", "setting 'max_connections' of 'serve' is of a wrong type"),
         ("[serve]\nmax_connections = true\n", "setting 'max_connections' of 'serve' is of a wrong type"),
         ("[serve]\nmax_connections = 0\n", "is more than 0"),
@@ -26,7 +26,7 @@ from headless.inventory.web.settings import WebSettings, add_default_feed, read_
         ("[serve]\ntls_cert = 1\n", "setting 'tls_cert' of 'serve' is of a wrong type"),
         ("[serve]\nvex = ['x']\n", "'vex' says what of 'advisories' does not count, and there are none"),
         ("[serve]\nclient_ca = 'x'\n", "give --tls-cert"),
-        ("listen = 'x'\n", "unknown setting 'listen'"),
+        ("listen = 'x'\n", "unknown setting 'listen': known are "),
         ("serve = 1\n", "'serve' must be a table"),
     ],
 )

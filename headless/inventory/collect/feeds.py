@@ -73,7 +73,7 @@ def parse_feed(name: str, values: Mapping[str, Any]) -> Feed:
     where = f"feed {name!r}"
     for key, value in values.items():
         if key not in KINDS:
-            raise ParameterError(f"{where}: unknown setting {key!r}")
+            raise ParameterError(f"{where}: unknown setting {key!r}: known are {', '.join(KINDS)}")
         if type(value) is not KINDS[key] or (
             isinstance(value, list) and not all(isinstance(item, str) for item in value)
         ):

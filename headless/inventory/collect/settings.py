@@ -128,7 +128,7 @@ def parse_collector(values: Mapping[str, Any], origin: str) -> CollectorSettings
     given = dict(values)
     given["state"] = os.path.join(folder, given["state"])
     given["keys"] = tuple(os.path.join(folder, path) for path in given.get("keys", ()))
-    given["feeds"] = {name: _parse_feed(name, table, folder) for name, table in given.get("feeds", {}).items()}
+    given["feeds"] = {name: _parse_feed(name, table, origin) for name, table in given.get("feeds", {}).items()}
     given["feeds"].setdefault(LOCAL, Feed(name=LOCAL, path="", sites=("*",)))
     settings = CollectorSettings(**given)
     limits = (settings.max_report, settings.max_packages, settings.max_spool, settings.retention_days)
@@ -137,10 +137,14 @@ def parse_collector(values: Mapping[str, Any], origin: str) -> CollectorSettings
     return settings
 
 
-def _parse_feed(name: str, table: Any, folder: str) -> Feed:
+def _parse_feed(name: str, table: Any, origin: str) -> Feed:
+    folder = os.path.dirname(os.path.abspath(origin))
     if not isinstance(table, dict):
-        raise ParameterError(f"feed {name!r} is no table")
+        raise ParameterError(f"{origin}: feed {name!r} is no table")
     signers = table.get("signers", [])
     if isinstance(signers, list) and all(isinstance(path, str) for path in signers):
         table = {**table, "signers": [os.path.join(folder, path) for path in signers]}
-    return parse_feed(name, table)
+    try:
+        return parse_feed(name, table)
+    except ParameterError as exc:
+        raise ParameterError(f"{origin}: {exc}") from None

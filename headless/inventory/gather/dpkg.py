@@ -67,11 +67,11 @@ def _read(path: str) -> bytearray:
 def _check_end(data: bytearray) -> None:
     """dpkg writes an empty line after each package. Some builders of images leave out the last one."""
     if 0 in data:
-        raise Unreadable("dpkg's list is damaged: it holds NUL bytes")
+        raise Unreadable("the list is damaged: it holds NUL bytes")
     if len(data) > 1 and not data.endswith(b"\n\n"):
         last = data[data.rfind(b"\n\n") + 1 :]
         if not data.endswith(b"\n") or b"\nDescription:" not in last or b"\nVersion:" not in last:
-            raise Unreadable("dpkg's list is cut short: its last package is not whole")
+            raise Unreadable("the list is cut short: its last package is not whole")
 
 
 def _parse_list(data: bytearray, rows: list[Row], plain: bool) -> None:
@@ -109,7 +109,7 @@ def _parse(text: str, plain: bool) -> Row | None:
         return None
     name, version = _field(text, "\nPackage: "), _field(text, "\nVersion: ")
     if not version or not name:
-        raise Unreadable(f"dpkg's list is damaged: a package without a name or a version: {text.strip()[:60]!r}")
+        raise Unreadable(f"the list is damaged: a package without a name or a version: {text.strip()[:60]!r}")
     source, _, source_version = _field(text, "\nSource: ").partition(" (")
     arch = _field(text, "\nArchitecture: ")
     return ("dpkg", name, version, arch, source if source != name else "", source_version.rstrip(")"))

@@ -62,8 +62,9 @@ def find_system(root: str, release: dict[str, str]) -> str:
         return line
     if not release and (line := first_line(place(root, "/etc/SuSE-release"))):
         return line
-    words = f"{release.get('NAME', '')} {release.get('VERSION_ID', '')}"
-    return tidy(words) or tidy(release.get("PRETTY_NAME", ""))
+    told, pretty = (tidy(release.get(key, "")) for key in ("NAME", "PRETTY_NAME"))
+    version = release.get("VERSION_ID", "")
+    return tidy(f"{told} {version}") if told or not pretty else pretty
 
 
 def _read_release(root: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from ipaddress import ip_network
 from typing import Any
 
@@ -75,7 +75,7 @@ def read_serve_settings(path: str, state: str, given: Mapping[str, str]) -> tupl
         known = {*NAMES, TABLE}
         for name in everything:
             if name not in known:
-                raise ParameterError(f"{path}: unknown setting {name!r}")
+                raise ParameterError(f"{path}: unknown setting {name!r}: known are {', '.join(sorted(known))}")
         values = everything.get(TABLE, {})
         if not isinstance(values, dict):
             raise ParameterError(f"{path}: {TABLE!r} must be a table")
@@ -104,7 +104,8 @@ def _parse_web(values: Mapping[str, Any], origin: str) -> WebSettings:
     for name, value in values.items():
         default = getattr(defaults, name, None)
         if default is None:
-            raise ParameterError(f"{origin}: unknown setting {name!r} of {TABLE!r}")
+            known = ", ".join(item.name for item in fields(WebSettings))
+            raise ParameterError(f"{origin}: unknown setting {name!r} of {TABLE!r}: known are {known}")
         kinds = (list,) if isinstance(default, tuple) else (int, float) if isinstance(default, float) else type(default)
         if not isinstance(value, kinds) or isinstance(value, bool):
             raise ParameterError(f"{origin}: setting {name!r} of {TABLE!r} is of a wrong type")
