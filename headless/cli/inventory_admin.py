@@ -56,7 +56,7 @@ def read_settings(config: str, state: str, *, may_be_new: bool = False) -> "Coll
         ParameterError: a setting is of no use, or the state folder is no collector's.
     """
     from headless.inventory.collect.collector import check_state
-    from headless.inventory.collect.remembered import recall_keys
+    from headless.inventory.collect.remembered import recall
     from headless.inventory.collect.settings import read_collector
 
     is_named = bool(config or state)
@@ -65,7 +65,7 @@ def read_settings(config: str, state: str, *, may_be_new: bool = False) -> "Coll
     )
     if not (may_be_new and is_named):
         check_state(settings)
-    settings, lost = recall_keys(settings)
+    settings, lost = recall(settings)
     for key in lost:
         click.echo(f"headless: {key}, a key of the collector's, cannot be read: give it in the settings", err=True)
     return settings

@@ -6,7 +6,7 @@ from pathlib import Path
 from headless.inventory.seal import seal
 from headless.inventory.text import write_text
 from inventory_identities import make_holder
-from inventory_server import CollectorServer
+from inventory_server import CollectorServer, post, read_status, talk, write_report
 from inventory_support import make_report
 from support import HEADLESS
 
@@ -42,6 +42,17 @@ def test_the_keys_of_serve_are_remembered(tmp_path: Path) -> None:
         done = run(tmp_path, "reprocess")
         assert (done.returncode, done.stdout) == (4, "3 processed again\n")
         assert "2 of them could not be read again" in done.stderr and "moved" not in done.stderr
+
+
+def test_what_came_by_the_feed_of_serve_is_still_taken_when_it_does_not_run(tmp_path: Path) -> None:
+    with CollectorServer(tmp_path, options=["--allow", "127.0.0.1/32"]) as server:
+        port = server.start().port
+        assert read_status(talk(port, post("/feed/", write_report("a")))) == 200
+        server.wait_fate("a")
+        server.stop()
+        done = run(tmp_path, "reprocess")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "1 processed again\n", "")
+        assert run(tmp_path, "review", "list", "--refused").stdout == ""
 
 
 def test_an_address_in_use_is_told_once(tmp_path: Path) -> None:

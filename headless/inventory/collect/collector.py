@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from headless.database.backends import check_url
 from headless.errors import ParameterError, Skipped
 from headless.inventory.collect.kept import Kept
-from headless.inventory.collect.remembered import remember_keys
+from headless.inventory.collect.remembered import remember
 from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.collect.spool import Spool
 from headless.inventory.collect.store import Store
@@ -79,7 +79,7 @@ async def open_collector(settings: CollectorSettings) -> AsyncIterator[Collector
     async with AsyncExitStack() as stack:
         _lock(settings.lock, stack)
         _check_database(settings)
-        remember_keys(settings)
+        remember(settings)
         kept = Kept(settings.kept)
         stack.callback(kept.close)
         spool = Spool(settings.spool, settings.max_spool)

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from headless.errors import ParameterError
 
-__all__ = ["LOCAL", "Feed", "parse_feed"]
+__all__ = ["LOCAL", "Feed", "build_default_feed", "parse_feed"]
 
 LOCAL = "file"
 """The address of what the collector's own administrator puts in."""
@@ -56,6 +56,15 @@ class Feed:
     def takes_site(self, site: str) -> bool:
         """Whether it takes a site's reports."""
         return "*" in self.sites or site in self.sites
+
+
+def build_default_feed(networks: tuple[str, ...]) -> Feed:
+    """The feed of a collector that has none in its settings: ``/feed/``, for reports of all sites.
+
+    Args:
+        networks: from which everybody may send.
+    """
+    return Feed(name="feed", path="/feed/", sites=("*",), networks=networks)
 
 
 KINDS: dict[str, type] = {

@@ -31,6 +31,7 @@ class CollectorSettings:
         feeds: by name.
         given_keys: those of ``keys`` that were given as options to ``serve``, and are remembered in the state folder;
             ``None``: this is no such process.
+        given_networks: likewise those of its feed, where the settings have none.
     """
 
     state: str
@@ -43,6 +44,7 @@ class CollectorSettings:
     shrink: float = 0.5
     feeds: Mapping[str, Feed] = field(default_factory=dict)
     given_keys: tuple[str, ...] | None = None
+    given_networks: tuple[str, ...] = ()
 
     @property
     def spool(self) -> str:
@@ -60,9 +62,9 @@ class CollectorSettings:
         return os.path.join(self.state, "access.json")
 
     @property
-    def remembered_keys(self) -> str:
+    def remembered(self) -> str:
         """The file of the keys that were given to ``serve`` as options."""
-        return os.path.join(self.state, "keys.json")
+        return os.path.join(self.state, "served.json")
 
     @property
     def lock(self) -> str:

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from headless.errors import ParameterError
-from headless.inventory.collect.feeds import LOCAL, Feed
+from headless.inventory.collect.feeds import LOCAL, build_default_feed
 from headless.inventory.collect.settings import NAMES, CollectorSettings, read_collector
 from headless.inventory.web import limits
 
@@ -94,8 +94,9 @@ def add_default_feed(settings: CollectorSettings, networks: tuple[str, ...]) -> 
             raise ParameterError("--allow is for a collector without feeds in its settings: they say who may send")
         return settings
     _check_networks(networks, "--allow")
-    feed = Feed(name="feed", path="/feed/", sites=("*",), networks=networks or LOOPBACK)
-    return replace(settings, feeds={**settings.feeds, feed.name: feed})
+    networks = networks or LOOPBACK
+    feed = build_default_feed(networks)
+    return replace(settings, feeds={**settings.feeds, feed.name: feed}, given_networks=networks)
 
 
 def _parse_web(values: Mapping[str, Any], origin: str) -> WebSettings:
