@@ -28,7 +28,7 @@ def remember(settings: CollectorSettings) -> None:
     given = {"keys": settings.given_keys, "networks": settings.given_networks}
     try:
         if any(given.values()) or os.path.lexists(path):
-            replace_file(path, json.dumps(given).encode() + b"\n")
+            replace_file(path, json.dumps(given).encode() + b"\n", is_synced=True)
     except OSError as exc:
         raise ParameterError(f"{path} cannot be written: {exc.strerror}") from exc
 
