@@ -14,7 +14,9 @@ import pytest
 from asked_fleet import Fleet, run_fleet
 from fault_support import make_chance
 from inventory_collecting import Desk, make_desk
+from inventory_collector import ScriptedCollector, run_collector
 from inventory_identities import Holder, make_holder
+from inventory_roots import make_debian
 from postgres import Postgres, run_postgres
 from support import World, open_world
 
@@ -131,3 +133,17 @@ def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """A fleet in each database, to be asked."""
     with run_fleet(request.param, tmp_path_factory.mktemp(request.param)) as fleet:
         yield fleet
+
+
+@pytest.fixture
+def collector() -> Iterator[ScriptedCollector]:
+    """A collector that answers as it is told; mocked, for what no real one does when asked."""
+    with run_collector() as server:
+        yield server
+
+
+@pytest.fixture
+def place(world: World) -> World:
+    """A world with a Debian in the folder "root"."""
+    make_debian(world.home / "root")
+    return world

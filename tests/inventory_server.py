@@ -15,6 +15,17 @@ from inventory_support import make_report
 from support import HEADLESS, TIME_SCALE, wait_for
 
 LIMIT_S = 20 * TIME_SCALE
+TLS = """
+[feeds.feed]
+sites = ["*"]
+subjects = ["CN=site-a"]
+
+[serve]
+tls_cert = "localhost.pem"
+tls_key = "localhost.key"
+client_ca = "ca.pem"
+"""
+"""Settings of a collector with TLS, and a feed for the holder of a client certificate."""
 
 
 class CollectorServer:

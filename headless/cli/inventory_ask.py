@@ -216,18 +216,5 @@ def _finish(summary: dict[str, Any], fail_on: str) -> None:
 
 
 census, conform, diff, drift, history, hosts, packages, show, silent, vulnerable, who_has = (
-    build_command(QUESTIONS[name])
-    for name in (
-        "census",
-        "conform",
-        "diff",
-        "drift",
-        "history",
-        "hosts",
-        "packages",
-        "show",
-        "silent",
-        "vulnerable",
-        "who-has",
-    )
+    build_command(QUESTIONS[name]) for name in sorted(QUESTIONS)
 )

@@ -16,7 +16,7 @@ from headless.inventory.collect.access import Access
 from headless.inventory.seal import seal
 from headless.inventory.text import write_text
 from inventory_identities import Holder, make_holder
-from inventory_server import CollectorServer, post, read_status, talk, write_report
+from inventory_server import TLS, CollectorServer, post, read_status, talk, write_report
 from inventory_support import make_report
 from support import HEADLESS, TIME_SCALE, wait_for
 
@@ -47,16 +47,6 @@ sites = ["*"]
 
 [serve]
 proxies = ["127.0.0.9/32"]
-"""
-TLS = """
-[feeds.feed]
-sites = ["*"]
-subjects = ["CN=site-a"]
-
-[serve]
-tls_cert = "localhost.pem"
-tls_key = "localhost.key"
-client_ca = "ca.pem"
 """
 PAKITI2_LINES = "'bash' '0:5.1.8' '9.el9' 'x86_64'\n'libstdc%2b%2b' '0:11.5.0' '2.el9' 'x86_64'\n"
 

@@ -11,19 +11,8 @@ import pytest
 from cryptography import x509
 
 from authority import DAY, Authority
-from inventory_server import CollectorServer, talk
+from inventory_server import TLS, CollectorServer, talk
 from support import HEADLESS, TIME_SCALE, wait_for
-
-TLS = """
-[feeds.feed]
-sites = ["*"]
-subjects = ["CN=site-a"]
-
-[serve]
-tls_cert = "localhost.pem"
-tls_key = "localhost.key"
-client_ca = "ca.pem"
-"""
 
 
 @pytest.fixture(scope="module")

@@ -11,23 +11,8 @@ import pytest
 from authority import Authority
 from headless.inventory.formats import parse_report
 from inventory_collector import Answer, ScriptedCollector, run_collector
-from inventory_roots import make_debian
 from inventory_sending import kept, send, words
 from support import World
-
-
-@pytest.fixture
-def collector() -> Iterator[ScriptedCollector]:
-    """A collector."""
-    with run_collector() as server:
-        yield server
-
-
-@pytest.fixture
-def place(world: World) -> World:
-    """A world with a Debian in the folder "root"."""
-    make_debian(world.home / "root")
-    return world
 
 
 def test_a_report_is_posted_as_it_is(place: World, collector: ScriptedCollector) -> None:

@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
 
@@ -19,24 +18,9 @@ from headless.inventory.delivery import Delivery, deliver
 from headless.inventory.formats import parse_report
 from headless.inventory.outbox import Outbox
 from headless.inventory.send import Collector
-from inventory_collector import Answer, ScriptedCollector, run_collector
-from inventory_roots import make_debian
+from inventory_collector import Answer, ScriptedCollector
 from inventory_sending import kept, send, words
 from support import HEADLESS, World, wait_for
-
-
-@pytest.fixture
-def collector() -> Iterator[ScriptedCollector]:
-    """A collector."""
-    with run_collector() as server:
-        yield server
-
-
-@pytest.fixture
-def place(world: World) -> World:
-    """A world with a Debian in the folder "root"."""
-    make_debian(world.home / "root")
-    return world
 
 
 @pytest.mark.parametrize("status", [503, 429, 408])
