@@ -5,11 +5,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from fault_support import fake_time, set_clock
 from headless.database.backends import build_engine, check_url
 from headless.inventory.package import canonical_lines, digest
 from headless.inventory.seal import seal
@@ -22,23 +24,65 @@ from support import wait_for
 TURN = 4  # reports of a host that say the same
 
 
-@dataclass(frozen=True)
 class Clock:
-    """The collector's wall clock, as far as a test can tell.
+    """The collector's clock, which is true.
 
     Attributes:
-        start: what it showed when it started.
-        begun: when that was, by the true clock.
-        speed: how fast it goes.
+        speed: how many times as fast as the true one it goes.
     """
 
-    start: float
-    begun: float
-    speed: int = 1
+    speed = 1
 
     def now(self) -> int:
         """The second that it shows."""
-        return int(self.start + (time.time() - self.begun) * self.speed)
+        return int(time.time())
+
+
+class FastClock(Clock):
+    """The collector's clock, faked by libfaketime: it never goes back, but its speed can be changed.
+
+    Both of its clocks go by it, the one that dates and the one that counts; so do all waits, pauses and time limits of
+    the collector, those of its database's driver too. Only what it does takes its true time, by this clock ``speed``
+    times as long; and the database's own time limits are true.
+    """
+
+    def __init__(self, file: Path, server: CollectorServer, speed: int) -> None:
+        """Args:
+        file: by which it is set.
+        server: whose clock it is; not started yet.
+        speed: see :class:`Clock`.
+        """
+        self._file = file
+        self._server = server
+        self.speed = speed
+        server.variables |= fake_time(file)
+        set_clock(file, 0, speed)
+        self._loaded = self._seen = self._shown = time.time()  # its speed counts from here on
+        self._lock = threading.Lock()
+
+    def now(self) -> int:
+        """The second that it shows, or somewhat earlier."""
+        with self._lock:
+            return int(self._estimate())
+
+    def _estimate(self) -> float:
+        return self._shown + (time.time() - self._seen) * self.speed
+
+    def look(self) -> None:
+        """See what it shows: a date in an answer is up to a second old."""
+        answer = talk(self._server.port, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        self._seen = time.time()
+        [date] = [line for line in answer.decode().split("\r\n") if line.lower().startswith("date: ")]
+        self._shown = parsedate_to_datetime(date.partition(" ")[2]).timestamp()
+
+    def change(self, speed: int) -> None:
+        """Have it go faster or slower, from a minute ahead on: it is not known to the second."""
+        with self._lock:
+            wanted = self._estimate() + 60 - self._loaded
+            set_clock(self._file, wanted - (time.time() - self._loaded) * speed, speed)
+            self.speed = speed
+            time.sleep(0.2)  # until its answers have its new date
+            self.look()
 
 
 class Said(NamedTuple):
@@ -115,12 +159,13 @@ class Reporting:
             for said, body in host.refused:
                 wait_for(lambda body=body: self._send(body) == 200, "room in the spool", 60)  # type: ignore[misc]
                 host.said.append(said)
-            host.said.sort()
+            if host.refused:
+                host.said.sort()
 
     def _run(self) -> None:
         due = time.monotonic()
         for host in itertools.cycle(self.hosts):
-            due += self._pause_s
+            due = max(due + self._pause_s, time.monotonic())  # never two of a host in one second, to catch up
             if self._is_over.wait(max(due - time.monotonic(), 0)):
                 return
             self._report(host)
@@ -167,7 +212,7 @@ def check_stored(url: str, hosts: list[Host]) -> None:
     assert sorted(stored) == sorted(host.name for host in hosts)
     for host in hosts:
         told = [(moment, content) for times, content in stored[host.name] for moment in times]
-        assert len(told) == len(host.said), (host.name, host.kind, len(told), len(host.said))
+        assert len(told) == len(host.said), (host.name, host.kind, [moment for moment, _ in told], host.said)
         for (moment, content), said in zip(told, host.said, strict=True):
             assert said.low <= moment <= said.high, (host.name, host.kind, moment, said)
             assert content == _hash(said.version), (host.name, moment, said)
@@ -179,13 +224,22 @@ def _hash(version: str) -> bytes:
     return digest(canonical_lines(make_report(version).packages))
 
 
+class Look(NamedTuple):
+    """What a collector takes: seconds since the begin, KiB of memory, bytes and files in the spool."""
+
+    second: int
+    memory: int
+    spooled: int
+    files: int
+
+
 class Watching:
     """Questions to the API, now and then, while its database comes and goes; and a look at what the collector takes.
 
     Attributes:
         statuses: how many answers of each status there were to questions.
         untrue: answers that nobody may get.
-        rows: what was seen: seconds since the begin, KiB of memory, bytes and files in the spool.
+        rows: what was seen.
     """
 
     def __init__(self, server: CollectorServer, token: str, pause_s: float) -> None:
@@ -196,7 +250,7 @@ class Watching:
         """
         self.statuses: dict[int, int] = {}
         self.untrue: list[bytes] = []
-        self.rows: list[tuple[int, int, int, int]] = []
+        self.rows: list[Look] = []
         self._server = server
         self._token = token
         self._pause_s = pause_s
@@ -210,17 +264,17 @@ class Watching:
         self._is_over.set()
         self._thread.join()
 
-    def look(self) -> tuple[int, int, int, int]:
+    def look(self) -> Look:
         """What it takes now."""
         assert self._server.process is not None
         files = list(_list_sizes(self._server.state / "spool"))
         memory = read_memory(self._server.process.pid)
-        return int(time.monotonic() - self._begun), memory, sum(files), len(files)
+        return Look(int(time.monotonic() - self._begun), memory, sum(files), len(files))
 
     def _run(self) -> None:
         while not self._is_over.wait(self._pause_s):
             self.rows.append(row := self.look())
-            print("%5d s %7d KiB %9d bytes %6d files" % row, dict(self.statuses), flush=True)  # noqa: T201, UP031
+            print(f"{row.second:5d} s {row.memory:7d} KiB {row.spooled:9d} bytes {row.files:6d} files", flush=True)  # noqa: T201
             for path in ("/api/v1/hosts", "/"):
                 answer = talk(self._server.port, ask(path, self._token))
                 status = read_status(answer)
