@@ -8,20 +8,18 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
 from fault_support import scale
 from headless.inventory.collect.access import Access
+from inventory_database import DatabaseServer, run_database
 from inventory_identities import Holder, make_holder
 from inventory_outage import Clock, FastClock, Reporting, Watching, check_stored
 from inventory_server import CollectorServer
-from mariadb import run_mariadb
-from postgres import run_postgres
 from support import TIME_SCALE, wait_for
 
 OUTAGE_S = float(os.environ.get("HEADLESS_OUTAGE_S") or scale(8, 300))
@@ -45,24 +43,10 @@ body_s = 3600
 """
 
 
-class DatabaseServer(Protocol):
-    """A database server that comes and goes."""
-
-    def start(self) -> None:
-        """Have it answer."""
-
-    def stop(self) -> None:
-        """End it at once."""
-
-    def create_database(self, name: str) -> str:
-        """Make an empty database; return its URL."""
-
-
 @pytest.fixture(params=["postgresql", "mariadb"])
 def database(request: pytest.FixtureRequest) -> Iterator[DatabaseServer]:
     """Each of the servers that a collector may use."""
-    running: AbstractContextManager[DatabaseServer] = run_postgres() if request.param == "postgresql" else run_mariadb()
-    with running as server:
+    with run_database(request.param) as server:
         yield server
 
 
