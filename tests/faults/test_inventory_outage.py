@@ -22,9 +22,9 @@ from inventory_outage import Clock, FastClock, Reporting, Watching, check_stored
 from inventory_server import CollectorServer
 from support import TIME_SCALE, wait_for
 
-OUTAGE_S = float(os.environ.get("HEADLESS_OUTAGE_S") or scale(8, 300))
-HOUR_S, FAST, SLOW = 3600, 600, 20
-HOSTS, RATE = 9, 3.0
+OUTAGE_S = float(os.environ.get("HEADLESS_OUTAGE_S") or scale(4, 300))
+HOUR_S, FAST, SLOW = 3600, 900, 20
+HOSTS, RATE = 9, 6.0
 REPORT_BYTES = 1000
 """That a report of these hosts takes in the spool, about; some come twice."""
 PART = 0.75
@@ -125,6 +125,7 @@ class Outage:
         assert set(self._reporting.statuses) == set(self._watching.statuses) == {200, 503}
         assert self.most / 2 < max(row.spooled for row in self._watching.rows) <= self.most
         log = self.server.log
+        assert log.count("action=spool-full") == log.count("action=spool-has-room") == 1
         assert 1 <= log.count("action=waiting") == log.count("action=going-on") <= 4
         assert len(re.findall(" (?:WARNING|ERROR|CRITICAL) ", log)) < 10
 
@@ -140,12 +141,12 @@ def test_the_database_away_for_an_hour(tmp_path: Path, holder: Holder, database:
 
 @pytest.mark.peer("faketime")
 def test_an_hour_by_the_collectors_clock(tmp_path: Path, holder: Holder, database: DatabaseServer) -> None:
-    """All its pauses, time limits and ages take part: its clocks go 600 times as fast while the database is away."""
-    outage = Outage(tmp_path, database, HOUR_S / FAST * RATE * 4)
+    """All its pauses, time limits and ages take part: its clocks go 900 times as fast while the database is away."""
+    outage = Outage(tmp_path, database, HOUR_S / FAST * RATE * 2)
     clock = FastClock(tmp_path / "clock", outage.server, SLOW)
     with outage.server.start():
         clock.look()
-        with outage.having(holder, clock, RATE * 4, 0.5):
+        with outage.having(holder, clock, RATE * 2, 0.5):
             clock.change(FAST)
             outage.be_away(HOUR_S / FAST)
             clock.change(SLOW)
