@@ -41,15 +41,21 @@ class Postgres:
     def _owner(self) -> str:
         return USER if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
 
-    def start(self) -> None:
+    def start(self, *settings: str) -> None:
         """Start it, and wait until it answers."""
-        options = f"-k {self._folder} -c listen_addresses='' -c fsync=off"
+        options = " ".join((f"-k {self._folder} -c listen_addresses='' -c fsync=off", *settings))
         log = str(self._folder / "log")
         self._run("pg_ctl", "start", "-w", "-D", str(self._data), "-l", log, "-o", options)
 
     def stop(self) -> None:
         """Stop it at once, as a failing database server would."""
         self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(self._data))
+
+    def start_forever(self) -> None:
+        """Start it, and have it be at that, as after a crash when there is much to mend, until it is stopped."""
+        (self._data / "standby.signal").touch()
+        self.start("-c hot_standby=off")
+        (self._data / "standby.signal").unlink()
 
     def crash(self) -> None:
         """End it as a power cut would."""

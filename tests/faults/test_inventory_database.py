@@ -15,6 +15,7 @@ from headless.inventory.collect.schema import SCHEMA
 from inventory_database import DatabaseServer, run_database
 from inventory_outage import FastClock, ask, read_stored
 from inventory_server import CollectorServer, post, read_status, talk, write_report
+from postgres import run_postgres
 from support import HEADLESS, wait_for
 
 SPEED = 20
@@ -197,3 +198,24 @@ def test_back_without_its_last_rows(tmp_path: Path, database: DatabaseServer) ->
         check_once(server, url, "after")
         subprocess.run([HEADLESS, "inventory", "reprocess", "--state", str(server.state)], check=True)
         check_once(server, url, "before", "after")
+
+
+def test_starting_up(tmp_path: Path) -> None:
+    """It says that it takes no connections yet: while the collector runs, and when it starts."""
+    with run_postgres() as database, CollectorServer(tmp_path) as server:
+        url = database.create_database("starting")
+        server.options += ["--database", url]
+        server.start()
+        send(server, "before")
+        server.wait_fate("before.example.org")
+        database.stop()
+        database.start_forever()
+        send(server, "first")
+        wait_for(lambda: server.log.count("not accepting connections") == 1, "a line that it waits")
+        server.stop()
+        server.start()
+        send(server, "second")
+        wait_for(lambda: server.log.count("not accepting connections") == 2, "a line that it waits")
+        database.stop()
+        database.start()
+        check_once(server, url, "before", "first", "second")
