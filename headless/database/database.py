@@ -163,6 +163,7 @@ class Database:
 
     def _release(self) -> None:
         if self._connection is not None:
+            self._connection.invalidate()  # given back it would be reset, for which the database must answer
             self._connection.close()
         self._connection = None
         self._engine.dispose()

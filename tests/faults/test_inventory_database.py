@@ -110,7 +110,7 @@ def check_once(server: CollectorServer, url: str, *hosts: str) -> None:
     wait_for(lambda: all(map(is_stored, hosts)), f"one report of each of {hosts}", 30)
     stored = read_stored(url)
     assert {name: sum(len(times) for times, _ in spans) for name, spans in stored.items()} == dict.fromkeys(hosts, 1)
-    assert not re.search("Traceback|bug", server.log)
+    assert not re.search("Traceback|bug", server.log), server.log
 
 
 def test_killed_in_a_write(tmp_path: Path, database: DatabaseServer) -> None:
@@ -148,8 +148,10 @@ def test_there_without_a_word(tmp_path: Path, database: DatabaseServer) -> None:
             answer = talk(server.port, ask("/api/v1/hosts", token))
             wait_for(lambda: "action=waiting" in server.log, "a line that it waits")
             send(server, "later")
+            server.stop()
         finally:
             database.thaw()
+        server.start()
         assert read_status(answer) == 503
         assert b"\r\nretry-after: " in answer.lower()
         check_once(server, url, "before", "during", "later")
