@@ -84,6 +84,10 @@ def test_what_is_refused_is_listed_with_its_reason(world: World) -> None:
     listed = list(csv.DictReader(io.StringIO(ask(world, "review", "list", "--refused", "--csv"))))
     assert [row["reason"] for row in listed] == [first["reason"], second["reason"]]
     assert ask(world, "review", "list") == ""
+    cut_off = ask(world, "review", "list", "--refused", "--limit", "1").splitlines()
+    assert [line.split()[0] for line in cut_off] == ["ID", str(second["id"]), "headless:"] and "newest 1" in cut_off[2]
+    assert len(ask(world, "review", "list", "--refused", "--since", first["received"]).splitlines()) == 3
+    assert ask(world, "review", "list", "--refused", "--since", "2100-01-01") == ""
 
 
 def test_files_are_taken_as_by_a_feed(world: World) -> None:

@@ -84,23 +84,23 @@ class Worker:
         count = 0
         for names in self._spool.list_groups():
             count += await self._take_files(names)
-        while decided := self._kept.list_by_fate(Fate.ACCEPTED, Fate.AGAIN, limit=BATCH):
-            count += await self._take_decided(decided)
+        for fate in (Fate.AGAIN, Fate.ACCEPTED):
+            while decided := self._kept.list_by_fate(fate, limit=BATCH):
+                count += await self._take_decided(decided, is_accepted=fate is Fate.ACCEPTED)
         return count + await carry_out_orders(self._store, self._kept)
 
     def close(self) -> None:
         """Let the threads go."""
         self._threads.shutdown()
 
-    async def _take_decided(self, decided: Sequence[Item]) -> int:
-        """Process them, each as somebody has decided; those that may have ended a process one at a time."""
+    async def _take_decided(self, decided: Sequence[Item], *, is_accepted: bool) -> int:
+        """Process them, as somebody has decided; those that may have ended a process one at a time."""
         fatal = [item for item in decided if item.tries >= TRIES]
         await self._insist(lambda: self._keep([_hold_fatal(self._kept.read(item)) for item in fatal]))
-        for is_accepted in (False, True):
-            items = [item for item in decided if (item.fate is Fate.ACCEPTED) is is_accepted and item.tries < TRIES]
-            for group in [[item for item in items if not item.tries], *([item] for item in items if item.tries)]:
-                for part in _divide(map(self._kept.read, group)):
-                    await self._process(part, partial(self._kept.mark, part), is_accepted=is_accepted)
+        items = [item for item in decided if item.tries < TRIES]
+        for group in [[item for item in items if not item.tries], *([item] for item in items if item.tries)]:
+            for part in _divide(map(self._kept.read, group)):
+                await self._process(part, partial(self._kept.mark, part), is_accepted=is_accepted)
         return len(decided)
 
     async def _take_files(self, names: Sequence[str]) -> int:
