@@ -5,6 +5,7 @@ import io
 import json
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -119,6 +120,15 @@ def test_sealed_reports_are_opened_with_the_keys_of_the_settings(world: World) -
     assert ask(world, "reprocess", "--config", config) == "1 processed again\n"
     done = world.run("inventory", "take", "--config", config, sealed)
     assert "replay" in done.stdout.decode()
+
+
+def test_a_day_is_that_of_utc_wherever_the_collector_is(world: World) -> None:
+    make_collector(world)
+    world.variables["TZ"] = "AHEAD-24"  # where tomorrow has begun with our today
+    days = [time.strftime("%Y-%m-%d", time.gmtime(time.time() + ahead * 86400)) for ahead in (-1, 1)]
+    counts = [ask(world, "reprocess", "--since", day) for day in days]
+    assert counts == ["1 processed again\n", "0 processed again\n"]
+    assert "is no time" in ask(world, "reprocess", "--since", "soon", code=2)
 
 
 def test_a_state_folder_of_no_collector_is_not_made(world: World) -> None:
