@@ -14,6 +14,7 @@ from headless.inventory.ask.answers import answer
 from headless.inventory.ask.memory import Memory
 from headless.inventory.ask.names import Names, find_names
 from headless.inventory.ask.page import Answer, Page, build_key, parse_key
+from headless.inventory.ask.results import Results
 from headless.inventory.ask.view import View
 from headless.inventory.collect.access import Scope
 from headless.inventory.collect.arrival import build_arrival
@@ -146,6 +147,20 @@ def test_a_report_that_comes_between_two_pages_loses_no_host(asked: Asked, quest
     asked.add("node7", made=NOW - 10, kernel="6.1")
     second = asked.ask(question, Page(100, first.next), **needed)
     assert name_rows(question, first, "host") + name_rows(question, second, "host") == names
+
+
+def test_a_version_that_comes_between_two_pages_moves_no_other(asked: Asked) -> None:
+    for number in (3, 5, 7, 8):
+        asked.add(f"node{number}", str(number), made=NOW - 100)
+    first = asked.ask("census", Page(2), package="app")
+    for number in (1, 2, 4, 6):
+        asked.add(f"node{number}", str(number), made=NOW - 10)
+    asked.memory.results = Results()
+    second = asked.ask("census", Page(100, first.next), package="app")
+    versions = [
+        version.partition("-")[0] for page in (first, second) for version in name_rows("census", page, "version")
+    ]
+    assert [version.rpartition(":")[2] for version in versions] == ["3", "5", "6", "7", "8"]
 
 
 def test_drift_survives_a_report_that_comes_between_two_pages(asked: Asked) -> None:
