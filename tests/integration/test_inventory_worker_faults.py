@@ -3,7 +3,9 @@
 import asyncio
 import errno
 import os
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,26 @@ def test_a_wait_for_the_database_is_not_held_against_a_file(desk: Desk, monkeypa
     [name] = desk.run(stop)
     assert [[spool.count_tries(name) for name in names] for names in seen] == [[1], [0]]
     assert spool.count_tries(name) == 0
+
+
+def test_reports_are_taken_while_a_command_writes_what_is_kept(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """The worker waits for it, and nobody else does."""
+    desk.take(desk.write())
+
+    async def work(collector: Collector) -> int:
+        with closing(sqlite3.connect(desk.settings.kept, isolation_level=None)) as command:
+            command.execute("begin immediate")
+            command.execute("update letters set fate = 'again'")
+            command.execute("commit")
+            command.execute("begin immediate")
+            task = asyncio.create_task(collector.worker.work_off())
+            await asyncio.sleep(0.5)
+            await collector.spool.put(desk.write(host="other"), Arrived(int(time.time()), "main", PEER))
+            command.execute("commit")
+        return await task
+
+    assert desk.run(work) >= 1
+    assert "waiting" not in caplog.text
 
 
 def test_a_bug_in_the_writer_is_told_and_the_next_body_is_taken(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
