@@ -179,3 +179,15 @@ def test_search_finds_a_whole_name_among_many_that_begin_alike(asked: Asked) -> 
     assert [name for _, name, _ in asked.find("node1.site59").hosts] == ["node1.site59.org"]
     assert [name for _, name, _ in asked.find("NODE1.site5.").hosts] == ["node1.site5.org"]
     assert len(asked.find("node").hosts) == len(asked.find("node1.").hosts) == 50
+
+
+def test_search_passes_over_a_site_that_has_come_since_its_sites_were_read(asked: Asked) -> None:
+    asked.add("node1")
+    asked.add("node2", site="NEW")
+
+    def find(connection: Connection) -> Names:
+        view = View(connection, ALL, asked.memory, NOW)
+        vars(view)["sites"] = {number: name for number, name in view.sites.items() if name != "NEW"}
+        return find_names(view, "node")
+
+    assert [name for _, name, _ in asked.read(find).hosts] == ["node1"]
