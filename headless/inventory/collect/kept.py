@@ -29,7 +29,7 @@ DER = b"\x30"  # the first byte of an envelope
 SLICE = 1000  # rows forgotten at a time
 OUTCOMES = frozenset(map(str, Outcome))
 # Its first words are the index's: without them SQLite would read millions of letters.
-OF_FATE = "fate <> 'stored' and fate = ? and received >= ?"
+OF_FATE = "fate <> 'stored' and fate = ?"
 
 SCHEMA = """
 create table if not exists bodies (digest blob primary key, body blob not null, is_deflated integer not null);
@@ -214,13 +214,14 @@ class Kept:
         where = "digest = ? and received = ?"
         return next(self._list(where, (letter.digest, letter.how.received)), None)
 
-    def list_by_fate(self, fate: Fate, *, since: int = 0, limit: int = 1000) -> list[Item]:
-        """The letters of one fate, but not those stored: the first that came since then, the oldest first."""
-        return list(self._list(f"{OF_FATE} order by received, id limit ?", (fate, since, limit)))
+    def list_by_fate(self, fate: Fate, *, limit: int = 1000) -> list[Item]:
+        """The letters of one fate, but not those stored: the oldest, which come first."""
+        return list(self._list(f"{OF_FATE} order by received, id limit ?", (fate, limit)))
 
     def list_newest(self, fate: Fate, *, since: int = 0, limit: int = 1000) -> list[Item]:
-        """The letters of one fate, but not those stored: the last that came since then, the oldest first."""
-        return list(self._list(f"{OF_FATE} order by received desc, id desc limit ?", (fate, since, limit)))[::-1]
+        """The letters of one fate, but not those stored: the newest that came since then, the oldest of them first."""
+        newest = f"{OF_FATE} and received >= ? order by received desc, id desc limit ?"
+        return list(self._list(newest, (fate, since, limit)))[::-1]
 
     def get(self, number: int) -> Item | None:
         """A letter by its id."""
