@@ -22,9 +22,9 @@ from support import TIME_SCALE
 PROGRAM = """
 import asyncio, itertools, sys, time
 from pathlib import Path
-from headless.inventory.collect.collector import open_collector, work_in_background
+from headless.inventory.collect.collector import open_collector
 from headless.inventory.collect.spool import Arrived
-from inventory_collecting import PEER, make_desk
+from inventory_collecting import PEER, make_desk, work_in_background
 from inventory_identities import read_holder
 
 folder, first = Path(sys.argv[1]), int(sys.argv[2])

@@ -13,10 +13,10 @@ import pytest
 
 from headless.errors import ParameterError, Skipped, Unavailable
 from headless.inventory.collect import spool, worker
-from headless.inventory.collect.collector import Collector, open_collector, work_in_background
+from headless.inventory.collect.collector import Collector, open_collector
 from headless.inventory.collect.processing import Processor
 from headless.inventory.collect.spool import Arrived, Letter
-from inventory_collecting import PEER, Desk, make_desk, tell
+from inventory_collecting import PEER, Desk, make_desk, tell, work_in_background
 from inventory_identities import Holder
 from postgres import run_postgres
 
