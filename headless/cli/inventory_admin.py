@@ -88,12 +88,13 @@ def take(files: Sequence[str], wait: float, any_age: bool, feed: str, config: st
     demand_output()
     from headless.inventory.collect.feeds import LOCAL
     from headless.inventory.collect.spool import Arrived
+    from headless.inventory.named_files import read_named
 
     settings = read_settings(config, state, may_be_new=True)
     feed = feed or LOCAL
     if feed not in settings.feeds:
         raise ParameterError(f"--feed {feed!r}: the settings have {', '.join(sorted(settings.feeds))} (see --config)")
-    bodies = [_read_file(path) for path in files]
+    bodies = [read_named(path) for path in files]
     items = asyncio.run(_take(settings, bodies, wait, Arrived(int(time.time()), feed, LOCAL, any_age=any_age)))
     for path, item in zip(files, items, strict=True):
         click.echo(f"{path}: replay" if item is None else f"{path}: {item.fate}: {item.reason}")
@@ -273,11 +274,3 @@ def open_kept(settings: "CollectorSettings") -> Any:
     from headless.inventory.collect.kept import Kept
 
     return closing(Kept(settings.kept))
-
-
-def _read_file(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as exc:
-        raise ParameterError(f"{path} cannot be read: {exc.strerror}") from exc
