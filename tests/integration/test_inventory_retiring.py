@@ -149,6 +149,17 @@ def test_a_page_of_a_history_tells_of_its_own_retirements_alone(inventory: Inven
     assert inventory.view(read_forwards) == inventory.view(read_backwards) == [None, None, None, NOW]
 
 
+@pytest.mark.parametrize(("interval", "late"), [(0, 129_600), (3, 5), (3600, 5400), (7 * DAY, 907_200)])
+def test_a_host_is_silent_on_the_first_page_when_it_is_on_request(
+    inventory: Inventory, interval: int, late: int
+) -> None:
+    inventory.take(make_arrival("1", NOW - late, host="a", interval=interval), make_arrival("1", NOW, host="b"))
+    for at, silent in ((NOW, []), (NOW + 1, ["a"])):
+        assert [row["host"] for row in inventory.ask("silent", at=at)] == silent
+        [glance] = inventory.view(lambda view: build_overview(view, []), at=at)
+        assert glance.silent == len(silent)
+
+
 def test_a_report_brings_a_host_back_whenever_it_comes(inventory: Inventory) -> None:
     for host, order in (("a", (2, 1)), ("b", (1, 2))):
         inventory.take(make_arrival("1", NOW - 9 * DAY, host=host))
