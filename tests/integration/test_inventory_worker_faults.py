@@ -46,6 +46,17 @@ def test_what_ends_the_collector_again_and_again_is_set_aside(desk: Desk) -> Non
     assert ["3 times" in item.reason for item in desk.list_held()] == [True, True]
 
 
+def test_a_file_that_another_process_takes_away_while_it_is_looked_at_is_no_fault(desk: Desk) -> None:
+    desk.take()
+    for name in ("00-1-1.0.batch", "00-1-2.new"):
+        Path(desk.settings.spool, name).symlink_to("gone")  # listed, and not there when it is looked at
+
+    async def sweep(collector: Collector) -> None:
+        collector.spool.sweep()
+
+    desk.run(sweep)
+
+
 def test_a_damaged_file_is_set_aside(desk: Desk) -> None:
     desk.take()
     Path(desk.settings.spool, "00-1-1.0.batch").write_bytes(b'{"size": 5, "how": {}, "replaces": false}\nabc')
