@@ -96,6 +96,7 @@ class _Service:
         self._grid = Grid(self._settings, self._catalogue, authority, envelopes, stores, client, site, jobs)
         sessions = Sessions(self._grid)
         await sessions.register_users()
+        await sessions.publish_users()
         dialect = Dialect(None, MAX_MESSAGE, sessions.admit)
         server = await listen(Listener(channel, str(place), tls), sessions.handle, OPEN_TIMEOUT_S, PING_S, dialect)
         await jobs.start()
