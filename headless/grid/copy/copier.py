@@ -5,11 +5,13 @@ at a time; the others ask ahead, or register. Each asks with whichever session i
 """
 
 import errno
+import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import replace
 
 from headless.grid.copy.one import copy_one
 from headless.grid.copy.pool import SESSIONS, SessionPool
@@ -21,6 +23,7 @@ from headless.grid.session import GridSession
 
 __all__ = ["Copier", "fetch", "store"]
 
+GATHERED = 64  # results for which one fsync of their folders is enough
 GOODBYE_S = 3.0  # for what is under way when a run is cancelled, until its temporary files are gone
 
 
@@ -82,15 +85,26 @@ class _Run:
         failure: BaseException | None = None
         ended = 0
         while ended < len(self._threads):
-            news = self._news.get()
-            if news is None:
-                ended += 1
-            elif isinstance(news, TransferResult):
-                yield news
-            else:
-                failure = failure or news
+            news = self._take_news()
+            self._work.folders.sync()  # before anybody is told of a file, the name that it has is on disk
+            for item in news:
+                if item is None:
+                    ended += 1
+                elif isinstance(item, TransferResult):
+                    error = self._work.folders.take_error(item.path)
+                    yield _lose(item, error) if error else item
+                else:
+                    failure = failure or item
         if failure is not None:
             raise failure
+
+    def _take_news(self) -> list[TransferResult | BaseException | None]:
+        """All that there are; at least one."""
+        news = [self._news.get()]
+        with suppress(queue.Empty):
+            while len(news) < GATHERED:
+                news.append(self._news.get_nowait())
+        return news
 
     def end(self) -> None:
         """Have all threads end, cancelled; whoever still hangs in the network is left behind."""
@@ -101,6 +115,7 @@ class _Run:
             thread.join(max(deadline - time.monotonic(), 0))
         for remove in list(self._work.under_way.values()):  # of those that hang
             remove()
+        self._work.folders.sync()
 
     def _start(self, function: Callable[[], None]) -> None:
         """Raises:
@@ -160,6 +175,12 @@ class _Run:
     def _copy_many(self) -> None:
         while (transfer := self._tasks.get()) is not None:
             self._news.put(copy_one(self._work, transfer))
+
+
+def _lose(result: TransferResult, error: OSError) -> TransferResult:
+    """The result of a file whose name is not on disk."""
+    words = f"{os.path.dirname(result.path)} cannot be synced: {error.strerror}"
+    return replace(result, status="failed", code=error.errno or errno.EIO, error=words, size=0, md5="", storages=())
 
 
 def fetch(session: GridSession, lfn: str, path: str, options: CopyOptions | None = None) -> TransferResult:

@@ -127,7 +127,7 @@ def _get_any(
 def _place(work: Work, target: Target, found: Known, descriptor: int) -> Status:
     work.check()
     try:
-        target.put_in_place(descriptor, work.folders.sync, replace=work.options.force)
+        target.put_in_place(descriptor, work.folders.note, replace=work.options.force)
     except FileExistsError as exc:
         if target.holds(found):  # another run has copied it meanwhile
             return "same"

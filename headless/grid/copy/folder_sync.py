@@ -1,9 +1,8 @@
-"""New names on disk: of many that come into a folder at the same time one fsync tells the disk of all."""
+"""New names on disk: whoever puts files into folders goes on, and one fsync of a folder is for all that came."""
 
 import os
 import sys
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 if sys.platform == "win32":
@@ -11,75 +10,60 @@ if sys.platform == "win32":
 
 __all__ = ["FolderSync"]
 
-GATHER_S = 0.01  # in which others may come; shorter than what they need for a file of their own
-
 
 @dataclass
 class _Folder:
-    """One that somebody wants synced.
+    """One with new names.
 
     Attributes:
-        callers: that are here now.
-        asked: how many have come so far.
-        synced: how many of them the last fsync was for.
-        error: of an fsync; none after it is believed as long as somebody is here whose name it was for.
+        descriptor: it is open.
+        paths: of the files that were put into it.
     """
 
-    turn: threading.Lock = field(default_factory=threading.Lock)
-    callers: int = 0
-    asked: int = 0
-    synced: int = 0
-    error: OSError | None = None
+    descriptor: int
+    paths: list[str] = field(default_factory=list)
 
 
 class FolderSync:
-    """Syncs folders for all threads of a run."""
+    """The folders that the threads of a run have put files into."""
 
-    def __init__(self, count_writers: Callable[[], int]) -> None:
-        """Args:
-        count_writers: how many files are being written, those that are waited for here among them.
-        """
-        self._count_writers = count_writers
-        self._arrival = threading.Condition()
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._folders: dict[tuple[int, int], _Folder] = {}
+        self._broken: dict[tuple[int, int], OSError] = {}
+        self._lost: dict[str, OSError] = {}
 
-    def sync(self, descriptor: int) -> None:
-        """Have on disk what is in an open folder now.
+    def note(self, path: str, descriptor: int) -> None:
+        """A file has come into an open folder; nobody is to be told before the next :meth:`sync`.
 
-        Raises:
-            OSError: it cannot be.
+        Args:
+            path: of the file.
+            descriptor: of its folder; the caller may close it.
         """
         status = os.fstat(descriptor)
-        key = status.st_dev, status.st_ino
-        with self._arrival:
-            folder = self._folders.setdefault(key, _Folder())
-            folder.callers += 1
-            folder.asked += 1
-            mine = folder.asked
-            if self._is_complete(folder):
-                self._arrival.notify_all()
-        try:
-            with folder.turn:
-                if folder.error is None and folder.synced < mine:
-                    self._sync(descriptor, folder)
-                if folder.error is not None:
-                    raise OSError(folder.error.errno, folder.error.strerror)
-        finally:
-            with self._arrival:
-                folder.callers -= 1
-                if not folder.callers:
-                    del self._folders[key]
+        with self._lock:
+            folder = self._folders.get((status.st_dev, status.st_ino))
+            if folder is None:
+                folder = self._folders[status.st_dev, status.st_ino] = _Folder(os.dup(descriptor))
+            folder.paths.append(path)
 
-    def _sync(self, descriptor: int, folder: _Folder) -> None:
-        with self._arrival:
-            self._arrival.wait_for(lambda: self._is_complete(folder), GATHER_S)
-            asked = folder.asked  # whose names are there: each has made its own before it came
-        try:
-            os.fsync(descriptor)
-        except OSError as exc:  # told once by the system, perhaps: the next fsync may succeed without the names
-            folder.error = exc
-        folder.synced = asked
+    def sync(self) -> None:
+        """Have on disk all that was noted; of what cannot be :meth:`take_error` tells.
 
-    def _is_complete(self, folder: _Folder) -> bool:
-        """Whether nobody else is to be waited for."""
-        return folder.asked - folder.synced >= self._count_writers()
+        A system tells of what it has lost once, perhaps: after an error no further fsync of that folder is believed.
+        """
+        with self._lock:
+            folders, self._folders = self._folders, {}
+        for key, folder in folders.items():
+            try:
+                os.fsync(folder.descriptor)
+            except OSError as exc:
+                self._broken.setdefault(key, exc)
+            finally:
+                os.close(folder.descriptor)
+            if key in self._broken:
+                self._lost |= dict.fromkeys(folder.paths, self._broken[key])
+
+    def take_error(self, path: str) -> OSError | None:
+        """Why the name of a file that was noted is not on disk, if it is not; for the thread that syncs."""
+        return self._lost.pop(path, None)

@@ -154,12 +154,12 @@ class Target:
             self._remove_temporary()
             os.close(descriptor)
 
-    def put_in_place(self, descriptor: int, sync_folder: Callable[[int], None], *, replace: bool) -> None:
+    def put_in_place(self, descriptor: int, note: Callable[[str, int], None], *, replace: bool) -> None:
         """Give the temporary file its name, with its content on disk.
 
         Args:
             descriptor: of the temporary file.
-            sync_folder: has on disk what is in an open folder.
+            note: is told of the new name and the open folder that it is in, which is not on disk yet.
             replace: what is there.
 
         Raises:
@@ -171,7 +171,7 @@ class Target:
             os.rename(self._temporary, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
         else:
             self._link()
-        sync_folder(self._folder)
+        note(self.path, self._folder)
 
     def _link(self) -> None:
         """link(2), unlike rename(2), never replaces; file systems that have no links have no way without a race."""

@@ -45,7 +45,7 @@ class Work:
         slots: for those that move bytes.
         cancelled: is set when the run is to end.
         under_way: what removes each temporary file of this machine.
-        folders: syncs those that files were put into.
+        folders: that files were put into.
     """
 
     pool: SessionPool
@@ -55,15 +55,11 @@ class Work:
     gauge: Gauge = field(default_factory=Gauge)
     sweeper: Sweeper = field(default_factory=Sweeper)
     remote_sweeper: RemoteSweeper = field(default_factory=RemoteSweeper)
-
     under_way: dict[int, Callable[[], None]] = field(default_factory=dict)
-    folders: FolderSync = field(init=False)
+    folders: FolderSync = field(default_factory=FolderSync)
     _checksums: dict[str, BoundedSemaphore] = field(default_factory=dict)
     _checksums_lock: Lock = field(default_factory=Lock)
     _untold: set[tuple[str, str]] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self.folders = FolderSync(lambda: len(self.under_way))
 
     def check(self) -> None:
         """See that the run has not been cancelled.
