@@ -244,9 +244,9 @@ class Spool:
 
         A file that another process is about to finish is young, and stays.
         """
-        for entry in os.scandir(self._folder):
-            if entry.name.endswith(NEW) and entry.stat().st_mtime < time.time() - 3600:
-                os.unlink(entry.path)
+        for path, status in self._look(NEW):
+            if status.st_mtime < time.time() - 3600:
+                os.unlink(path)
 
     def _promise(self, letter: Letter) -> None:
         """Promise room for a letter.
@@ -277,7 +277,14 @@ class Spool:
         return os.path.join(self._folder, name)
 
     def _measure(self) -> int:
-        return sum(entry.stat().st_size for entry in os.scandir(self._folder) if entry.name.endswith(DONE))
+        return sum(status.st_size for _, status in self._look(DONE))
+
+    def _look(self, suffix: str) -> Iterator[tuple[str, os.stat_result]]:
+        """The paths of the files whose names end so; another process may take them away meanwhile."""
+        for entry in os.scandir(self._folder):
+            if entry.name.endswith(suffix):
+                with contextlib.suppress(FileNotFoundError):
+                    yield entry.path, entry.stat()
 
     def _run_writer(self) -> None:
         ends = False
