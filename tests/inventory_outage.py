@@ -275,7 +275,7 @@ class Watching:
         while not self._is_over.wait(self._pause_s):
             self.rows.append(row := self.look())
             print(f"{row.second:5d} s {row.memory:7d} KiB {row.spooled:9d} bytes {row.files:6d} files", flush=True)  # noqa: T201
-            for path in ("/api/v1/hosts", "/"):
+            for path in ("/api/v1/hosts", "/", "/search?q=node1"):
                 answer = talk(self._server.port, ask(path, self._token))
                 status = read_status(answer)
                 self.statuses[status] = self.statuses.get(status, 0) + 1

@@ -15,7 +15,7 @@ from headless.inventory.collect.access import Access
 from headless.inventory.collect.schema import SCHEMA
 from inventory_database import DatabaseServer, run_database
 from inventory_outage import FastClock, ask, read_stored
-from inventory_server import CollectorServer, post, read_status, talk, write_report
+from inventory_server import CollectorServer, open_socket, post, read_status, talk, write_report
 from postgres import run_postgres
 from support import HEADLESS, wait_for
 
@@ -155,17 +155,37 @@ def test_there_without_a_word(tmp_path: Path, database: DatabaseServer) -> None:
         database.freeze()
         try:
             send(server, "during")
+            with open_socket(server.port) as leaver:  # who does not wait for the answer
+                leaver.sendall(ask("/api/v1/hosts", token))
             answer = talk(server.port, ask("/api/v1/hosts", token))
             wait_for(lambda: "action=waiting" in server.log, "a line that it waits")
             send(server, "later")
-            server.stop()
         finally:
             database.thaw()
-        server.start()
         assert read_status(answer) == 503
         assert b"\r\nretry-after: " in answer.lower()
         check_once(server, url, "before", "during", "later")
         assert read_status(talk(server.port, ask("/api/v1/hosts", token))) == 200
+
+
+@pytest.mark.peer("faketime")
+def test_stopped_while_it_says_nothing(tmp_path: Path, database: DatabaseServer) -> None:
+    """The end does not wait for it for ever, and is a clean one."""
+    url = database.create_database("stopped")
+    with CollectorServer(tmp_path, options=["--database", url]) as server:
+        FastClock(tmp_path / "clock", server, SPEED)
+        server.start()
+        send(server, "before")
+        server.wait_fate("before.example.org")
+        database.freeze()
+        try:
+            send(server, "during")
+            wait_for(lambda: "action=waiting" in server.log, "a line that it waits")
+            server.stop()
+        finally:
+            database.thaw()
+        server.start()
+        check_once(server, url, "before", "during")
 
 
 def test_read_only(tmp_path: Path, database: DatabaseServer) -> None:

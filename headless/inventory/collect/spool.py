@@ -31,7 +31,7 @@ GROUP = 256  # bodies in one file at most
 GROUP_BYTES = 16 << 20  # of bodies, above which a file takes no more
 PART_BYTES = 4 << 20
 """Of bodies, more than which are processed at a time only if one alone has more: what is read takes many times that."""
-MUCH = 0.9  # of the limit, below which a full spool has room again
+HALF = 0.5  # of the limit, below which a full spool is told to have room again
 QUIET_S = 60.0  # between two lines of the log about a full disk
 PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 NEW, DONE = ".new", ".batch"
@@ -218,7 +218,7 @@ class Spool:
         size = os.path.getsize(path)
         os.unlink(path)
         self._grow(-size)
-        if self._is_full and self._size < self._limit * MUCH:
+        if self._is_full and self._size < self._limit * HALF:
             self._is_full = False
             log.info("spool-has-room bytes=%d limit=%d", self._size, self._limit)
 

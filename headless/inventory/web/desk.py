@@ -136,7 +136,9 @@ class Desk:
             raise Unavailable("too many questions at a time")
         self._waiting[scope.name] += 1
         # What has begun in a thread cannot be stopped: it counts until it has ended, though the asker be gone.
-        return await asyncio.shield(self._read(scope, function))
+        task = asyncio.ensure_future(self._read(scope, function))
+        task.add_done_callback(_retrieve)
+        return await asyncio.shield(task)
 
     async def _read(self, scope: Scope, function: Callable[[View], Result]) -> Result:
         try:
@@ -147,3 +149,9 @@ class Desk:
             self._waiting[scope.name] -= 1
             if not self._waiting[scope.name]:
                 del self._waiting[scope.name]
+
+
+def _retrieve(task: "asyncio.Task[Any]") -> None:
+    """Hear what has failed though the asker be gone: it is no bug that nobody hears it."""
+    if not task.cancelled():
+        task.exception()

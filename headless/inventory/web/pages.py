@@ -45,6 +45,7 @@ HISTORY = 50
 DAYS = 90
 """Of the plot."""
 FOREIGN = "This was sent by a page of another site: nothing was done."
+LATER_S = "10"  # after which what cannot be shown may be asked for again
 LOGIN_LIMIT = 4096
 LOGIN_S = 30 * 86400
 HEADERS = {
@@ -264,7 +265,10 @@ class _Pages:
         return "?" + urlencode([*kept, ("after", rows.next)]) if rows.next else ""
 
     def _tell(self, status: int, text: str, who: str = "") -> Response:
-        return self._render("message.html", status, who=who, text=text)
+        answer = self._render("message.html", status, who=who, text=text)
+        if status == 503:
+            answer.headers["Retry-After"] = LATER_S
+        return answer
 
     def _render(self, template: str, status: int = 200, **values: Any) -> Response:
         text = self._templates.get_template(template).render(**values)
