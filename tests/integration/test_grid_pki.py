@@ -199,6 +199,21 @@ def test_what_was_issued_before_a_removal_stays_refused(server: GridServer) -> N
     assert "refused user=robbed reason='of before its removal' serial=" in server.log
 
 
+def test_a_catalogue_of_before_a_removal_lets_nobody_back_in(tmp_path: Path) -> None:
+    with GridServer(tmp_path) as server:
+        user = server.add_user("former")
+        server.start().stop()
+        shutil.copy(server.state / "catalogue.db", tmp_path / "copy")
+        server.start()
+        assert pki(server, "remove", "former").returncode == 0
+        assert user.run("pwd").returncode == 129
+        server.stop()
+        shutil.copy(tmp_path / "copy", server.state / "catalogue.db")
+        server.start()
+        assert user.run("pwd").returncode == 129
+        assert "refused user=former reason='of before its removal'" in server.log
+
+
 def test_a_session_of_before_a_removal_gets_no_token_that_would_be_good_after_it(server: GridServer) -> None:
     user = server.add_user("racer")
     with open_session(user) as session:
