@@ -78,7 +78,7 @@ SITE = Parameter("site", "of this site only")
 TAG = Parameter("tag", "with this tag only")
 AT = Parameter("at", "as it was then; left out: now", kind="date")
 SEEN = Parameter("seen_since", "without the hosts that have not reported since; a day: its beginning", kind="date")
-KIND = Parameter("kind", "packages of this kind only: rpm, dpkg, apk, python ...")
+KIND = Parameter("kind", "packages of this kind only: rpm, dpkg, apk, python, pkg, other")
 HOST = Parameter("host", "its name; SITE/NAME where two sites have one", is_argument=True)
 CHANGES = "added:number removed:number changed:number changes:texts"
 
@@ -98,7 +98,7 @@ QUESTIONS = {
             ),
             _columns(
                 "site host (id:number) tag system kernel packages:number (first:time) last:time set:number"
-                " retired:time?"
+                " retired:time? unread:texts?"
             ),
         ),
         Question(

@@ -81,6 +81,6 @@ def answer(
         view = View(connection, scope, memory, at, seen_since, retired=retired, marks=marks)
         found = ANSWERS[question](view, parameters, page._replace(after=key))
     notes = () if page.after else found.notes
-    if not (found.rows or page.after or notes):
-        notes = explain_nothing(view, parameters)
+    if not (found.rows or page.after or "host" in parameters):
+        notes += explain_nothing(view, parameters)
     return found._replace(next=(at, *found.next) if found.next else (), notes=notes)

@@ -6,6 +6,7 @@ from typing import Any
 
 from headless.errors import ParameterError
 from headless.inventory.ask.counting import find_sets
+from headless.inventory.ask.gaps import SYSTEM_KINDS, explain_unread
 from headless.inventory.ask.naming import find_named
 from headless.inventory.ask.page import Answer, Ordered, Page, order
 from headless.inventory.ask.sourceless import explain_sourceless
@@ -26,7 +27,8 @@ def ask_census(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
 def _count(view: View, parameters: Mapping[str, Any]) -> Ordered:
     groups = view.list_groups(parameters)
     selector = find_selector(parameters["package"])
-    named = find_named(view, selector, parameters.get("kind", ""))
+    kind = parameters.get("kind", "")
+    named = find_named(view, selector, kind)
     held = find_sets(view, {group.set_id for group in groups}, named)
     counts: Counter[tuple[int, int]] = Counter()
     for group in groups:
@@ -41,7 +43,9 @@ def _count(view: View, parameters: Mapping[str, Any]) -> Ordered:
         kind: {version: place for place, version in enumerate(sorted(versions, key=sort_key(kind)))}
         for kind, versions in _by_kind(rows).items()
     }
-    notes = explain_sourceless(view, selector, parameters.get("kind", ""), groups, held)
+    notes = explain_sourceless(view, selector, kind, groups, held)
+    kinds = {kind} if kind else {package.kind for package in named.values()} or SYSTEM_KINDS
+    notes += explain_unread(groups, view.find_facts(groups), kinds)
     return order(rows.items(), lambda item: (*item[0][:3], places[item[0][1]][item[0][3]], item[0][4]), notes=notes)
 
 

@@ -9,7 +9,6 @@ from sqlalchemy import select
 from headless.inventory.ask.never import explain_never
 from headless.inventory.ask.view import View
 from headless.inventory.collect.schema import packages
-from headless.inventory.package import KINDS
 
 __all__ = ["explain_nothing"]
 
@@ -34,9 +33,7 @@ def _explain(view: View, parameters: Mapping[str, Any]) -> Iterator[str]:
     known = {facts.tag for facts in view.find_facts(groups).values()} if tag else set()
     if tag and tag not in known:
         yield f"{where} has the tag {tag[:80]!r}{_list_some(known)}"
-    if kind and kind not in KINDS:
-        yield f"{kind[:80]!r} is no kind of packages: there are {', '.join(KINDS)}"
-    elif kind and not _has_kind(view, kind, {group.set_id for group in groups}):
+    if kind and not _has_kind(view, kind, {group.set_id for group in groups}):
         yield f"{where} has packages of the kind {kind!r}"
 
 
