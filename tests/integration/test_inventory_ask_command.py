@@ -179,6 +179,32 @@ def test_the_api_tells_it_too(collector: AskedCollector) -> None:
     assert "notes" not in collector.ask("packages", kind="rpm")
 
 
+@pytest.mark.parametrize(("words", "code", "said"), [
+    (("silent", "--fail"), 4, "headless: 3 hosts are silent"),
+    (("silent", "--fail", "--since", "2001-01-01"), 0, ""),
+    (("silent",), 0, ""),
+])  # fmt: skip
+def test_silence_is_a_failure_for_who_says_so(
+    collector: AskedCollector, words: tuple[str, ...], code: int, said: str
+) -> None:
+    done = collector.run(*words)
+    assert (done.returncode, done.stderr.rstrip("\n")) == (code, said)
+    assert bool(done.stdout) == ("--since" not in words)
+
+
+def test_an_inventory_without_hosts_says_so(tmp_path: Path) -> None:
+    nobody = "headless: 0 hosts were asked about"
+    with run_asked_collector(tmp_path, reports=[]) as collector:
+        for words in (("hosts",), ("silent",), ("packages",), ("hosts", "--at", "2020-01-01")):
+            done = collector.run(*words)
+            assert (done.returncode, done.stdout, done.stderr) == (0, "", f"{nobody}\n"), words
+        assert json.loads(collector.run("silent", "--json").stdout)["summary"] == {"hosts": 0}
+        done = collector.run("silent", "--fail")
+        told = [nobody, "headless: nothing was judged: there is no such host"]
+        assert (done.returncode, done.stderr.splitlines()) == (2, told)
+        assert collector.run("hosts", "--retired").stderr == ""
+
+
 def test_hosts_that_could_not_know_are_told(collector: AskedCollector) -> None:
     done = collector.run("who-has", "no-such-package", "--site", "BETA")
     assert (done.returncode, done.stdout) == (0, "")

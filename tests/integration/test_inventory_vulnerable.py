@@ -128,10 +128,18 @@ def test_what_vex_takes_away_is_told_on_request(collector: AskedCollector) -> No
     assert {row["exception"] for row in rows} == {"not_affected, vulnerable_code_not_present"}
 
 
+def test_what_is_vulnerable_is_a_failure_for_who_says_so(collector: AskedCollector) -> None:
+    done = collector.run("vulnerable", "--fail", "--advisory", "cve-2026-1", "--csv")
+    assert done.returncode == 4 and len(done.stdout.splitlines()) == 4
+    assert done.stderr == "headless: advisories are about packages of 3 of 36 hosts\n"
+    assert collector.run("vulnerable", "--fail", "--advisory", "ALSA-3").returncode == 0
+    assert collector.run("vulnerable", "--fail", "--at", "2020-01-01").returncode == 2
+
+
 @pytest.mark.parametrize(("words", "said"), [
     (("--advisory", "CVE-1999-1"), "no advisory known here is called 'CVE-1999-1'"),
     (("--severity", "Dire"), "no advisory known here has the severity 'Dire': there are "),
-    (("--advisory", "cve-2026-1", "--seen-since", "2100-01-01"), ""),
+    (("--advisory", "cve-2026-1", "--seen-since", "2100-01-01"), "0 hosts were asked about"),
     (("--severity", "Important", "--tag", "SE"), ""),
     (("--site", "BETA"), ""),
 ])  # fmt: skip
@@ -294,6 +302,8 @@ def test_who_cannot_be_judged_is_told(tracked: AskedCollector) -> None:
     wait_for(lambda: b"0 known to be vulnerable, of 36 not all can be said" in tracked.get("/")[2], "the numbers")
     done = tracked.run("conform", "--vulnerable", "--site", "BETA")
     assert done.returncode == 4 and done.stdout.count(reason) == 12
+    done = tracked.run("vulnerable", "--fail", "--site", "BETA")
+    assert done.returncode == 2 and done.stderr.endswith("headless: nothing was judged: of no host all can be said\n")
 
 
 def test_while_they_are_read_nothing_is_marked_and_that_is_said(tmp_path: Path) -> None:
