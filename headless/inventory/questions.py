@@ -172,7 +172,7 @@ QUESTIONS = {
                 AT,
                 SEEN,
                 Parameter("advisory", "of this advisory only, by its ID or another of its names, such as a CVE"),
-                Parameter("severity", "of this severity only, as the advisories word it; many tell none"),
+                Parameter("severity", "of this severity only, as the advisories word it, or CVSS 3 rates them"),
                 Parameter("excepted", "also what a VEX file takes away, and why", kind="flag"),
             ),
             _columns(

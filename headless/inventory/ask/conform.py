@@ -79,7 +79,8 @@ def ask_conform(view: View, parameters: Mapping[str, Any], page: Page) -> Answer
             yield host.site, host.name, host.id, *row[2:]
 
     answer = answer_by_host(view, [item.group for item in short.values()], page, build_rows)
-    return answer._replace(summary=ordered.summary, notes=ordered.notes)
+    outdated = (marks.outdated,) if marks and marks.outdated else ()
+    return answer._replace(summary=ordered.summary, notes=(*outdated, *ordered.notes))
 
 
 def _judge_all(view: View, reference: Reference | None, marks: Marks | None, parameters: Mapping[str, Any]) -> Ordered:
