@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
-from headless.inventory.ask.difference import summarize
+from headless.inventory.ask.difference import key_of, summarize
 from headless.inventory.ask.memory import Facts
 from headless.inventory.ask.view import Group
 from headless.inventory.package import Package
@@ -29,8 +29,8 @@ class Believed:
             self._never_read, self._packages = set(missing), list(listed)
             self._missing = missing
             return 0, 0, 0, [_tell(kind, missing[kind]) for kind in SYSTEM_KINDS if kind in missing]
-        there = {_key(package) for package in listed}
-        unread = [one for one in self._packages if one.kind in missing and _key(one) not in there]
+        there = {key_of(package) for package in listed}
+        unread = [one for one in self._packages if one.kind in missing and key_of(one) not in there]
         first_read = self._never_read - set(missing)
         before = self._packages + [one for one in listed if one.kind in first_read]
         self._packages = [*listed, *unread]
@@ -69,7 +69,3 @@ def explain_unread(groups: Collection[Group], told: Mapping[int, Facts], kinds: 
 
 def _tell(kind: str, reason: str) -> str:
     return f"? {kind} was not read: {reason}"
-
-
-def _key(package: Package) -> tuple[str, str, str]:
-    return package.kind, package.name, package.arch
