@@ -5,12 +5,16 @@ which the disk hides when it is back, and all of its own are missing meanwhile.
 """
 
 import os
+import sys
 
 from sqlalchemy import Connection, func, select
 
 from headless.errors import ParameterError
 from headless.grid.serve.schema import replicas
 from headless.grid.serve.storage_folder import DATA, KEY
+
+if sys.platform == "win32":
+    raise ImportError("a grid of one's own runs on POSIX systems only")
 
 __all__ = ["check_identity", "count_files", "is_empty"]
 

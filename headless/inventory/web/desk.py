@@ -37,7 +37,6 @@ class Desk:
 
     Attributes:
         access: tells who may see what.
-        memory: shared by all questions.
     """
 
     def __init__(self, store: Store, access: Access, marks: Callable[[], Marks | None] | None = None) -> None:
@@ -51,7 +50,14 @@ class Desk:
         self.access = access
         self._waiting: Counter[str] = Counter()
         self._time = 0
-        self.memory = Memory()
+        self._memory, self._losses = Memory(), store.losses
+
+    @property
+    def memory(self) -> Memory:
+        """Begun anew when the database has come back as an older one: its rows are others."""
+        if self._losses != self._store.losses:
+            self._memory, self._losses = Memory(), self._store.losses
+        return self._memory
 
     @property
     def is_idle(self) -> bool:
