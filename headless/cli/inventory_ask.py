@@ -8,12 +8,12 @@ import click
 from headless.cli.inventory_ending import FAILING, Counted, finish_conform, finish_found
 from headless.cli.inventory_output import demand_output
 from headless.cli.inventory_rows import PRINTERS, choose_form, tidy
-from headless.cli.inventory_twins import number_twins
 from headless.cli.shortfalls import fail_on_option
 from headless.config import read_variables
 from headless.errors import ParameterError
 from headless.inventory.private_files import find_exposed
 from headless.inventory.questions import QUESTIONS, Column, Parameter, Question
+from headless.inventory.twins import number_twins
 
 if TYPE_CHECKING:
     from headless.inventory.advisories import Advisories

@@ -1,7 +1,8 @@
 """A host that could not read its packages has not lost them: no answer may tell of a removal that was none."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 from sqlalchemy import Connection, event
 
 from headless.inventory.ask.answers import answer
+from headless.inventory.ask.history import find_newest
 from headless.inventory.ask.memory import Memory
 from headless.inventory.ask.page import Answer, Page
+from headless.inventory.ask.view import View
 from headless.inventory.collect.access import Scope
 from headless.inventory.collect.arrival import build_arrival
 from headless.inventory.collect.sizes import Sizes
@@ -51,11 +54,28 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
             some = [f"sick{number}" for number in range(sick)]
             reports += [Report(host=host, site=site, packages=(), missing=LOCKED, made=600) for host in some]
         reports.append(Report(host="bare", site="T", packages=(), missing=(Missing("dpkg", "cut short"),), made=600))
-        await store.store([build_arrival(report, 1000) for report in reports])
+        turns = Report(host="turns", packages=LIBS)
+        for made in range(1000, 1015):
+            kernel, packages = "6.2" if made > 1012 else "", LIBS[:4] if made == 1010 else LIBS
+            reports.append(replace(turns, made=made, interval=made % 2 * 86400, packages=packages, kernel=kernel))
+        await store.store([build_arrival(report, 2000) for report in reports])
         await store.close()
 
     asyncio.run(fill())
     return state
+
+
+def look(state: Path, find: Callable[[View], Any]) -> Any:
+    """What a page's function finds."""
+
+    async def work() -> Any:
+        store = Store.open("", str(state))
+        try:
+            return await store.read(lambda connection: find(View(connection, ALL, Memory(), 2000)))
+        finally:
+            await store.close()
+
+    return asyncio.run(work())
 
 
 def ask(state: Path, question: str, page: Page | None = None, **parameters: Any) -> Answer:
@@ -86,6 +106,35 @@ def test_history_tells_of_no_removal_that_was_none(state: Path) -> None:
     rows = ask(state, "history", host="a").rows
     assert [tuple(row[3:7]) for row in rows] == told
     assert [row[2] for row in rows] == [6, 1, 1, 5, 4]
+
+
+def test_neighbours_that_say_the_same_are_one_row_whatever_their_interval(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headless.inventory.ask.history.CHUNK", 4)
+    rows = ask(state, "history", host="turns").rows
+    assert [(row[0], row[1], row[2], tuple(row[3:6])) for row in rows] == [
+        (1000, 1009, 5, (0, 0, 0)),
+        (1010, 1010, 4, (0, 1, 0)),
+        (1011, 1012, 5, (1, 0, 0)),
+        (1013, 1014, 5, (0, 0, 0)),
+    ]
+    assert [row[8] for row in rows] == ["", "", "", "6.2"]
+    for limit in (1, 2, 3):
+        paged, page = [], Page(limit)
+        while page.limit:
+            found = ask(state, "history", page, host="turns")
+            paged += found.rows
+            page = Page(limit if found.next else 0, found.next)
+        assert paged == rows
+
+
+def test_the_newest_of_a_history_are_the_same_rows(state: Path) -> None:
+    rows = ask(state, "history", host="turns").rows
+    found, before = look(state, lambda view: find_newest(view, "turns", 2000, 2))
+    assert (found.rows, before) == (rows[2:], 1011)
+    found, before = look(state, lambda view: find_newest(view, "turns", before, 2))
+    assert (found.rows, before) == (rows[:2], 0)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])

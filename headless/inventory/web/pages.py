@@ -27,6 +27,7 @@ from headless.inventory.collect.access import Scope
 from headless.inventory.dates import LATEST, build_date
 from headless.inventory.questions import QUESTIONS
 from headless.inventory.reference import Reference
+from headless.inventory.twins import number_twins
 from headless.inventory.web.desk import COOKIE, Desk
 from headless.inventory.web.glances import Glances
 from headless.inventory.web.limits import Networks
@@ -140,6 +141,7 @@ class _Pages:
         found = await self._desk.read(scope, lambda view: mark_site(view, site))
         return self._render(
             "site.html", who=scope.name, site=site, drift=drift, hosts=hosts, chosen=chosen,
+            names=[row["host"] for row in number_twins(hosts.rows)],
             marks=found, unmarked=self._explain_unmarked(found),
             next=self._build_next(request, hosts),
         )  # fmt: skip
