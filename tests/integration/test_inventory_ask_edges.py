@@ -115,6 +115,7 @@ def test_the_site_without_a_name_is_one_of_its_own(asked: Asked) -> None:
     asked.add("named")
     assert name_rows("hosts", asked.ask("hosts", site=""), "host") == ["nameless"]
     assert asked.ask("drift", site="").summary == {"groups": 1, "hosts": 1}
+    assert asked.ask("drift", site="", at=0).summary == {"groups": 0, "hosts": 0}
     assert asked.ask("diff", a="site:", b="site:SITE").summary == {"hosts_a": 1, "hosts_b": 1}
 
 

@@ -26,15 +26,16 @@ def ask_drift(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
     for group in groups:
         numbers[group.set_id] += group.hosts
     found, key = cut(numbers, lambda set_id: (-numbers[set_id], set_id), page._replace(limit=min(page.limit, MOST)))
+    summary = {"groups": len(numbers), "hosts": numbers.total()}
     if not found:
-        return Answer([])
+        return Answer([], summary=summary)
     usual = list_packages(view, min(numbers, key=lambda set_id: (-numbers[set_id], set_id)))
     examples = _find_examples(view, view.find_site(parameters["site"]), found)
     rows = []
     for set_id in found:
         packages = list_packages(view, set_id)
         rows.append((set_id, numbers[set_id], len(packages), *summarize(usual, packages), examples.get(set_id, "")))
-    return Answer(rows, key, {"groups": len(numbers), "hosts": numbers.total()})
+    return Answer(rows, key, summary)
 
 
 def _find_examples(view: View, site_id: int, set_ids: Collection[int]) -> dict[int, str]:
