@@ -84,7 +84,8 @@ class Glances:
             self._found[key] = Overview(sites, at, has_marks)
             self._failed.pop(key, None)
         except Unavailable as exc:
-            log.warning("overview-failed reason=%r", str(exc))
+            if key not in self._failed:  # told once, and not at each look while the database is away
+                log.warning("overview-failed reason=%r", str(exc))
             self._fail(key, str(exc))
         except Exception:  # the boundary: nobody waits for the task
             log.exception("overview-failed")
