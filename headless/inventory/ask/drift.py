@@ -29,8 +29,9 @@ def ask_drift(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
     for group in groups:
         numbers[group.set_id] += group.hosts
     found, key = cut(numbers, lambda set_id: (-numbers[set_id], set_id), page._replace(limit=min(page.limit, MOST)))
+    summary = {"groups": len(numbers), "hosts": numbers.total()}
     if not found:
-        return Answer([])
+        return Answer([], summary=summary)
     largest = min(numbers, key=lambda set_id: (-numbers[set_id], set_id))
     usual = list_packages(view, largest)
     told = view.find_facts(groups)
@@ -42,7 +43,7 @@ def ask_drift(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
         changes = _compare(usual, packages, unread[set_id], unread[largest] if set_id != largest else {})
         rows.append((set_id, numbers[set_id], len(packages), *changes, examples.get(set_id, "")))
     notes = explain_unread(groups, told, SYSTEM_KINDS)
-    return Answer(rows, key, {"groups": len(numbers), "hosts": numbers.total()}, notes)
+    return Answer(rows, key, summary, notes)
 
 
 def _find_unread(
