@@ -216,6 +216,11 @@ class Kept:
         marks = ", ".join("?" for _ in fates)
         return list(self._list(f"fate in ({marks}) order by id limit ?", (*fates, limit)))
 
+    def count_stored(self) -> int:
+        """How many letters were stored."""
+        ask = "select count(*) from letters where fate = 'stored'"
+        return int(self._connection.execute(ask).fetchone()[0])
+
     def get(self, number: int) -> Item | None:
         """A letter by its id."""
         return next(self._list("id = ?", (number,)), None)

@@ -96,8 +96,13 @@ class Worker:
         """Process them, each as somebody has decided; those that may have ended a process one at a time."""
         fatal = [item for item in decided if item.tries >= TRIES]
         await self._insist(lambda: self._keep([_hold_fatal(self._kept.read(item)) for item in fatal]))
-        for is_accepted in (False, True):
-            items = [item for item in decided if (item.fate is Fate.ACCEPTED) is is_accepted and item.tries < TRIES]
+        # What was stored once, perhaps as somebody had accepted it, needs no second look.
+        for is_accepted in (True, False):
+            items = [
+                item
+                for item in decided
+                if (item.fate is Fate.ACCEPTED or item.was_stored) is is_accepted and item.tries < TRIES
+            ]
             for group in [[item for item in items if not item.tries], *([item] for item in items if item.tries)]:
                 for part in _divide(map(self._kept.read, group)):
                     await self._process(part, partial(self._kept.mark, part), is_accepted=is_accepted)

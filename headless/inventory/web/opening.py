@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from headless.database.backends import build_engine, check_url
 from headless.errors import ParameterError
 from headless.inventory.collect.access import Access
-from headless.inventory.collect.collector import Collector, make_state, open_collector
+from headless.inventory.collect.collector import Collector, explain_loss, make_state, open_collector
 from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.collect.spool import Spool
 from headless.inventory.collect.store import Store
@@ -95,6 +95,8 @@ class Opening:
             return False
         if self._is_told:
             log.info("going-on")
+        if reason := await explain_loss(collector):
+            log.error("inventory-empty reason=%r", reason)
         marks = self._advice.find_marks if self._advice else None
         self._desk = Desk(collector.store, Access(self._settings.access), marks)
         self._app = build_app(collector, self._web, self._desk)
