@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from headless.errors import ParameterError
+from headless.extras import tell_install
 from headless.grid.errnos import EINVAL
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def _run_in(shell: Any, options: dict[str, Any], words: Sequence[str]) -> int:
         try:
             from headless.grid.shell.interactive import interact
         except ModuleNotFoundError as exc:
-            raise ParameterError("the shell at a terminal needs more: pip install 'headless[grid]'") from exc
+            raise ParameterError(f"the shell at a terminal needs more: {tell_install('grid')}") from exc
         return int(interact(shell))
     from headless.grid.shell.batch import run_file
 

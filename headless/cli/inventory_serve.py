@@ -8,6 +8,7 @@ import click
 from headless.cli.serve import default_state
 from headless.config import read_environment
 from headless.errors import ParameterError
+from headless.extras import tell_install
 from headless.log import set_up_log
 
 __all__ = ["serve"]
@@ -69,7 +70,7 @@ def serve(
         from headless.inventory.web.service import run_collector
         from headless.inventory.web.settings import add_default_feed, read_serve_settings
     except ImportError as exc:
-        raise ParameterError(f"{exc.name} is missing: pip install 'headless[inventory]'") from exc
+        raise ParameterError(f"{exc.name} is missing: {tell_install('inventory')}") from exc
     environment = read_environment()
     set_up_log(file=None, has_journal=environment.has_journal)
     if not config and not state:

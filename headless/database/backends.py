@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from headless.errors import ParameterError
+from headless.extras import tell_install
 
 __all__ = ["build_engine", "check_url", "try_lock"]
 
@@ -34,7 +35,7 @@ DRIVERS = {
     "mysql": ("mysql", "pymysql", "mysql://user@host/database"),
     "mariadb": ("mysql", "pymysql", "mysql://user@host/database"),
 }
-EXTRAS = {"psycopg": "headless[postgresql]", "pymysql": "headless[inventory]"}
+EXTRAS = {"psycopg": "postgresql", "pymysql": "inventory"}
 
 
 def check_url(url: str, setting: str, known: Collection[str] = ("postgresql",)) -> URL:
@@ -61,7 +62,7 @@ def check_url(url: str, setting: str, known: Collection[str] = ("postgresql",)) 
     try:
         __import__(driver)
     except ImportError as exc:
-        raise ParameterError(f"setting '{setting}': install the driver: pip install '{EXTRAS[driver]}'") from exc
+        raise ParameterError(f"setting '{setting}': install the driver: {tell_install(EXTRAS[driver])}") from exc
     return parsed.set(drivername=f"{name}+{driver}")
 
 

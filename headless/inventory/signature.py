@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 
 from headless.errors import ParameterError
+from headless.extras import tell_install
 from headless.inventory.envelope import SIGNED, BadSeal, read_content_type, unwrap
 
 __all__ = ["SigningKey", "sign", "verify"]
@@ -63,7 +64,7 @@ def _parse(der: bytes) -> tuple[bytes, list[Any]]:
     try:
         from asn1crypto import cms
     except ImportError as exc:
-        raise ParameterError("signatures are verified with asn1crypto: pip install 'headless[inventory]'") from exc
+        raise ParameterError(f"signatures are verified with asn1crypto: {tell_install('inventory')}") from exc
     if read_content_type(der) != SIGNED:
         raise BadSeal("not signed: it is no CMS SignedData")
     try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headless.errors import ParameterError
+from headless.extras import tell_install
 from headless.grid.copy.errnos import find_errno
 from headless.grid.copy.values import CopyOptions
 from headless.grid.messages import GridError
@@ -208,5 +209,5 @@ def import_client() -> Any:
     try:
         from XRootD import client
     except ImportError as exc:
-        raise ParameterError(f"copying needs XRootD ({exc}): pip install 'headless[grid]'") from exc
+        raise ParameterError(f"copying needs XRootD ({exc}): {tell_install('grid')}") from exc
     return client

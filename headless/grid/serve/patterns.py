@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from sqlalchemy import ColumnElement, func
 
+from headless.extras import tell_install
 from headless.grid.errnos import EINVAL, ENOSYS
 from headless.grid.messages import GridError
 from headless.grid.serve.schema import entries
@@ -36,7 +37,7 @@ def build_regex(pattern: str) -> Callable[[str], object]:
     try:
         import re2
     except ImportError as exc:
-        raise GridError(ENOSYS, "find -r: the server needs google-re2: pip install 'headless[grid]'") from exc
+        raise GridError(ENOSYS, f"find -r: the server needs google-re2: {tell_install('grid')}") from exc
     options = re2.Options()
     options.log_errors = False
     options.max_mem = MEMORY

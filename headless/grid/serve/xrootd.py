@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from headless.extras import tell_install
 from headless.grid.errnos import EIO, ENOLINK, EREMOTEIO
 from headless.grid.messages import GridError
 from headless.grid.serve.envelopes import READ, SERVER, WRITE, Envelopes
@@ -302,7 +303,7 @@ def _load(part: str = "") -> Any:
     try:
         return importlib.import_module(f"XRootD.client.{part}".rstrip("."))
     except ImportError as exc:
-        raise GridError(EIO, "the server lacks XRootD's client: pip install 'headless[grid]'") from exc
+        raise GridError(EIO, f"the server lacks XRootD's client: {tell_install('grid')}") from exc
 
 
 def _seal_here(store: Store, path: str) -> Found | None:

@@ -2,6 +2,7 @@
 
 import time
 
+from headless.extras import tell_install
 from headless.grid.errnos import EINVAL
 from headless.grid.messages import GridError, Reply
 from headless.grid.shell.shell import Shell
@@ -44,7 +45,7 @@ def show_version(shell: Shell, name: str, args: list[str]) -> Reply:
     try:
         xrootd = importlib.metadata.version("xrootd")
     except importlib.metadata.PackageNotFoundError:
-        xrootd = "not installed: pip install 'headless[grid]'"
+        xrootd = f"not installed: {tell_install('grid')}"
     python = ".".join(map(str, sys.version_info[:3]))
     return shell.answer(f"headless version: {__version__}", f"Python version: {python}", f"XRootD version: {xrootd}")
 

@@ -1,6 +1,7 @@
 """Python's versions: PEP 440, by ``packaging``."""
 
 from headless.errors import ParameterError
+from headless.extras import tell_install
 from headless.inventory.versions import rpm
 from headless.inventory.versions.parts import Key, Parts
 
@@ -22,7 +23,7 @@ def build_key(parts: Parts) -> Key:
     try:
         from packaging.version import InvalidVersion, Version
     except ImportError:
-        raise ParameterError("Python's versions are compared by packaging: pip install 'headless[inventory]'") from None
+        raise ParameterError(f"Python's versions are compared by packaging: {tell_install('inventory')}") from None
 
     text = parts.upstream if parts.release is None else f"{parts.upstream}+{parts.release}"
     try:
