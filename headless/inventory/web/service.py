@@ -25,6 +25,7 @@ from headless.inventory.certificates import explain_end
 from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.web.advice import Advice
 from headless.inventory.web.answers import tell_later
+from headless.inventory.web.handshake import tell_untrusted
 from headless.inventory.web.limits import SHUT, Doors, Networks
 from headless.inventory.web.opening import Opening
 from headless.inventory.web.protocol import GuardedProtocol, Patience
@@ -191,7 +192,9 @@ class _Server(uvicorn.Server):
 def _build_tls(web: WebSettings) -> ssl.SSLContext | None:
     if not web.tls_cert:
         return None
-    return build_server_context(web.tls_cert, web.tls_key or web.tls_cert, web.client_ca or None)
+    context = build_server_context(web.tls_cert, web.tls_key or web.tls_cert, web.client_ca or None)
+    tell_untrusted(context)
+    return context
 
 
 def _renew(tls: ssl.SSLContext | None, web: WebSettings, advice: Advice) -> None:
