@@ -359,3 +359,15 @@ def test_who_shows_a_certificate_that_is_not_trusted_is_told_so(tls_server: Coll
         )  # fmt: skip
         assert done.returncode == 5 and "does not take the certificate that it was shown" in done.stderr, done.stderr
     assert tls_server.log.count("certificate-not-trusted") == 1 and "see 'client_ca'" in tls_server.log
+
+
+def test_who_is_refused_can_be_found(server: CollectorServer) -> None:
+    """By the name of a token, where the report could not be opened and tells no host."""
+    assert "token-unknown feed=token token='site-a'" in server.log
+    token = Access(str(server.state / "access.json")).add("site-a", "sender", ())
+    answer = talk(server.port, post("/token/", b"\x30\x82nonsense", f"Authorization: Bearer {token}"))
+    assert read_status(answer) == 200
+    server.wait_fate("", 1)
+    told = json.loads(run(HEADLESS, "inventory", "review", "list", "--refused", "--json", "--state", str(server.state)))
+    assert ("site-a", "", "token") in [(row["token"], row["certificate"], row["feed"]) for row in told["rows"]]
+    Access(str(server.state / "access.json")).remove("site-a")

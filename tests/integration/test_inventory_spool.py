@@ -28,13 +28,14 @@ def test_what_is_not_taken_is_kept_and_sent_before_the_next(
     place: World, collector: ScriptedCollector, status: int
 ) -> None:
     collector.answers = [Answer(status), Answer(status)]
-    for _ in range(2):
+    for count in range(2):
         done = send(place, collector)
         assert (
             done.returncode == 1
             and b"sent by the next run to this URL" in done.stderr
             and done.stderr.count(b"\n") == 1
         )
+        assert (b": 2 wait there, the first since 20" in done.stderr) == (count == 1)
     assert len(kept(place)) == 2
     waiting = [path.read_bytes() for path in kept(place)]
     assert send(place, collector).returncode == 0

@@ -90,6 +90,7 @@ class Item:
 
     Attributes:
         tries: how often a process has ended while it opened it.
+        token, certificate: of who sent it; empty if it gave none.
     """
 
     id: int
@@ -101,6 +102,8 @@ class Item:
     address: str
     site: str
     tries: int
+    token: str
+    certificate: str
 
     @property
     def was_stored(self) -> bool:
@@ -305,4 +308,5 @@ class Kept:
         with closing(self._connection.execute(ask, values)) as cursor:
             for number, received, fate, reason, host, how, tries, site in cursor:
                 told = json.loads(how)
-                yield Item(number, received, Fate(fate), reason, host, told["feed"], told["address"], site, tries)
+                sender = (told["feed"], told["address"], site, tries, told.get("token", ""), told.get("subject", ""))
+                yield Item(number, received, Fate(fate), reason, host, *sender)

@@ -42,6 +42,7 @@ __all__ = ["run_collector"]
 BACKLOG = 2048
 LARGEST_HEAD = 16 << 10  # bytes of a request's line and headers
 STOP_S = 10  # for which requests that have begun may end
+NOT_RENEWED = "the settings, the keys of sealed reports, the authorities and the references: they need a new start"
 FIRST = asyncio.FIRST_COMPLETED
 
 log = logging.getLogger("headless.inventory")
@@ -199,6 +200,8 @@ def _build_tls(web: WebSettings) -> ssl.SSLContext | None:
 
 def _renew(tls: ssl.SSLContext | None, web: WebSettings, advice: Advice) -> None:
     """Read the advisories again, and the certificate and its key, for the connections that come."""
+    read = ["the TLS certificate"] * (tls is not None) + ["the advisories"] * bool(advice)
+    log.info("renewing reads=%r not=%r", " and ".join(read) or "nothing", NOT_RENEWED)
     advice.renew()
     if tls is None:
         return
