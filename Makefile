@@ -3,6 +3,7 @@
 # make inventory-demo  a collector of one's own, this machine's report, and questions
 # make test   everything that CI runs: format, lint, types, import contract, all tests
 # make soak   the fault tests of tests/faults with large numbers (an hour); not part of make test
+# make outage the collector's databases away for a true hour; not part of make test
 # make bench  the figures of docs/benchmarks.md, both sides in one run
 PYTHON ?= python3
 SOURCES := setup.cfg pyproject.toml README.md $(shell find headless jobs -name '*.py')
@@ -10,7 +11,7 @@ DEV := .venv-dev/bin
 # Tests wait more than they compute: one more than CI's two processors.
 WORKERS ?= 3
 
-.PHONY: demo grid-demo inventory-demo test check unit soak peers bench docs clean
+.PHONY: demo grid-demo inventory-demo test check unit soak outage peers bench docs clean
 
 demo: .venv/installed
 	@$(PYTHON) contrib/demo/demo.py .venv/bin/headless
@@ -37,6 +38,9 @@ unit: .venv-dev/installed
 
 soak: .venv-dev/installed peers
 	HEADLESS_SOAK=1 $(DEV)/python -m pytest tests/faults
+
+outage: .venv-dev/installed peers
+	HEADLESS_OUTAGE_S=3600 $(DEV)/python -m pytest -n 2 -rP tests/faults/test_inventory_outage.py -k for_an_hour
 
 peers:
 	@./tests/peers.sh

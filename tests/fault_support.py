@@ -70,20 +70,24 @@ def make_chance() -> random.Random:
 
 def fake_clock(file: Path) -> dict[str, str]:
     """What gives a process the wall clock of :func:`set_clock`; the one that counts seconds stays true."""
+    return {**fake_time(file), "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
+def fake_time(file: Path) -> dict[str, str]:
+    """What gives a process the clocks of :func:`set_clock`, all of them.
+
+    Its sleeps, and its waits for sockets (select, poll, epoll, an event loop's timers), take as long as they say by
+    these clocks. But a wait for a lock with a limit never ends: glibc has that done by the true clock.
+    """
     libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-    return {
-        "LD_PRELOAD": str(libraries[0]) if libraries else "",
-        "FAKETIME_TIMESTAMP_FILE": str(file),
-        "FAKETIME_NO_CACHE": "1",
-        "DONT_FAKE_MONOTONIC": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
+    library = str(libraries[0]) if libraries else ""
+    return {"LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": str(file), "FAKETIME_NO_CACHE": "1"}
 
 
-def set_clock(file: Path, offset_s: int) -> None:
-    """Set a faked clock, as far from the true time."""
+def set_clock(file: Path, offset_s: float, speed: int = 1) -> None:
+    """Set a faked clock: as far from the true time, and so many times as fast from the process's start on."""
     new = file.with_suffix(".new")
-    new.write_text(f"{offset_s:+d}\n")
+    new.write_text(f"{offset_s:+.3f} x{speed}\n" if speed != 1 else f"{offset_s:+.0f}\n")
     new.rename(file)
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,18 @@ class Desk:
         """What waits for a review."""
         with closing(Kept(self.settings.kept)) as kept:
             return kept.list_by_fate(Fate.HELD)
+
+
+@asynccontextmanager
+async def work_in_background(collector: Collector) -> AsyncIterator[None]:
+    """Have the worker run beside the block; what it is at when the block ends, it does again the next time."""
+    task = asyncio.create_task(collector.worker.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def make_desk(folder: Path, holder: Holder, **settings: Any) -> Desk:

@@ -1,6 +1,6 @@
 """Reports made up for tests, and what a store holds, written out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -9,7 +9,9 @@ from headless.inventory.collect.arrival import Arrival, build_arrival
 from headless.inventory.collect.schema import hosts, sets, spans
 from headless.inventory.collect.timeline import unpack_times
 from headless.inventory.package import Package
+from headless.inventory.reference import Reference, Shortfall, judge_host
 from headless.inventory.report import Report
+from headless.inventory.rule import HostFacts
 
 DAY = 86400
 NOW = 1_800_000_000
@@ -21,6 +23,11 @@ def make_report(version: str = "1", *, host: str = "node1.example.org", site: st
     """A report of a host that has a package ``app`` of some version, beside what all have."""
     package = Package("rpm", "app", f"0:{version}-1.el9", "x86_64")
     return Report(host=host, site=site, packages=(*BASE, package), **fields)
+
+
+def judge(reference: Reference, host: HostFacts, packages: Iterable[Package], now: float) -> list[Shortfall]:
+    """Judge a host by its packages."""
+    return judge_host(reference, reference.find_faults(packages), host, now)
 
 
 def make_arrival(version: str, made: int, *, received: int = NOW, **fields: Any) -> Arrival:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -45,6 +46,20 @@ class MariaDB:
         assert self._server is not None
         self._server.kill()
         self._server.wait()
+
+    def crash(self) -> None:
+        """End it as a power cut would."""
+        self.stop()
+
+    def freeze(self) -> None:
+        """Stop it in its tracks: it takes connections, and never says a word."""
+        assert self._server is not None
+        self._server.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Have it go on."""
+        assert self._server is not None
+        self._server.send_signal(signal.SIGCONT)
 
     def create_database(self, name: str) -> str:
         """Make an empty database; return its URL."""

@@ -1,7 +1,9 @@
 """``headless grid pki``: the certificates of a grid of one's own."""
 
+import difflib
 import os
 import re
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,6 +11,9 @@ from headless.cli.grid_hints import show_state, show_user
 from headless.cli.grid_serve import default_grid_state
 from headless.config import read_environment
 from headless.errors import ParameterError
+
+if TYPE_CHECKING:
+    from headless.grid.serve.registration import Registrations
 
 __all__ = ["pki"]
 
@@ -57,13 +62,14 @@ def user(state: str, name: str, out: str, role: tuple[str, ...], days: int, emai
     from headless.grid.serve.pki import DAY, Authority, name_user
     from headless.grid.serve.pki_files import check_own, write_authorities, write_pair
     from headless.grid.serve.registration import Registration, Registrations, check_name
+    from headless.grid.serve.removals import Removals
 
     check_name(name, "user")
     for word in role:
         check_name(word, "role")
     authority = Authority.open(os.path.join(state, "pki"))
     subject = name_user(name)
-    pair = authority.issue(subject, days * DAY, [])
+    pair = authority.issue(subject, days * DAY, [], Removals(authority.folder).find(name))
     registration = Registration(
         name=name, subject=subject.rfc4514_string(), roles=role or None, email=email, full_name=full_name
     )
@@ -80,20 +86,43 @@ def user(state: str, name: str, out: str, role: tuple[str, ...], days: int, emai
 
 @pki.command(
     help="Remove a user: nobody logs in with a certificate or a token of that name any more, a running server lets none"
-    " in at once, and ends the sessions that are open; the files stay." + STATUS
+    " in at once, and ends the sessions that are open; the files stay. When 'user' makes the name anew, what was issued"
+    " before stays refused." + STATUS
 )
 @click.argument("name")
 @click.pass_obj
 def remove(state: str, name: str) -> None:
     from headless.grid.serve.pki import Authority
     from headless.grid.serve.registration import Registration, Registrations, check_name
+    from headless.grid.serve.removals import Removals
 
     check_name(name, "user")
-    Authority.open(os.path.join(state, "pki"))  # else this is no grid's folder
+    authority = Authority.open(os.path.join(state, "pki"))  # else this is no grid's folder
     try:
+        _check_there(Registrations(state), name)
+        Removals(authority.folder).note(name)
         Registrations(state).add(Registration(name=name, subject="", is_removed=True))
     except OSError as exc:
         raise ParameterError(f"{exc.filename}: {exc.strerror}: choose another folder") from exc
+
+
+def _check_there(registrations: "Registrations", name: str) -> None:
+    """See that there is a user to be removed.
+
+    Raises:
+        ParameterError: there is none of this name.
+        OSError: it is not known.
+    """
+    try:
+        known = registrations.find_users()
+    except (ValueError, TypeError, KeyError, AttributeError):
+        known = None  # the server tells of it in its log
+    if known is None:
+        click.echo(f"whether there is a user {name} is not known before the server is started again", err=True)
+    elif name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        meant = f": {near[0]} is meant?" if near else ""
+        raise ParameterError(f"there is no user {name}{meant}")
 
 
 @pki.command(

@@ -88,12 +88,13 @@ def take(files: Sequence[str], wait: float, any_age: bool, feed: str, config: st
     demand_output()
     from headless.inventory.collect.feeds import LOCAL
     from headless.inventory.collect.spool import Arrived
+    from headless.inventory.named_files import read_named
 
     settings = read_settings(config, state, may_be_new=True)
     feed = feed or LOCAL
     if feed not in settings.feeds:
         raise ParameterError(f"--feed {feed!r}: the settings have {', '.join(sorted(settings.feeds))} (see --config)")
-    bodies = [_read_file(path) for path in files]
+    bodies = [read_named(path) for path in files]
     items = asyncio.run(_take(settings, bodies, wait, Arrived(int(time.time()), feed, LOCAL, any_age=any_age)))
     for path, item in zip(files, items, strict=True):
         click.echo(f"{path}: replay" if item is None else f"{path}: {item.fate}: {item.reason}")
@@ -131,7 +132,7 @@ def retire(hosts: tuple[str, ...], at: str, undo: bool, wait: float, config: str
 
 
 @click.command()
-@click.option("--since", default="", metavar="DATE", help="what came since that day, YYYY-MM-DD; left out: all")
+@click.option("--since", default="", metavar="DATE", help="what came since; a day: its beginning, UTC; left out: all")
 @collector_options
 def reprocess(since: str, config: str, state: str) -> None:
     """Open, check and store once more what is kept: after a key was added, or headless has learned to read more.
@@ -139,9 +140,12 @@ def reprocess(since: str, config: str, state: str) -> None:
     What was stored and cannot be read again stays as it is. Exit status 4: there is such.
     """
     demand_output()
+    from headless.inventory.dates import parse_date
+
+    begin = parse_date(since, is_start=True) if since else 0
     settings = read_settings(config, state)
     with open_kept(settings) as kept:
-        count = kept.process_again(_parse_day(since))
+        count = kept.process_again(begin)
     worker = asyncio.run(work_off(settings))
     if worker is None:
         click.echo(f"{count} are processed again by the collector that runs: its log tells what it cannot read again")
@@ -278,20 +282,3 @@ def open_kept(settings: "CollectorSettings") -> Any:
     from headless.inventory.collect.kept import Kept
 
     return closing(Kept(settings.kept))
-
-
-def _read_file(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as exc:
-        raise ParameterError(f"{path} cannot be read: {exc.strerror}") from exc
-
-
-def _parse_day(text: str) -> int:
-    if not text:
-        return 0
-    try:
-        return int(time.mktime(time.strptime(text, "%Y-%m-%d")))
-    except ValueError as exc:
-        raise ParameterError(f"--since {text!r}: give a day like 2026-01-31") from exc

@@ -12,6 +12,7 @@ from headless.cli.inventory_group import OneLineGroup
 from headless.cli.inventory_output import demand_output
 from headless.cli.inventory_rows import PRINTERS, choose_form, form_options, tidy
 from headless.errors import ParameterError
+from headless.inventory.dates import parse_date
 from headless.inventory.questions import Column
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ HELD = (
     Column("reason"),
     Column("gone", "texts"),
 )
+LIMIT = 1000
+"""Letters that are listed."""
 GONE = (Column("kind"), Column("name"), Column("version"), Column("arch"))
 
 
@@ -43,18 +46,25 @@ def review() -> None:
 
 @review.command(name="list")
 @click.option("--refused", "is_refused", is_flag=True, help="those that are refused, and why, instead")
+@click.option("--since", default="", metavar="DATE", help="that came since; a day: its beginning")
+@click.option("--limit", default=LIMIT, metavar="NUMBER", type=click.IntRange(1), help=f"the newest so many  [{LIMIT}]")
 @form_options
 @collector_options
-def review_list(is_refused: bool, as_json: bool, as_csv: bool, config: str, state: str) -> None:
+def review_list(is_refused: bool, since: str, limit: int, as_json: bool, as_csv: bool, config: str, state: str) -> None:
     """List the reports that are held, with the names of what their hosts had before and is not in them."""
     demand_output()
     form = choose_form(as_json, as_csv)
     from headless.inventory.collect.kept import Fate
 
+    fate = Fate.REFUSED if is_refused else Fate.HELD
+    begin = parse_date(since, is_start=True) if since else 0
     with open_kept(read_settings(config, state)) as kept:
-        items = kept.list_by_fate(Fate.REFUSED if is_refused else Fate.HELD, limit=-1)
-        rows = [_build_row(item, sorted({package.name for package in kept.find_gone(item.id)})) for item in items]
+        items = kept.list_newest(fate, since=begin, limit=limit + 1)
+        names = [sorted({package.name for package in kept.find_gone(item.id)}) for item in items[-limit:]]
+    rows = [_build_row(item, gone) for item, gone in zip(items[-limit:], names, strict=True)]
     PRINTERS[form](REFUSED if is_refused else HELD, rows, {})
+    if len(items) > limit:
+        click.echo(f"headless: there are more than the newest {limit}, which are listed: see --limit", err=True)
 
 
 @review.command(name="show")

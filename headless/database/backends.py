@@ -1,18 +1,18 @@
 """The databases that can be used: how each is connected to, and how one writer keeps others out."""
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from headless.errors import ParameterError
 from headless.extras import tell_install
 
-__all__ = ["build_engine", "check_url", "try_lock"]
+__all__ = ["build_engine", "check_url", "is_passing", "try_lock"]
 
 LOCK_LIMIT_S = 5.0  # for which another program may hold the database
 
@@ -29,6 +29,7 @@ MYSQL_LIMITS = {"connect_timeout": 5, "read_timeout": 40, "write_timeout": 40, "
 # Too long a text is an error, as elsewhere, and not cut; a quote is a quote.
 MYSQL_SESSION = "set session sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 10"
 STATEMENT_LIMIT_S = 30
+READ_ONLY = "25006"  # what PostgreSQL calls it: a server that has come back, but not as the first of its kind
 
 DRIVERS = {
     "postgresql": ("postgresql", "psycopg", "postgresql://user@host/database"),
@@ -70,7 +71,9 @@ def build_engine(url: URL) -> Engine:
     """Prepare connections to a database; none is made yet."""
     name = url.get_backend_name()
     if name == "postgresql":
-        return sqlalchemy.create_engine(url, pool_pre_ping=True, connect_args=POSTGRES_LIMITS)
+        engine = sqlalchemy.create_engine(url, pool_pre_ping=True, connect_args=POSTGRES_LIMITS)
+        event.listen(engine, "do_connect", _connect_postgresql)
+        return engine
     if name == "mysql":
         # Repeatable reads, the default, would show the writer what it was told before it waited for its turn.
         engine = sqlalchemy.create_engine(
@@ -82,6 +85,13 @@ def build_engine(url: URL) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def is_passing(error: BaseException | None) -> bool:
+    """Whether a database is away, starting, or does not take anything at present, rather than of no use."""
+    if isinstance(error, OperationalError):
+        return True
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", "") == READ_ONLY
 
 
 def try_lock(connection: Connection, number: int) -> bool:
@@ -98,6 +108,12 @@ def try_lock(connection: Connection, number: int) -> bool:
     else:
         return True
     return bool(connection.execute(ask, {"number": number}).scalar_one())
+
+
+def _connect_postgresql(_: object, __: object, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+    from headless.database.patience import PatientConnection
+
+    return PatientConnection.connect(*arguments, **options)
 
 
 def _prepare_mysql(connection: Any, _: object) -> None:

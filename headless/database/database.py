@@ -61,6 +61,7 @@ class Database:
         self._readers = ThreadPoolExecutor(self.readers, f"{self.schema.name}-read")
         self._writer = threading.Thread(target=self._run_writer, name=f"{self.schema.name}-write", daemon=True)
         self._connection: Connection | None = None  # the writer's; but on SQLite it holds the lock
+        self._failing = ""  # why the last write has failed, if it has
 
     @classmethod
     def open(cls, url: str, state: str) -> Self:
@@ -144,7 +145,14 @@ class Database:
             self._connection = self._engine.connect()
             with self._connection.begin():
                 self._lock(self._connection)
+            self.forget()
         return self._connection
+
+    def forget(self) -> None:
+        """Called in the writer's thread when it has connected: what is remembered of the tables may be wrong.
+
+        A database that comes back may be a replica, or a copy, that lacks what was committed last.
+        """
 
     def _lock(self, connection: Connection) -> None:
         until = time.monotonic() + LOCK_PATIENCE_S
@@ -192,7 +200,9 @@ class Database:
             reason = _explain(exc)
             with contextlib.suppress(SQLAlchemyError):
                 self._release()
-            log.error("%s-write-failed reason=%r", self.schema.name, reason)
+            if reason != self._failing:  # told once, and not at each try while the database is away
+                log.error("%s-write-failed reason=%r", self.schema.name, reason)
+            self._failing = reason
             return [Unavailable(f"the server cannot write its {self.schema.name}: {reason}") for _ in functions]
         except Exception as exc:
             log.exception("bug in the database")  # the thread goes on: without it nothing is ever written again
@@ -200,6 +210,9 @@ class Database:
             return [
                 Unavailable(f"the server cannot write its {self.schema.name}: {type(exc).__name__}") for _ in functions
             ]
+        if self._failing:
+            log.info("%s-written-again", self.schema.name)
+        self._failing = ""
         return results
 
 

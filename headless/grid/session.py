@@ -266,7 +266,7 @@ class GridSession:
             except GridError as exc:
                 if exc.exit_code == EINVAL and self.credentials.kind == TOKEN:
                     self._leave_token(exc)
-                elif exc.exit_code == EKEYEXPIRED and self.credentials.kind == TOKEN:
+                elif exc.exit_code in (EKEYEXPIRED, EKEYREJECTED) and self.credentials.kind == TOKEN:
                     self._take_certificate(exc)
                     continue
                 elif exc.exit_code != ENOTCONN or isinstance(exc.__cause__, ProtocolError | Untrusted):
@@ -350,7 +350,8 @@ def _tell_refused(said: str, error: Refused, kind: str) -> GridError:
     """By our clock no certificate that is shown is over: one that the server says is means that the clocks differ."""
     if "CERTIFICATE_EXPIRED" in str(getattr(error.__cause__, "reason", "")):
         return GridError(EKEYEXPIRED, f"{said}: the {kind} is over, or this machine's clock is wrong")
-    return GridError(EKEYREJECTED, f"{said}: is the {kind} known there?")
+    hint = ": get a new one: headless grid token-init" if kind == TOKEN else ""
+    return GridError(EKEYREJECTED, f"{said}: is the {kind} known there?{hint}")
 
 
 def _make_tls(settings: ClientSettings, credentials: Credentials) -> ClientTls:

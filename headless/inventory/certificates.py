@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from headless.errors import ParameterError
+from headless.inventory.named_files import read_named
 from headless.inventory.seal import seal, sign
 from headless.inventory.signature import SigningKey
 
@@ -106,7 +107,7 @@ def read_signer(key_file: str, certificate_file: str) -> tuple[x509.Certificate,
         ParameterError: one cannot be read, or the two do not belong to each other.
     """
     try:
-        key = load_pem_private_key(_read_file(key_file), None)
+        key = load_pem_private_key(read_named(key_file), None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
         raise ParameterError(f"{key_file}: no key in PEM without a password: {exc}") from exc
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
@@ -125,12 +126,4 @@ def _read(source: str, name: str) -> list[x509.Certificate]:
 
 
 def _read_source(source: str) -> bytes:
-    return source.encode() if "-----BEGIN" in source else _read_file(source)
-
-
-def _read_file(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as exc:
-        raise ParameterError(f"{path} cannot be read: {exc.strerror}") from exc
+    return source.encode() if "-----BEGIN" in source else read_named(source)

@@ -6,7 +6,6 @@ whole, and one of another tool as far as it goes.
 
 import json
 import time
-from calendar import timegm
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -112,8 +111,11 @@ def _parse_number(name: str, text: str) -> int:
 
 
 def _parse_time(text: str) -> int:
-    """The time of another tool's list may have fractions and a zone: whole seconds are enough, UTC is the rule."""
+    """The time of another tool's list may have fractions and a zone; one without a zone is taken for UTC."""
+    from datetime import UTC, datetime  # who writes a list need not wait for it
+
     try:
-        return timegm(time.strptime(text[:19], TIME_FORMAT[:-1])) if text else 0
-    except ValueError:
+        moment = datetime.fromisoformat(text) if text else datetime.fromtimestamp(0, UTC)
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    except (ValueError, OverflowError):
         raise BadReport(f"timestamp {text[:60]!r} is no time like 2026-01-31T04:05:06Z") from None

@@ -16,7 +16,7 @@ COMMANDS = ("/usr/bin/openssl", "/usr/local/bin/openssl", "/bin/openssl")
 WORDS = ("cms", "-encrypt", "-binary", "-aes-256-cbc", "-outform", "DER")
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 RSA_KEY = bytes.fromhex("06092a864886f70d010101")
-SEQUENCE, CONTEXT_0, UTC_TIME = 0x30, 0xA0, 0x17
+CONTEXT_0, UTC_TIME = 0xA0, 0x17
 
 
 class Sealer:

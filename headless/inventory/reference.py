@@ -16,7 +16,7 @@ from headless.inventory.package import Package
 from headless.inventory.rule import HostFacts, Rule
 from headless.inventory.selector import Selector, normalize, source_of
 
-__all__ = ["Fault", "Reference", "Shortfall", "State", "build_reference", "judge", "judge_host"]
+__all__ = ["Fault", "Reference", "Shortfall", "State", "build_reference", "judge_host"]
 
 
 class State(StrEnum):
@@ -126,11 +126,6 @@ class Reference:
         for rule in self._patterns:
             if package.kind in rule.kinds and rule.selector.matches(package):
                 yield rule
-
-
-def judge(reference: Reference, host: HostFacts, packages: Iterable[Package], now: float) -> list[Shortfall]:
-    """Judge a host by its packages; see ``judge_host``."""
-    return judge_host(reference, reference.find_faults(packages), host, now)
 
 
 def judge_host(reference: Reference, faults: Iterable[Fault], host: HostFacts, now: float) -> list[Shortfall]:

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -84,6 +85,10 @@ def test_what_is_refused_is_listed_with_its_reason(world: World) -> None:
     listed = list(csv.DictReader(io.StringIO(ask(world, "review", "list", "--refused", "--csv"))))
     assert [row["reason"] for row in listed] == [first["reason"], second["reason"]]
     assert ask(world, "review", "list") == ""
+    cut_off = ask(world, "review", "list", "--refused", "--limit", "1").splitlines()
+    assert [line.split()[0] for line in cut_off] == ["ID", str(second["id"]), "headless:"] and "newest 1" in cut_off[2]
+    assert len(ask(world, "review", "list", "--refused", "--since", first["received"]).splitlines()) == 3
+    assert ask(world, "review", "list", "--refused", "--since", "2100-01-01") == ""
 
 
 def test_files_are_taken_as_by_a_feed(world: World) -> None:
@@ -115,6 +120,15 @@ def test_sealed_reports_are_opened_with_the_keys_of_the_settings(world: World) -
     assert ask(world, "reprocess", "--config", config) == "1 processed again\n"
     done = world.run("inventory", "take", "--config", config, sealed)
     assert "replay" in done.stdout.decode()
+
+
+def test_a_day_is_that_of_utc_wherever_the_collector_is(world: World) -> None:
+    make_collector(world)
+    world.variables["TZ"] = "AHEAD-24"  # where tomorrow has begun with our today
+    days = [time.strftime("%Y-%m-%d", time.gmtime(time.time() + ahead * 86400)) for ahead in (-1, 1)]
+    counts = [ask(world, "reprocess", "--since", day) for day in days]
+    assert counts == ["1 processed again\n", "0 processed again\n"]
+    assert "is no time" in ask(world, "reprocess", "--since", "soon", code=2)
 
 
 def test_a_state_folder_of_no_collector_is_not_made(world: World) -> None:

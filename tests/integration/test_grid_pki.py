@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from grid_raw import open_session
 from grid_support import GridServer, GridUser
+from headless.grid.serve.removals import Removals
 from support import HEADLESS, TIME_SCALE, wait_for
 
 
@@ -157,6 +158,66 @@ def test_a_removed_user_gets_in_no_more_and_may_be_made_again(server: GridServer
     assert (refused.returncode, refused.stdout) == (129, b"")
     assert pki(server, "user", "gone", "--out", str(user.home / ".globus")).returncode == 0
     assert user.run("ls").stdout == b"x/\n"
+
+
+def test_what_was_issued_before_a_removal_stays_refused(server: GridServer) -> None:
+    user = server.add_user("robbed", "jobs")
+    assert user.run("token-init").returncode == 0
+    keys = {name: user.variables[name] for name in ("X509_USER_CERT", "X509_USER_KEY")}
+    tokens = {name: user.variables[name] for name in ("JALIEN_TOKEN_CERT", "JALIEN_TOKEN_KEY")}
+    stolen = user.home / "stolen"
+    for variables in (keys, tokens):
+        for name, path in variables.items():
+            stolen.mkdir(exist_ok=True)
+            variables[name] = str(shutil.copy(path, stolen / name))
+    nothing = {name: f"/nonexistent/{name}" for name in tokens}
+    without = {name: f"/nonexistent/{name}" for name in keys}
+    assert user.run("whoami", environment={**keys, **nothing}).stdout == b"robbed\n"
+    assert user.run("whoami", environment={**tokens, **without}).stdout == b"robbed\n"
+    os.unlink(user.variables["JALIEN_TOKEN_CERT"])
+    assert pki(server, "remove", "robbed").returncode == 0
+    assert pki(server, "user", "robbed", "--role", "jobs", "--out", str(user.home / ".globus")).returncode == 0
+    for _ in range(2):  # the second time of a server that was started again
+        assert user.run("whoami", environment={**keys, **nothing}).returncode == 129
+        assert user.run("whoami", environment={**tokens, **without}).returncode == 129
+        done = user.run("token-init")
+        assert done.returncode == 0, done.stderr
+        assert user.run("whoami", environment=without).stdout == b"robbed\n"  # with the new token
+        server.stop()
+        server.start()
+    assert "refused user=robbed reason='of before its removal' serial=" in server.log
+
+
+def test_a_session_of_before_a_removal_gets_no_token_that_would_be_good_after_it(server: GridServer) -> None:
+    user = server.add_user("racer")
+    with open_session(user) as session:
+        assert session.code("token") == 0
+        Removals(str(server.state / "pki")).note("racer")  # which the server has not seen yet
+        assert session.code("token") == 1
+
+
+def test_who_is_no_user_cannot_be_removed(server: GridServer) -> None:
+    pki(server, "user", "emil", "--out", str(server.folder / "emil"))
+    wrong = pki(server, "remove", "emill")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr == "headless: there is no user emill: emil is meant?\n"
+    assert pki(server, "remove", "emil").returncode == 0
+    assert pki(server, "remove", "emil").returncode == 2
+    assert not (server.state / "pki" / "removed" / "emill").exists()
+
+
+def test_who_is_there_is_known_before_the_first_start_and_told_as_unknown_of_an_old_state(tmp_path: Path) -> None:
+    with GridServer(tmp_path) as server:
+        assert pki(server, "remove", "fred").returncode == 2
+        assert pki(server, "user", "fred", "--out", str(tmp_path / "fred")).returncode == 0
+        assert pki(server, "remove", "fred").returncode == 0
+        server.start()
+        server.stop()
+        assert pki(server, "remove", "fred").returncode == 2
+        (server.state / "register" / "users").unlink()  # as a server of an older version leaves it
+        done = pki(server, "remove", "fred")
+        assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+        assert "whether there is a user fred is not known" in done.stderr
 
 
 def test_open_sessions_of_a_removed_user_are_ended(server: GridServer) -> None:

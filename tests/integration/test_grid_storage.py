@@ -116,11 +116,69 @@ def test_a_storage_that_runs_elsewhere(server: GridServer, tmp_path: Path) -> No
     server.start()
 
 
+def _refused_start(server: GridServer) -> str:
+    """The last line of a start that is refused."""
+    with pytest.raises(AssertionError):
+        server.start()
+    assert server.process is not None
+    assert server.process.wait(30 * TIME_SCALE) == 2
+    return server.log.splitlines()[-1]
+
+
+def test_a_storage_whose_disk_is_away_is_not_begun_anew(tmp_path: Path) -> None:
+    with GridServer(tmp_path).with_storages(2) as server:
+        user = server.add_user("keeper")
+        server.start()
+        (user.home / "a").write_bytes(b"content")
+        assert user.run("cp", f"file:{user.home}/a", "alien:a@LOCAL::SITE::SE2").returncode == 0
+        server.stop()
+        folder, disk = server.storages / "SE2", server.storages / "disk"
+        folder.rename(disk)
+        folder.mkdir()
+        told = _refused_start(server)
+        assert "storage LOCAL::SITE::SE2: the catalogue knows 1 files of it, and" in told
+        assert "is its disk mounted?" in told
+        assert list(folder.iterdir()) == []
+        options, server.options = server.options, server.options[:2]  # without it
+        server.start()
+        assert "ERROR action=storage-left-out name=LOCAL::SITE::SE2 files=1" in server.log
+        away, here = (next(line for line in user.run("df").stdout.decode().splitlines() if name in line)
+                      for name in ("SE2", "SE1"))  # fmt: skip
+        assert away.endswith("  away")
+        assert not here.endswith("away")
+        server.stop()
+        server.options = options
+        folder.rmdir()
+        disk.rename(folder)
+        server.start()
+        assert user.run("cat a").stdout == b"content"
+
+
+def test_storages_whose_folders_were_exchanged_are_refused(tmp_path: Path) -> None:
+    with GridServer(tmp_path).with_storages(2) as server:
+        server.start().stop()
+        one, other = (server.storages / name for name in ("SE1", "SE2"))
+        before = (one / "macaroons.key").read_bytes()
+        server.options = ("--with-storage", str(other), "--with-storage", str(one))
+        assert f"storage LOCAL::SITE::SE1: {other} is the folder of another storage" in _refused_start(server)
+        assert (one / "macaroons.key").read_bytes() == before
+        (other / "macaroons.key").unlink()
+        (one / "macaroons.key").unlink()
+        server.start().stop()
+
+
+def test_what_would_be_refused_leaves_no_folder(tmp_path: Path) -> None:
+    with GridServer(tmp_path, "--with-storage", str(tmp_path / "deep" / "se"), "--run-as", "nosuch") as server:
+        assert "--run-as nosuch: there is no such user" in _refused_start(server)
+        assert not (tmp_path / "deep").exists()
+
+
 def test_a_folder_serves_one_grid_only(server: GridServer, tmp_path: Path) -> None:
     other = GridServer(tmp_path, "--with-storage", str(server.storages / "SE1"))
     try:
-        with pytest.raises(AssertionError, match="is in use by another server"):
-            other.start()
+        assert "is the folder of another storage, or of another grid's" in _refused_start(other)
+        (server.storages / "SE1" / "macaroons.key").unlink()
+        assert "is in use by another server" in _refused_start(other)
     finally:
         other.close()
 

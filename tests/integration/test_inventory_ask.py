@@ -1,6 +1,7 @@
 """Questions on real databases, beside the same answers found the slow way."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from asked_fleet import ALL, ALPHA, NOW, Fleet
 from headless.errors import ParameterError, Unavailable
 from headless.inventory.advisories import Advisories, Affected, Event
+from headless.inventory.ask import marks as looking
+from headless.inventory.ask.marking import mark_host
 from headless.inventory.ask.marks import Marks
 from headless.inventory.ask.memory import Memory
 from headless.inventory.ask.page import Page
@@ -210,6 +213,28 @@ def test_vulnerable_is_what_a_look_at_every_report_finds(fleet: Fleet) -> None:
     assert fleet.ask_page("vulnerable", Page(1), advisory="A-1").summary == {
         "hosts": 36, "vulnerable": 36, "unknown": 0, "reasons": {}, "found": 3
     }  # fmt: skip
+    fleet.marks = None
+
+
+def test_what_was_looked_up_is_forgotten_above_a_limit_and_found_again(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hosts may call their systems as they like: each takes a place of its own."""
+
+    def ask(marks: Marks) -> Any:
+        [row, *_] = fleet.ask("hosts")
+        name = f"{row['site']}/{row['host']}"
+        of_a_page = fleet.look(lambda view: mark_host(replace(view, marks=lambda: marks), name))
+        fleet.marks = lambda: marks
+        return fleet.ask("vulnerable"), fleet.ask("conform", vulnerable=True, body=REFERENCE), of_a_page
+
+    fleet.memory = Memory()
+    marks = Marks(_build_advisories())
+    expected = ask(marks)
+    assert marks._looked and all(expected)
+    monkeypatch.setattr(looking, "BYTES_LIMIT", 0)
+    marks = Marks(_build_advisories())
+    assert ask(marks) == expected and len(marks._looked) <= 1
     fleet.marks = None
 
 

@@ -14,6 +14,7 @@ from headless.inventory.ask.answers import answer
 from headless.inventory.ask.memory import Memory
 from headless.inventory.ask.names import Names, find_names
 from headless.inventory.ask.page import Answer, Page, build_key, parse_key
+from headless.inventory.ask.results import Results
 from headless.inventory.ask.view import View
 from headless.inventory.collect.access import Scope
 from headless.inventory.collect.arrival import build_arrival
@@ -148,6 +149,20 @@ def test_a_report_that_comes_between_two_pages_loses_no_host(asked: Asked, quest
     assert name_rows(question, first, "host") + name_rows(question, second, "host") == names
 
 
+def test_a_version_that_comes_between_two_pages_moves_no_other(asked: Asked) -> None:
+    for number in (3, 5, 7, 8):
+        asked.add(f"node{number}", str(number), made=NOW - 100)
+    first = asked.ask("census", Page(2), package="app")
+    for number in (1, 2, 4, 6):
+        asked.add(f"node{number}", str(number), made=NOW - 10)
+    asked.memory.results = Results()
+    second = asked.ask("census", Page(100, first.next), package="app")
+    versions = [
+        version.partition("-")[0] for page in (first, second) for version in name_rows("census", page, "version")
+    ]
+    assert [version.rpartition(":")[2] for version in versions] == ["3", "5", "6", "7", "8"]
+
+
 def test_drift_survives_a_report_that_comes_between_two_pages(asked: Asked) -> None:
     for number in range(4):
         asked.add(f"node{number}", str(number), made=NOW - 100)
@@ -164,3 +179,15 @@ def test_search_finds_a_whole_name_among_many_that_begin_alike(asked: Asked) -> 
     assert [name for _, name, _ in asked.find("node1.site59").hosts] == ["node1.site59.org"]
     assert [name for _, name, _ in asked.find("NODE1.site5.").hosts] == ["node1.site5.org"]
     assert len(asked.find("node").hosts) == len(asked.find("node1.").hosts) == 50
+
+
+def test_search_passes_over_a_site_that_has_come_since_its_sites_were_read(asked: Asked) -> None:
+    asked.add("node1")
+    asked.add("node2", site="NEW")
+
+    def find(connection: Connection) -> Names:
+        view = View(connection, ALL, asked.memory, NOW)
+        vars(view)["sites"] = {number: name for number, name in view.sites.items() if name != "NEW"}
+        return find_names(view, "node")
+
+    assert [name for _, name, _ in asked.read(find).hosts] == ["node1"]

@@ -29,7 +29,7 @@ class Kept:
         self.send("shrunk", 3, made=500, fate="held")
         [number] = [row["id"] for row in json.loads(self.run("review", "list", "--json"))["rows"]]
         self.run("review", "accept", str(number))
-        wait_for(lambda: not json.loads(self.run("review", "list", "--json"))["rows"], "the end of the review")
+        wait_for(lambda: {fate for fate, _, _ in server.find_fates("shrunk")} == {"stored"}, "what was accepted")
         self.send("shrunk", 4, made=100)
         self.run("retire", "old")
         self.token = self.run("token", "add", "all", "--role", "reader", "--site", "*").strip()

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, event
 
 from headless.inventory.ask.answers import answer
 from headless.inventory.ask.memory import Memory
 from headless.inventory.ask.page import Answer, Page
 from headless.inventory.collect.access import Scope
 from headless.inventory.collect.arrival import build_arrival
+from headless.inventory.collect.sizes import Sizes
 from headless.inventory.collect.store import Store
 from headless.inventory.package import Package
 from headless.inventory.report import Missing, Report
@@ -103,3 +105,29 @@ def test_diff_does_not_compare_what_one_side_has_not_read(state: Path) -> None:
 def test_who_has_tells_how_many_could_not_know(state: Path) -> None:
     assert ask(state, "who-has", requirement="lib1", at=250).summary == {"hosts": 0, "unread": 2}
     assert ask(state, "who-has", requirement="lib1", at=450).summary == {"hosts": 1}
+
+
+def test_what_is_never_read_costs_no_statement_for_each_report_of_before(tmp_path: Path) -> None:
+    """The text format of all hosts tells no Python distributions, for ever."""
+    unread = (Missing("python", "this format cannot tell them"),)
+    reports = [
+        Report(host="a", packages=(*LIBS, Package("rpm", "app", str(made), "")), made=made, missing=unread)
+        for made in range(1, 40)
+    ]
+    said: list[str] = []
+
+    async def work() -> None:
+        store = Store.open("", str(tmp_path))
+        arrivals = [build_arrival(report, 1000) for report in reports]
+        await store.store(arrivals[:-1])
+
+        def read(connection: Connection) -> Any:
+            event.listen(connection, "before_cursor_execute", lambda *given: said.append(given[2]))
+            return Sizes().read(connection, arrivals[-1:], 1)
+
+        [latest] = (await store.read(read)).values()
+        assert latest.kinds == {"rpm": 6}
+        await store.close()
+
+    asyncio.run(work())
+    assert len(said) < 10

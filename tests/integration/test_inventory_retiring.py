@@ -13,6 +13,7 @@ from sqlalchemy import Engine, make_url, select, update
 from headless.database.backends import build_engine, check_url
 from headless.errors import ParameterError
 from headless.inventory.ask.answers import answer
+from headless.inventory.ask.history import ask_history, find_newest
 from headless.inventory.ask.memory import Memory
 from headless.inventory.ask.names import find_names
 from headless.inventory.ask.overview import build_overview
@@ -24,6 +25,7 @@ from headless.inventory.collect.access import Scope
 from headless.inventory.collect.arrival import Arrival
 from headless.inventory.collect.schema import retirements, version
 from headless.inventory.collect.store import Store
+from headless.inventory.dates import LATEST
 from headless.inventory.questions import QUESTIONS
 from headless.inventory.selector import Selector
 from inventory_support import DAY, NOW, make_arrival
@@ -129,6 +131,33 @@ def test_a_retired_host_is_no_more_but_its_past_is(inventory: Inventory) -> None
         inventory.ask("show", host="a")
     assert inventory.ask("show", host="a", at=NOW - 4 * DAY)
     assert [row["retired"] for row in inventory.ask("history", host="a")] == [NOW - 3 * DAY]
+
+
+def test_a_page_of_a_history_tells_of_its_own_retirements_alone(inventory: Inventory) -> None:
+    inventory.take(*(make_arrival(str(number), NOW + (number - 9) * DAY, host="a") for number in range(1, 5)))
+    inventory.retire("a")
+
+    def read_forwards(view: View) -> list[Any]:
+        first = ask_history(view, {"host": "a"}, Page(3))
+        return [row[-1] for page in (first, ask_history(view, {"host": "a"}, Page(3, first.next))) for row in page.rows]
+
+    def read_backwards(view: View) -> list[Any]:
+        newest, before = find_newest(view, "a", LATEST, 3)
+        oldest, _ = find_newest(view, "a", before, 3)
+        return [row[-1] for page in (oldest, newest) for row in page.rows]
+
+    assert inventory.view(read_forwards) == inventory.view(read_backwards) == [None, None, None, NOW]
+
+
+@pytest.mark.parametrize(("interval", "late"), [(0, 129_600), (3, 5), (3600, 5400), (7 * DAY, 907_200)])
+def test_a_host_is_silent_on_the_first_page_when_it_is_on_request(
+    inventory: Inventory, interval: int, late: int
+) -> None:
+    inventory.take(make_arrival("1", NOW - late, host="a", interval=interval), make_arrival("1", NOW, host="b"))
+    for at, silent in ((NOW, []), (NOW + 1, ["a"])):
+        assert [row["host"] for row in inventory.ask("silent", at=at)] == silent
+        [glance] = inventory.view(lambda view: build_overview(view, []), at=at)
+        assert glance.silent == len(silent)
 
 
 def test_a_report_brings_a_host_back_whenever_it_comes(inventory: Inventory) -> None:

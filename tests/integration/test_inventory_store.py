@@ -164,12 +164,12 @@ def test_a_report_read_anew_stands_in_place_of_what_was_read_before(run: Run) ->
 def test_the_state_at_a_time_is_the_span_that_began_last_before_it(run: Run) -> None:
     store_each(run, make_arrival("1", NOW - 3 * DAY), make_arrival("2", NOW - DAY))
 
-    def ask(at: int | None) -> list[int]:
+    def ask(at: int) -> list[int]:
         return [row.first for row in read(run, lambda c: c.execute(select_states(at)).all())]
 
     assert ask(NOW - 4 * DAY) == []
     assert ask(NOW - 2 * DAY) == [NOW - 3 * DAY]
-    assert ask(None) == ask(NOW) == [NOW - DAY]
+    assert ask(NOW) == [NOW - DAY]
 
 
 def test_a_report_without_a_time_was_made_when_it_came(run: Run) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from headless.errors import Unavailable
 from headless.inventory.document import write_document
 from headless.inventory.package import Package
 from headless.inventory.report import Report
@@ -240,6 +241,24 @@ def test_vex_files_of_the_asker(collector: AskedCollector, folder: Path) -> None
     }
     done = collector.run("show", "BETA/wn11", "--vex", str(folder / "vex"))
     assert done.returncode == 2 and "give --advisories too" in done.stderr
+
+
+def test_a_folder_with_none_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    async def run() -> str:
+        advice = Advice([str(tmp_path)], [])
+        advice.check()
+        following = asyncio.create_task(advice.run())
+        try:
+            async with asyncio.timeout(5 * TIME_SCALE):
+                while True:
+                    await asyncio.sleep(0.02)
+                    advice.find_marks()
+        except Unavailable as exc:
+            return str(exc)
+        finally:
+            following.cancel()
+
+    assert "no advisory about packages" in asyncio.run(run())
 
 
 def test_they_are_read_again_when_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

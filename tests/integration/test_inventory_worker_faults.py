@@ -3,7 +3,9 @@
 import asyncio
 import errno
 import os
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,10 @@ import pytest
 
 from headless.errors import ParameterError, Skipped, Unavailable
 from headless.inventory.collect import spool, worker
-from headless.inventory.collect.collector import Collector, open_collector, work_in_background
+from headless.inventory.collect.collector import Collector, open_collector
 from headless.inventory.collect.processing import Processor
 from headless.inventory.collect.spool import Arrived, Letter
-from inventory_collecting import PEER, Desk, make_desk, tell
+from inventory_collecting import PEER, Desk, make_desk, tell, work_in_background
 from inventory_identities import Holder
 from postgres import run_postgres
 
@@ -42,6 +44,17 @@ def test_what_ends_the_collector_again_and_again_is_set_aside(desk: Desk) -> Non
     desk.take(desk.write(host="c"))
     assert len(desk.read_histories()) == 1
     assert ["3 times" in item.reason for item in desk.list_held()] == [True, True]
+
+
+def test_a_file_that_another_process_takes_away_while_it_is_looked_at_is_no_fault(desk: Desk) -> None:
+    desk.take()
+    for name in ("00-1-1.0.batch", "00-1-2.new"):
+        Path(desk.settings.spool, name).symlink_to("gone")  # listed, and not there when it is looked at
+
+    async def sweep(collector: Collector) -> None:
+        collector.spool.sweep()
+
+    desk.run(sweep)
 
 
 def test_a_damaged_file_is_set_aside(desk: Desk) -> None:
@@ -97,6 +110,26 @@ def test_a_wait_for_the_database_is_not_held_against_a_file(desk: Desk, monkeypa
     [name] = desk.run(stop)
     assert [[spool.count_tries(name) for name in names] for names in seen] == [[1], [0]]
     assert spool.count_tries(name) == 0
+
+
+def test_reports_are_taken_while_a_command_writes_what_is_kept(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """The worker waits for it, and nobody else does."""
+    desk.take(desk.write())
+
+    async def work(collector: Collector) -> int:
+        with closing(sqlite3.connect(desk.settings.kept, isolation_level=None)) as command:
+            command.execute("begin immediate")
+            command.execute("update letters set fate = 'again'")
+            command.execute("commit")
+            command.execute("begin immediate")
+            task = asyncio.create_task(collector.worker.work_off())
+            await asyncio.sleep(0.5)
+            await collector.spool.put(desk.write(host="other"), Arrived(int(time.time()), "main", PEER))
+            command.execute("commit")
+        return await task
+
+    assert desk.run(work) >= 1
+    assert "waiting" not in caplog.text
 
 
 def test_a_bug_in_the_writer_is_told_and_the_next_body_is_taken(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

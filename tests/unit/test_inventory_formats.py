@@ -154,3 +154,27 @@ def test_no_bytes_are_worse_than_a_bad_report(data: bytes) -> None:
 
 def test_every_kind_has_a_url() -> None:
     assert {parse_purl(build_purl(Package(kind, "a", "0:1"))).kind for kind in KINDS} == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "made"),
+    [
+        ("2026-01-31T04:05:06Z", 1_769_832_306),
+        ("2026-01-31T04:05:06", 1_769_832_306),
+        ("2026-01-31T06:05:06.123+02:00", 1_769_832_306),
+        ("2026-01-30T23:05:06.1234567-05:00", 1_769_832_306),
+    ],
+)
+def test_the_time_of_another_tools_list_is_of_its_zone(timestamp: str, made: int) -> None:
+    """Taken for UTC, one made in the east would be refused: made in the future."""
+    bom = json.loads(write_bom(REPORT))
+    bom["metadata"]["timestamp"] = timestamp
+    assert parse_report(json.dumps(bom).encode()).made == made
+
+
+@pytest.mark.parametrize("timestamp", ["yesterday", "2026-02-30T00:00:00Z", "0001-01-01T00:00:00Z"])
+def test_a_time_that_cannot_be_is_refused(timestamp: str) -> None:
+    bom = json.loads(write_bom(REPORT))
+    bom["metadata"]["timestamp"] = timestamp
+    with pytest.raises(BadReport):
+        parse_report(json.dumps(bom).encode())

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from headless.inventory.gather import rpm_bdb
 from headless.inventory.gather.apk import read_apk
 from headless.inventory.gather.dpkg import read_dpkg
 from headless.inventory.gather.everything import gather
@@ -182,3 +183,16 @@ def test_a_place_that_cannot_be_looked_into_is_told(tmp_path: Path, place: str, 
     loop.parent.mkdir(parents=True)
     loop.symlink_to(loop)
     assert source in [name for name, _ in gather(str(tmp_path)).missing]
+
+
+def test_a_chain_of_pages_that_leads_back_to_itself_does_not_fill_the_memory(tmp_path: Path) -> None:
+    size = 512
+    data = bytearray(3 * size)
+    for place, value in ((12, rpm_bdb.MAGIC), (20, size), (32, 2), (size + 480 + 4, 2), (size + 480 + 8, 1 << 24)):
+        data[place : place + 4] = value.to_bytes(4, "little")
+    for place, value in ((size + 20, 2), (size + 26, 500), (size + 28, 480), (2 * size + 16, 2), (2 * size + 22, 486)):
+        data[place : place + 2] = value.to_bytes(2, "little")
+    data[size + 25], data[size + 480], data[2 * size + 25] = rpm_bdb.HASH, rpm_bdb.ELSEWHERE, rpm_bdb.OVERFLOW
+    (tmp_path / "Packages").write_bytes(data)
+    with pytest.raises(Unreadable, match="longer than its file"):
+        rpm_bdb.read_bdb(str(tmp_path / "Packages"))

@@ -12,11 +12,11 @@ from headless.errors import ParameterError
 from headless.inventory.advisories import Advisories
 from headless.inventory.advisory_records import BadAdvisory, add_records
 from headless.inventory.package import Package
-from headless.inventory.reference import judge
 from headless.inventory.reference_file import parse_reference
 from headless.inventory.requirement import parse_requirement
 from headless.inventory.rule import HostFacts
 from headless.inventory.vex_files import read_exceptions
+from inventory_support import judge
 
 ATOMS = st.sampled_from(
     (

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from headless.errors import ParameterError
 from headless.inventory.os_release import parse_system
 from headless.inventory.package import Package
-from headless.inventory.reference import State, build_reference, judge, judge_host
+from headless.inventory.reference import State, build_reference, judge_host
 from headless.inventory.reference_file import parse_reference, read_reference
 from headless.inventory.report import Missing, Report
 from headless.inventory.rule import HostFacts
 from headless.inventory.verdict import build_row, falls_short, format_row
+from inventory_support import judge
 
 OPENSSL = Package("rpm", "openssl-libs", "1:3.0.7-27.el9", "x86_64", "openssl")
 KERNELS = (

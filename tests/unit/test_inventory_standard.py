@@ -4,11 +4,12 @@ from pathlib import Path
 
 from headless.inventory.advisory_files import read_advisories
 from headless.inventory.package import Package
-from headless.inventory.reference import build_reference, judge
+from headless.inventory.reference import build_reference
 from headless.inventory.reference_file import parse_reference
 from headless.inventory.rule import HostFacts
 from headless.inventory.standard import JudgedSet, Standard
 from headless.inventory.verdict import build_row
+from inventory_support import judge
 
 OSV = str(Path(__file__).parents[1] / "vectors" / "osv")
 LIBSSL = Package("dpkg", "libssl3", "3.0.13-1~deb12u1", "amd64", "openssl")

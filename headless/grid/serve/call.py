@@ -51,6 +51,7 @@ class Session:
         job_id: the job whose token this is; ``None`` outside jobs.
         login: who has logged in, where that is not the user any more.
         site: where its files had better be (``setSite``); may be empty.
+        issued_at: when its certificate was made, seconds since 1970.
         has_timing: whether replies say how long they took.
         marks: of searches that were cut off: how many rows have been shown, and the bound behind the last.
     """
@@ -64,6 +65,7 @@ class Session:
     job_id: int | None = None
     login: User | None = None
     site: str = ""
+    issued_at: float = 0.0
     has_timing: bool = False
     marks: dict[tuple[str, ...], tuple[int, str]] = field(default_factory=dict)
 

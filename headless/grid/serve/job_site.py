@@ -128,7 +128,10 @@ def _find_os_user(settings: GridSettings) -> OsUser | None:
         raise ParameterError(f"--run-as {name}: only a server that runs as root can do that")
     for place in (settings.state, os.path.dirname(os.__file__), os.path.dirname(__file__)):
         if (closed := find_closed_folder(place)) is not None:
-            raise ParameterError(f"--run-as {name}: jobs would not reach {place}: chmod o+x {closed}")
+            raise ParameterError(
+                f"--run-as {name}: jobs would not reach {place}, as {closed} is closed to others: have it elsewhere, as"
+                f" below /opt, or chmod o+x {closed}"
+            )
     return user
 
 

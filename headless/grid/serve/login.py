@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from headless.grid.serve.call import Session, User
 from headless.grid.serve.job_table import is_running
 from headless.grid.serve.people import find_user, find_user_by_name
+from headless.grid.serve.pki import find_issued
 from headless.grid.serve.tokens import parse_token_subject
 
 __all__ = ["Login", "find_login", "renew"]
@@ -39,6 +40,7 @@ class Login:
             self.certificate.not_valid_after_utc.timestamp(),
             source,
             self.job_id,
+            issued_at=find_issued(self.certificate),
         )
 
 

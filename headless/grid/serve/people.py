@@ -12,7 +12,7 @@ from headless.grid.serve.paths import list_ancestors
 from headless.grid.serve.registration import Registration
 from headless.grid.serve.schema import subjects, users
 
-__all__ = ["ADMIN", "find_user", "find_user_by_name", "list_members", "register"]
+__all__ = ["ADMIN", "find_user", "find_user_by_name", "list_members", "list_users", "register"]
 
 ADMIN = "admin"
 
@@ -71,6 +71,11 @@ def list_members(connection: Connection, role: str) -> list[str]:
     """The names of all users who have a role."""
     rows = connection.execute(select(users.c.name, users.c.roles).order_by(users.c.name))
     return [row.name for row in rows if role in json.loads(row.roles)]
+
+
+def list_users(connection: Connection) -> list[str]:
+    """The names of all users."""
+    return list(connection.execute(select(users.c.name).order_by(users.c.name)).scalars())
 
 
 def _read(row: Row[*tuple[object, ...]] | None) -> User | None:

@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from headless.errors import ParameterError
 from headless.execution.files import write_atomically
 
-__all__ = ["DAY", "HOST_DAYS", "USER_DAYS", "Authority", "end_of", "name_user"]
+__all__ = ["DAY", "HOST_DAYS", "USER_DAYS", "Authority", "end_of", "find_issued", "name_user"]
 
 DAY = datetime.timedelta(days=1)
 AUTHORITY_DAYS, HOST_DAYS, USER_DAYS = 3650, 365, 365
@@ -80,11 +80,22 @@ class Authority:
         return self.issue(_name(("headless grid", "Hosts", names[0][:64])), days * DAY, [alternative])
 
     def issue(
-        self, subject: x509.Name, lifetime: datetime.timedelta, extensions: list[x509.ExtensionType]
+        self,
+        subject: x509.Name,
+        lifetime: datetime.timedelta,
+        extensions: list[x509.ExtensionType],
+        after: int | None = None,
     ) -> tuple[bytes, bytes]:
-        """A certificate with a new key of 2048 bits, both in PEM; the key in PKCS#1, as alien.py wants tokens."""
+        """A certificate with a new key of 2048 bits, both in PEM; the key in PKCS#1, as alien.py wants tokens.
+
+        Args:
+            subject: who it is for.
+            lifetime: from now on.
+            extensions: beside the basic constraints.
+            after: a second since 1970 that it must be later than (:class:`removals.Removals`).
+        """
         key = rsa.generate_private_key(65537, 2048)
-        builder = _begin(subject, self.certificate.subject, key.public_key(), lifetime)
+        builder = _begin(subject, self.certificate.subject, key.public_key(), lifetime, after)
         for extension in [x509.BasicConstraints(False, None), *extensions]:
             builder = builder.add_extension(extension, isinstance(extension, x509.BasicConstraints))
         return _write(builder.sign(self._key, hashes.SHA256())), _write_key(key)
@@ -98,6 +109,11 @@ def name_user(user: str) -> x509.Name:
 def end_of(certificate: x509.Certificate) -> float:
     """For how many seconds a certificate is still good; negative for one that has ended."""
     return (certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)).total_seconds()
+
+
+def find_issued(certificate: x509.Certificate) -> float:
+    """When the authority made a certificate, seconds since 1970."""
+    return (certificate.not_valid_before_utc + BACKDATED).timestamp()
 
 
 def _name(parts: tuple[str, str, str]) -> x509.Name:
@@ -119,10 +135,16 @@ def _name_host(name: str) -> x509.GeneralName:
 
 
 def _begin(
-    subject: x509.Name, issuer: x509.Name, key: rsa.RSAPublicKey, lifetime: datetime.timedelta
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: rsa.RSAPublicKey,
+    lifetime: datetime.timedelta,
+    after: int | None = None,
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
-    return x509.CertificateBuilder(issuer, subject, key, x509.random_serial_number(), now - BACKDATED, now + lifetime)
+    issued = now if after is None else max(now, datetime.datetime.fromtimestamp(after + 1, datetime.UTC))
+    number = x509.random_serial_number()
+    return x509.CertificateBuilder(issuer, subject, key, number, issued - BACKDATED, now + lifetime)
 
 
 def _write(certificate: x509.Certificate) -> bytes:

@@ -6,6 +6,7 @@ So a user can be made while the server runs, whatever the database is, and befor
 import json
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from headless.errors import ParameterError
@@ -15,6 +16,8 @@ __all__ = ["Registration", "Registrations", "check_name"]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 SUFFIX = ".json"
+USERS = "users"
+LOCK = "lock"  # of the state folder, once a server has run there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +83,34 @@ class Registrations:
     def remove(self, name: str) -> None:
         """Once it is in the catalogue."""
         os.unlink(os.path.join(self._folder, name))
+
+    def publish(self, names: Iterable[str]) -> None:
+        """Write down who is in the catalogue, for those who have no way to it.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        os.makedirs(self._folder, 0o700, exist_ok=True)
+        write_atomically(os.path.join(self._folder, USERS), "".join(f"{name}\n" for name in names).encode())
+
+    def find_users(self) -> set[str] | None:
+        """Who is a user once all is read that was handed over; ``None``: the server has never told.
+
+        Raises:
+            OSError, ValueError, TypeError: a file cannot be read, or is none of ours.
+        """
+        pending = self.list()  # first: what the server takes in meanwhile it has published before
+        changes = [self.read(name) for name in pending if os.path.exists(os.path.join(self._folder, name))]
+        try:
+            with open(os.path.join(self._folder, USERS), encoding="ascii") as file:
+                known = set(file.read().split())
+        except FileNotFoundError:
+            if os.path.exists(os.path.join(os.path.dirname(self._folder), LOCK)):
+                return None  # of a server of an older version
+            known = set()
+        for change in changes:
+            (known.discard if change.is_removed else known.add)(change.name)
+        return known
 
 
 def check_name(name: str, what: str) -> None:

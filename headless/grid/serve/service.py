@@ -89,13 +89,14 @@ class _Service:
         channel = open_socket(address, 0o600)
         host, port = channel.getsockname()[:2]
         name = socket.getfqdn() if host in ANY_HOST else host
-        await stores.start(self._settings.storages, name, self._settings.storage_port)
         place = TcpAddress(host, port)
-        site = JobSite(self._settings, self._catalogue, authority, place)
+        site = JobSite(self._settings, self._catalogue, authority, place)  # which may refuse, before anything is made
+        await stores.start(self._settings.storages, name, self._settings.storage_port)
         jobs = Jobs(self._catalogue, site, self._settings)
         self._grid = Grid(self._settings, self._catalogue, authority, envelopes, stores, client, site, jobs)
         sessions = Sessions(self._grid)
         await sessions.register_users()
+        await sessions.publish_users()
         dialect = Dialect(None, MAX_MESSAGE, sessions.admit)
         server = await listen(Listener(channel, str(place), tls), sessions.handle, OPEN_TIMEOUT_S, PING_S, dialect)
         await jobs.start()

@@ -8,14 +8,17 @@ import time
 from http import HTTPStatus
 from typing import Any
 
+from sqlalchemy import Connection
+
 from headless.errors import ConnectionFailed, HeadlessError
 from headless.grid.serve.call import Session
 from headless.grid.serve.dialogue import Dialogue
 from headless.grid.serve.grid import Grid
 from headless.grid.serve.login import Login, find_login, renew
-from headless.grid.serve.people import find_user_by_name, register
+from headless.grid.serve.people import find_user_by_name, list_users, register
 from headless.grid.serve.rate import LOGIN, LOGOUT, Rate
 from headless.grid.serve.registration import Registrations
+from headless.grid.serve.removals import Removals
 from headless.transport.server import Channel
 
 if sys.platform == "win32":
@@ -39,6 +42,7 @@ class Sessions:
         self._grid = grid
         self._rate = Rate(grid.settings.rate_limit, time.monotonic)
         self._registrations = Registrations(grid.settings.state)
+        self._removals = Removals(grid.settings.pki)
         self._registering = asyncio.Lock()
         self._generation = 0  # of the users
         self._count = 0  # of connections that are sessions, or may become one
@@ -119,21 +123,35 @@ class Sessions:
         if not self._registrations.list():
             return
         async with self._registering:
-            for name in self._registrations.list():
-                await self._register(name)
+            taken = [name for name in self._registrations.list() if await self._register(name)]
+            await self.publish_users()  # before what is handed over goes: each name is always in one of the two
+            for name in taken:
+                self._registrations.remove(name)
 
-    async def _register(self, name: str) -> None:
+    async def publish_users(self) -> None:
+        """Tell ``headless grid pki`` who is there.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        names = await self._grid.catalogue.read(list_users)
+        try:
+            self._registrations.publish(names)
+        except OSError as exc:
+            log.error("registration-failed reason=%r", str(exc))
+
+    async def _register(self, name: str) -> bool:
         try:
             registration = self._registrations.read(name)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as exc:
             log.error("registration-failed file=%s reason=%r", name, str(exc))
-            return
+            return False
         base = self._grid.settings.base
         await self._grid.catalogue.write(lambda connection: register(connection, registration, base))
-        self._registrations.remove(name)
         self._generation += 1
         log.info("%s user=%s", "removed" if registration.is_removed else "registered", registration.name)
         await self._renew(registration.name)
+        return True
 
     async def _renew(self, name: str) -> None:
         """Have the open sessions go on as what a user is now; those of one who is none any more end."""
@@ -157,4 +175,12 @@ class Sessions:
         return None if login is None else login.begin(channel.source)
 
     async def _find(self, certificate: bytes) -> Login | None:
-        return await self._grid.catalogue.read(lambda connection: find_login(connection, certificate))
+        return await self._grid.catalogue.read(lambda connection: self._judge(connection, certificate))
+
+    def _judge(self, connection: Connection, certificate: bytes) -> Login | None:
+        login = find_login(connection, certificate)
+        if login is not None and self._removals.refuses_certificate(login.user.name, login.certificate):
+            number = f"{login.certificate.serial_number:x}"
+            log.warning("refused user=%s reason='of before its removal' serial=%s", login.user.name, number)
+            return None
+        return login

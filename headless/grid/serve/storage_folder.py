@@ -17,10 +17,10 @@ from headless.execution.lock import lock_folder
 if sys.platform == "win32":
     raise ImportError("a grid of one's own runs on POSIX systems only")
 
-__all__ = ["StorageFolder", "find_program", "find_user", "is_free"]
+__all__ = ["DATA", "KEY", "StorageFolder", "find_program", "find_user", "is_free"]
 
 MAX_FOLDER = 80  # bytes: XRootD keeps unix sockets below it, whose names have 108 at most
-DATA, ADMIN = "data", "admin"
+DATA, ADMIN, KEY = "data", "admin", "macaroons.key"
 USERS = ("xrootd", "nobody")  # who runs it where the grid runs as root, which xrootd refuses to
 # Were ofs.persist not off, a client that asks to persist on a successful close, as alien.py does, and may not write
 # over a file that is there, would have it removed. What is left of an upload that broke off, the sweeper removes.
@@ -145,7 +145,7 @@ class StorageFolder:
         """
         text = CONFIGURATION.format(name=name, port=port, folder=self.path)
         write_atomically(self.configuration, text.encode(), mode=0o644)
-        secret = os.path.join(self.path, "macaroons.key")
+        secret = os.path.join(self.path, KEY)
         write_atomically(secret, key.encode(), mode=0o400)
         self._give(secret)
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import re
 import sys
 import time
@@ -17,6 +18,7 @@ from headless.grid.serve.catalogue import Catalogue
 from headless.grid.serve.envelopes import Envelopes
 from headless.grid.serve.schema import storages
 from headless.grid.serve.storage import StorageServer
+from headless.grid.serve.storage_identity import check_identity, count_files, is_empty
 
 if sys.platform == "win32":
     raise ImportError("a grid of one's own runs on POSIX systems only")
@@ -26,6 +28,8 @@ __all__ = ["Store", "Stores", "check_name", "is_url", "list_stores", "parse_stor
 NAME = re.compile(r"[A-Za-z0-9_-]+::[A-Za-z0-9_-]+::[A-Za-z0-9_-]+")
 PROBE_S = 2.0  # in which a storage takes a connection, or counts as away
 FRESH_S = 2.0  # for which an answer to that holds
+
+log = logging.getLogger("headless.grid.storage")
 
 
 @dataclass(frozen=True)
@@ -138,9 +142,12 @@ class Stores:
             first_port: of the first, those of the others follow; 0 for any.
 
         Raises:
-            ParameterError: one does not start; those before it are stopped again.
+            ParameterError: one does not start, or is not what it was; those before it are stopped again.
         """
-        before = {store.name: urlsplit(store.url).port or 0 for store in await self._catalogue.read(list_stores)}
+        known = await self._catalogue.read(list_stores)
+        before = {store.name: urlsplit(store.url).port or 0 for store in known}
+        for name, folder in filter(lambda pair: not is_url(pair[1]), folders):
+            await self._check(name, folder)
         try:
             for name, url in filter(lambda pair: is_url(pair[1]), folders):
                 await self._register(name, url)
@@ -153,6 +160,28 @@ class Stores:
         except BaseException:
             await self.stop()
             raise
+        await self._tell_left_out({name for name, _ in folders})
+
+    async def _check(self, name: str, folder: str) -> None:
+        files = await self._count_files(name) if is_empty(folder) else 0
+        check_identity(name, folder, self._envelopes.derive_key_text(name), files)
+
+    async def _count_files(self, name: str) -> int:
+        return await self._catalogue.read(lambda connection: count_files(connection, name))
+
+    async def _tell_left_out(self, given: set[str]) -> None:
+        """Storages that the catalogue knows, and that nobody has asked for: those that run elsewhere may do so yet."""
+        known = await self.list_all()
+        ours = {store.url for store in known if store.name in given}
+        for store in known:
+            if store.name in given or (store.url not in ours and await self.list_up([store])):
+                continue
+            if files := await self._count_files(store.name):
+                log.error(
+                    "storage-left-out name=%s files=%d reason='away, and no --with-storage says where'",
+                    store.name,
+                    files,
+                )
 
     async def _register(self, name: str, url: str) -> None:
         await self._catalogue.write(lambda connection: put_store(connection, name, url, ["disk"]))

@@ -18,6 +18,7 @@ from headless.grid.serve.arguments import parse_arguments, take_values
 from headless.grid.serve.call import Call, Command, Rows, Session
 from headless.grid.serve.people import find_user_by_name
 from headless.grid.serve.pki import Authority
+from headless.grid.serve.removals import Removals
 
 __all__ = ["COMMANDS", "TokenSubject", "issue_token", "parse_token_subject"]
 
@@ -81,7 +82,8 @@ async def issue_token(
     shown = [x509.DNSName(name) for name in ["localhost", "localhost.localdomain", *names]]
     extensions: list[x509.ExtensionType] = [x509.SubjectAlternativeName(shown)]
     lifetime = datetime.timedelta(seconds=lifetime_s)
-    return await asyncio.to_thread(authority.issue, subject.build(), lifetime, extensions)
+    after = None if subject.kind == "host" else Removals(authority.folder).find(subject.name)
+    return await asyncio.to_thread(authority.issue, subject.build(), lifetime, extensions, after)
 
 
 async def _token(call: Call) -> Rows:
@@ -99,6 +101,7 @@ async def _token(call: Call) -> Rows:
         raise GridError(EKEYEXPIRED, "the certificate of this session has expired")
     names = [subject.name] if subject.kind == "host" else []
     certificate, key = (text.decode() for text in await issue_token(call.grid.authority, subject, lifetime_s, names))
+    _check_removal(call)
     parsed = x509.load_pem_x509_certificate(certificate.encode())
     heading = f"DN: {parsed.subject.rfc4514_string()}\nExpires: {parsed.not_valid_after_utc:%Y-%m-%d %H:%M:%S} UTC"
     return [{"tokencert": certificate, "tokenkey": key, "message": f"{heading}\n{certificate}{key}".rstrip()}]
@@ -124,6 +127,13 @@ async def _decide(call: Call, kind: str, user: str, given: dict[str, str]) -> To
     job_id = _read_job(given) if kind == "job" else None
     _check_job(session, job_id)
     return TokenSubject(kind, name, session.role if name == session.user.name else name, job_id)
+
+
+def _check_removal(call: Call) -> None:
+    """A user who is just being removed gets none that would be good once the name is given again."""
+    name = (call.session.login or call.session.user).name
+    if Removals(call.grid.authority.folder).refuses(name, call.session.issued_at):
+        raise GridError(EPERM, f"{name} was removed")
 
 
 def _check_job(session: Session, job_id: int | None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from headless.errors import ParameterError
 from headless.inventory.ask.counting import find_sets
 from headless.inventory.ask.naming import find_named
-from headless.inventory.ask.page import Answer, Ordered, Page, order
+from headless.inventory.ask.page import Answer, Key, Ordered, Page
 from headless.inventory.ask.sourceless import explain_sourceless
 from headless.inventory.ask.view import View
 from headless.inventory.selector import Selector, parse_selector
@@ -37,19 +37,26 @@ def _count(view: View, parameters: Mapping[str, Any]) -> Ordered:
         package = named[package_id]
         version = selector.version_of(package)
         rows[view.sites[site_id], package.kind, package.name, version, package.arch] += hosts
-    places = {
-        kind: {version: place for place, version in enumerate(sorted(versions, key=sort_key(kind)))}
-        for kind, versions in _by_kind(rows).items()
-    }
+    ranks = {(kind, version): _rank_version(kind, version) for kind, version in {(row[1], row[3]) for row in rows}}
+    ordered = sorted(rows.items(), key=lambda item: (*item[0][:3], ranks[item[0][1], item[0][3]], item[0][4]))
     notes = explain_sourceless(view, selector, parameters.get("kind", ""), groups, held)
-    return order(rows.items(), lambda item: (*item[0][:3], places[item[0][1]][item[0][3]], item[0][4]), notes=notes)
+    return Ordered([(item[0], item) for item in ordered], notes=notes, rank=_rank)
 
 
-def _by_kind(rows: Mapping[tuple[str, ...], int]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for _, kind, _, version, _ in rows:
-        found.setdefault(kind, set()).add(version)
-    return found
+def _rank(key: Key) -> Key:
+    """What a row's site, kind, name, version and architecture are ordered by."""
+    site, kind, name, version, arch = map(_expect_text, key)
+    return site, kind, name, _rank_version(kind, version), arch
+
+
+def _rank_version(kind: str, version: str) -> tuple[Any, str]:
+    return sort_key(kind)(version), version  # some that are written otherwise are equal
+
+
+def _expect_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 def find_selector(text: str) -> Selector:

@@ -73,8 +73,8 @@ def ask_conform(view: View, parameters: Mapping[str, Any], page: Page) -> Answer
         item = short[host.site_id, host.set_id, host.facts_id]
         facts = HostFacts(host.name, host.site)
         rows = [build_row(facts, shortfall) for shortfall in item.shortfalls]
-        if marks and item.marked:
-            rows += _build_marked(facts, marks, item.marked)
+        if item.marked:
+            rows += _build_marked(facts, item.marked)
         for row in rows:
             yield host.site, host.name, host.id, *row[2:]
 
@@ -104,10 +104,9 @@ def _explain_unjudged(view: View, reference: Reference, judged: Collection[Judge
     return (*explain_idle(reference, hosts), *partly)
 
 
-def _build_marked(facts: HostFacts, marks: Marks, marked: MarkedGroup) -> Iterator[Row]:
-    found = [item for number in marked.found for item in marks.find(marked.system, number) if not item.exception]
-    for item in sorted(found, key=lambda item: (item.package, item.id)):
-        yield build_vulnerable_row(facts, item)
+def _build_marked(facts: HostFacts, marked: MarkedGroup) -> Iterator[Row]:
+    for found in marked.list_counted():
+        yield build_vulnerable_row(facts, found)
     if marked.gap:
         yield build_gap_row(facts, "vulnerabilities", marked.gap)
 

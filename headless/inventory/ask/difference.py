@@ -7,7 +7,7 @@ from typing import NamedTuple
 from headless.inventory.package import Package
 from headless.inventory.versions import sort_key
 
-__all__ = ["Change", "Tally", "compare_tallies", "describe", "summarize"]
+__all__ = ["Change", "Tally", "compare_tallies", "describe", "key_of", "summarize"]
 
 Tally = Mapping[str, int]
 """For each version of a package the hosts that have it; the version "" is none, where some hosts have none."""
@@ -60,8 +60,8 @@ def describe(change: Change) -> str:
 
 def summarize(a: Collection[Package], b: Collection[Package]) -> tuple[int, int, int, list[str]]:
     """How many packages were added, removed and changed from one list to another, and each change in words."""
-    concerned = {_key(package) for package in set(a).symmetric_difference(b)}
-    sides = [dict.fromkeys((package for package in side if _key(package) in concerned), 1) for side in (a, b)]
+    concerned = {key_of(package) for package in set(a).symmetric_difference(b)}
+    sides = [dict.fromkeys((package for package in side if key_of(package) in concerned), 1) for side in (a, b)]
     changes = compare_tallies(sides[0], sides[1], 1, 1)
     added, removed = (sum(change.change == name for change in changes) for name in ("added", "removed"))
     return added, removed, len(changes) - added - removed, [describe(change) for change in changes]
@@ -70,7 +70,7 @@ def summarize(a: Collection[Package], b: Collection[Package]) -> tuple[int, int,
 def _tally(packages: Mapping[Package, int], hosts: int) -> dict[tuple[str, str, str], dict[str, int]]:
     found: defaultdict[tuple[str, str, str], dict[str, int]] = defaultdict(dict)
     for package, number in packages.items():
-        versions = found[_key(package)]
+        versions = found[key_of(package)]
         versions[package.version] = versions.get(package.version, 0) + number
     for versions in found.values():
         # A host with two versions, as of kernels, counts for both: those without any are then not to be told.
@@ -79,7 +79,8 @@ def _tally(packages: Mapping[Package, int], hosts: int) -> dict[tuple[str, str, 
     return found
 
 
-def _key(package: Package) -> tuple[str, str, str]:
+def key_of(package: Package) -> tuple[str, str, str]:
+    """What tells a package from others, whatever its version."""
     return package.kind, package.name, package.arch
 
 

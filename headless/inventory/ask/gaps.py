@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
-from headless.inventory.ask.difference import summarize
+from headless.inventory.ask.difference import key_of, summarize
 from headless.inventory.ask.memory import Facts
 from headless.inventory.ask.view import Group
 from headless.inventory.package import Package
@@ -24,8 +24,8 @@ class Believed:
         missing = dict(facts.missing)
         if self._never_read is None:
             self._never_read, self._packages = set(missing), list(listed)
-        there = {_key(package) for package in listed}
-        unread = [one for one in self._packages if one.kind in missing and _key(one) not in there]
+        there = {key_of(package) for package in listed}
+        unread = [one for one in self._packages if one.kind in missing and key_of(one) not in there]
         first_read = self._never_read - set(missing)
         before = self._packages + [one for one in listed if one.kind in first_read]
         self._packages = [*listed, *unread]
@@ -48,7 +48,3 @@ def find_unread(groups: Collection[Group], told: Mapping[int, Facts]) -> Counter
 def count_unread(groups: Collection[Group], told: Mapping[int, Facts], kinds: Collection[str]) -> int:
     """How many hosts could not read one of these kinds."""
     return sum(group.hosts for group in groups if any(source in kinds for source, _ in told[group.facts_id].missing))
-
-
-def _key(package: Package) -> tuple[str, str, str]:
-    return package.kind, package.name, package.arch

@@ -15,6 +15,7 @@ from headless.inventory.ask.sides import choose_host, list_packages
 from headless.inventory.ask.view import View
 from headless.inventory.ask.walking import Host, find_hosts
 from headless.inventory.collect.schema import retirements, spans
+from headless.inventory.dates import LATEST
 
 __all__ = ["ask_history", "find_newest"]
 
@@ -34,8 +35,9 @@ def ask_history(view: View, parameters: Mapping[str, Any], page: Page) -> Answer
     mine = _select_spans(host)
     before = view.connection.execute(mine.where(spans.c.first <= after).order_by(spans.c.first.desc()).limit(EARLIER))
     found = view.connection.execute(mine.where(spans.c.first > after).order_by(spans.c.first).limit(limit + 1)).all()
-    rows = _build_rows(view, host, before.all()[::-1], found[:limit])
-    return Answer(rows, (found[limit - 1].first,) if len(found) > limit else (), _summarize(view, host))
+    is_last = len(found) <= limit
+    rows = _build_rows(view, host, before.all()[::-1], found[:limit], LATEST if is_last else found[limit].first)
+    return Answer(rows, () if is_last else (found[limit - 1].first,), _summarize(view, host))
 
 
 def find_newest(view: View, name: str, before: int, limit: int) -> tuple[Answer, int]:
@@ -52,7 +54,7 @@ def find_newest(view: View, name: str, before: int, limit: int) -> tuple[Answer,
     host = _find_host(view, name)
     mine = _select_spans(host).where(spans.c.first < before).order_by(spans.c.first.desc())
     found = view.connection.execute(mine.limit(limit + EARLIER)).all()
-    rows = _build_rows(view, host, found[limit:][::-1], found[:limit][::-1])
+    rows = _build_rows(view, host, found[limit:][::-1], found[:limit][::-1], before)
     return Answer(rows, summary=_summarize(view, host)), found[limit - 1].first if len(found) > limit else 0
 
 
@@ -61,16 +63,17 @@ def _select_spans(host: Host) -> Select[Any]:
 
 
 def _build_rows(
-    view: View, host: Host, earlier: Sequence[Row[Any]], found: Sequence[Row[Any]]
+    view: View, host: Host, earlier: Sequence[Row[Any]], found: Sequence[Row[Any]], until: int
 ) -> list[tuple[Any, ...]]:
     """A row for each span.
 
     Args:
         earlier: those before the first of them, ascending.
+        until: when the one after the last of them began, or later than all if there is none.
     """
     told = view.memory.find_facts(view.connection, {span.facts_id for span in (*earlier, *found)})
     whole = [number for number, span in enumerate(earlier) if not told[span.facts_id].missing]
-    retired = _find_retired(view, host, [span.first for span in found])
+    retired = _find_retired(view, host, [span.first for span in found], until)
     believed, rows = Believed(), []
     for span in earlier[whole[-1] if whole else 0 :]:
         believed.go_on(list_packages(view, span.set_id), told[span.facts_id])
@@ -88,11 +91,11 @@ def _find_host(view: View, text: str) -> Host:
     return choose_host(view, text, found)
 
 
-def _find_retired(view: View, host: Host, begins: Sequence[int]) -> dict[int, int]:
+def _find_retired(view: View, host: Host, begins: Sequence[int], until: int) -> dict[int, int]:
     """For spans by when they began, when the host was retired last, from then to when the next began."""
-    mine = select(retirements.c.begun).where(retirements.c.host_id == host.id).order_by(retirements.c.begun)
+    mine = select(retirements.c.begun).where(retirements.c.host_id == host.id, retirements.c.begun < until)
     found = {}
-    for begun in view.connection.execute(mine).scalars():
+    for begun in view.connection.execute(mine.order_by(retirements.c.begun)).scalars():
         place = bisect_right(begins, begun)
         if place:
             found[begins[place - 1]] = begun

@@ -46,9 +46,8 @@ def mark_host(view: View, text: str) -> HostMarks | None:
         return None
     host = find_host(view, text)
     [marked] = marks.judge_groups(view, [Group(host.site_id, host.set_id, host.facts_id, 1)])
-    said = [found for number in marked.found for found in marks.find(marked.system, number) if not found.exception]
     by_package: defaultdict[Package, list[str]] = defaultdict(list)
-    for found in sorted(said, key=lambda found: (found.package, found.id)):
+    for found in marked.list_counted():
         by_package[found.package].append(str(found))
     return HostMarks(by_package, marked.gap)
 

@@ -7,7 +7,7 @@ in memory until other advisories are read.
 import itertools
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from headless.inventory.advisories import BY_SOURCE, Advisories, Vulnerability
@@ -18,8 +18,10 @@ from headless.inventory.package import Package
 
 __all__ = ["MarkedGroup", "Marks", "System", "find_system"]
 
-NUMBERS_LIMIT = 10_000_000
-"""Packages' numbers kept, four bytes each."""
+BYTES_LIMIT = 150_000_000
+"""Of all that was looked up, about."""
+OWN, SEEN, NUMBER = 1000, 150, 4
+"""What of it a system or a list takes, a package that was looked up for a system, a package's number in a list."""
 
 _NUMBERS = itertools.count(1)
 
@@ -34,6 +36,7 @@ class MarkedGroup(NamedTuple):
         group: they.
         system: of them.
         found: the numbers of the packages of which something is said, also of those where it does not count.
+        said: what is said of these, and of others of the system, by their numbers.
         is_vulnerable: something is said that counts.
         gap: why not all can be said; empty if it can.
     """
@@ -41,8 +44,14 @@ class MarkedGroup(NamedTuple):
     group: Group
     system: System
     found: Collection[int]
+    said: Mapping[int, tuple[Vulnerability, ...]]
     is_vulnerable: bool
     gap: str
+
+    def list_counted(self) -> list[Vulnerability]:
+        """What is said of their packages and counts, by package."""
+        told = [item for number in self.found for item in self.said[number] if not item.exception]
+        return sorted(told, key=lambda item: (item.package, item.id))
 
 
 class _MarkedSet(NamedTuple):
@@ -57,7 +66,6 @@ class _Looked:
     def __init__(self) -> None:
         self.seen: set[int] = set()
         self.found: dict[int, tuple[Vulnerability, ...]] = {}
-        self.said: set[int] = set()
         self.counted: set[int] = set()
         self.by_source: set[int] = set()
         self.with_source: set[int] = set()
@@ -65,7 +73,7 @@ class _Looked:
 
     def mark(self, members: Sequence[int]) -> _MarkedSet:
         """Mark a set, all of whose packages were looked up."""
-        held = array("I", self.said.intersection(members))
+        held = array("I", self.found.keys() & members)
         has_sources = not self.by_source or self.by_source.isdisjoint(members)
         has_sources = has_sources or not self.with_source.isdisjoint(members)
         return _MarkedSet(held, not self.counted.isdisjoint(held), has_sources)
@@ -84,15 +92,6 @@ class Marks:
         self._looked: dict[System, _Looked] = {}
         self._size = 0
 
-    def find(self, system: System, number: int) -> tuple[Vulnerability, ...]:
-        """What is said of a package that :meth:`judge_groups` has come upon."""
-        return self._get(system).found.get(number, ())
-
-    def choose(self, system: System, test: Callable[[Vulnerability], bool]) -> dict[int, tuple[Vulnerability, ...]]:
-        """Of all that is said of a system's packages what passes a test, by their numbers."""
-        said = list(self._get(system).found.items())
-        return {number: chosen for number, found in said if (chosen := tuple(filter(test, found)))}
-
     def find_packages(self, system: System, packages: Iterable[Package]) -> dict[Package, list[Vulnerability]]:
         """What is said of some packages."""
         found: defaultdict[Package, list[Vulnerability]] = defaultdict(list)
@@ -108,16 +107,16 @@ class Marks:
         for group in chosen:
             by_system[find_system(told[group.facts_id])][group.set_id].append(group)
         for system, by_set in by_system.items():
-            for set_id, marked in self._judge_sets(view, system, by_set):
+            looked = self._get(system)
+            for set_id, marked in self._judge_sets(view, system, looked, by_set):
                 for group in by_set[set_id]:
                     missing = [source for source, _ in told[group.facts_id].missing]
                     gap = self.advisories.explain_gap(*system, missing, marked.has_sources)
-                    yield MarkedGroup(group, system, marked.found, marked.is_vulnerable, gap)
+                    yield MarkedGroup(group, system, marked.found, looked.found, marked.is_vulnerable, gap)
 
     def _judge_sets(
-        self, view: View, system: System, set_ids: Mapping[int, object]
+        self, view: View, system: System, looked: _Looked, set_ids: Collection[int]
     ) -> Iterator[tuple[int, _MarkedSet]]:
-        looked = self._get(system)
         unknown = []
         for set_id in set_ids:
             if known := looked.sets.get(set_id):
@@ -128,18 +127,21 @@ class Marks:
             if not looked.seen.issuperset(members):
                 new = [number for number in members if number not in looked.seen]
                 self._look_up(looked, system, view.memory.find_packages(view.connection, new))
-            marked = looked.mark(members)
-            self._keep(looked, set_id, marked)
+            marked = looked.sets[set_id] = looked.mark(members)
+            self._grow(OWN + NUMBER * len(marked.found))
             yield set_id, marked
 
     def _get(self, system: System) -> _Looked:
-        return self._looked.setdefault(system, _Looked())  # at once: another thread may be about to do the same
+        known = self._looked.get(system)
+        if known is None:
+            self._grow(OWN)
+            known = self._looked.setdefault(system, _Looked())  # at once: another thread may be about to do the same
+        return known
 
     def _look_up(self, looked: _Looked, system: System, packages: Mapping[int, Package]) -> None:
         for number, package in packages.items():
             if found := tuple(self.advisories.find(*system, [package])):
                 looked.found[number] = found
-                looked.said.add(number)
                 if not all(vulnerability.exception for vulnerability in found):
                     looked.counted.add(number)
             if package.kind in BY_SOURCE:
@@ -147,14 +149,14 @@ class Marks:
                 if package.source:
                     looked.with_source.add(number)
         looked.seen.update(packages)
+        self._grow(SEEN * len(packages))
 
-    def _keep(self, looked: _Looked, set_id: int, marked: _MarkedSet) -> None:
-        if self._size + len(marked.found) > NUMBERS_LIMIT:
-            for other in list(self._looked.values()):
-                other.sets = {}
+    def _grow(self, size: int) -> None:
+        """Count what is kept; above the limit all is forgotten, but by those who are at it."""
+        if self._size + size > BYTES_LIMIT:
+            self._looked = {}
             self._size = 0
-        looked.sets[set_id] = marked
-        self._size += len(marked.found)
+        self._size += size
 
 
 def find_system(facts: Facts) -> System:

@@ -46,9 +46,8 @@ def _find_hosts(view: View, text: str) -> list[tuple[str, str, int]]:
         chosen = named.where(hosts.c.name == short, domains.c.name.startswith(domain, autoescape=True))
     else:
         chosen = named.where(_begins(view, hosts.c.name, short))
-    chosen = chosen.where(~is_retired(view.at))
-    if view.scope.reads is not None:
-        chosen = chosen.where(hosts.c.site_id.in_(list(view.sites)))
+    # Of the sites that are known here: where others write meanwhile, there may be one more by now.
+    chosen = chosen.where(~is_retired(view.at), hosts.c.site_id.in_(list(view.sites)))
     found = view.connection.execute(chosen.order_by(hosts.c.name, hosts.c.id).limit(MOST))
     return [(view.sites[site_id], build_name(host, domain), number) for site_id, host, domain, number in found]
 

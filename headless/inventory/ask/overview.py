@@ -4,12 +4,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func
+from sqlalchemy import case, func
 
 from headless.inventory.ask.conform import judge_groups
-from headless.inventory.ask.silent import find_bounds
+from headless.inventory.ask.silent import count_patience
 from headless.inventory.ask.view import View
 from headless.inventory.collect.schema import hosts, spans
+from headless.inventory.dates import DAY_S
 from headless.inventory.reference import Reference, State
 
 __all__ = ["SiteGlance", "build_overview"]
@@ -54,7 +55,7 @@ def build_overview(view: View, references: Sequence[Reference]) -> list[SiteGlan
         found[number].sets = len(some)
     for number, newest in _find_newest(view).items():
         found[number].newest = newest
-    for number, silent in _count_silent(view, {group.facts_id for group in groups}).items():
+    for number, silent in _count_silent(view).items():
         found[number].silent = silent
     for reference in references:
         for item in judge_groups(view, reference, groups):
@@ -74,11 +75,8 @@ def _find_newest(view: View) -> dict[int, int]:
     return {site_id: last for site_id, last in view.connection.execute(newest) if site_id in view.sites}
 
 
-def _count_silent(view: View, facts_ids: set[int]) -> dict[int, int]:
-    bounds = find_bounds(view, facts_ids)
-    late = view.select_states(hosts.c.site_id, spans.c.facts_id, spans.c.last)
-    counts: defaultdict[int, int] = defaultdict(int)
-    for site_id, facts_id, last in view.connection.execute(late.where(spans.c.last < max(bounds.values(), default=0))):
-        if site_id in view.sites and last < bounds.get(facts_id, 0):
-            counts[site_id] += 1
-    return counts
+def _count_silent(view: View) -> dict[int, int]:
+    interval = case((hosts.c.interval > 0, hosts.c.interval), else_=DAY_S)
+    is_silent = spans.c.last < view.at - count_patience(interval)
+    silent = view.select_states(hosts.c.site_id, func.count()).where(is_silent).group_by(hosts.c.site_id)
+    return {site_id: number for site_id, number in view.connection.execute(silent) if site_id in view.sites}

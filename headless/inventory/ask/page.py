@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from headless.errors import ParameterError
 
-__all__ = ["Answer", "Ordered", "Page", "build_key", "cut", "order", "parse_key"]
+__all__ = ["Answer", "Key", "Ordered", "Page", "build_key", "cut", "order", "parse_key"]
 
 Key = tuple[Any, ...]
 LARGEST = 1 << 62  # databases take 64 bits
@@ -52,14 +52,17 @@ class Ordered:
     """The rows of all pages of an answer, or what they are made of.
 
     Attributes:
-        pairs: each with its key, in their order.
+        pairs: each with its key, in their order. A key must not depend on the others, which may be found anew for the
+            next page, with some more among them.
         summary: of the whole.
         notes: what else the asker should know, a line each.
+        rank: what keys are ordered by, where it is not they themselves; it may raise ValueError or TypeError.
     """
 
     pairs: Sequence[tuple[Key, Any]]
     summary: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
+    rank: Callable[[Key], Any] = tuple
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -69,8 +72,8 @@ class Ordered:
         begin = 0
         if page.after:
             try:
-                begin = bisect_right(self.pairs, page.after, key=itemgetter(0))
-            except TypeError:
+                begin = bisect_right(self.pairs, self.rank(page.after), key=lambda pair: self.rank(pair[0]))
+            except (TypeError, ValueError):
                 raise _no_key() from None
         end = begin + page.limit
         return [item for _, item in self.pairs[begin:end]], self.pairs[end - 1][0] if len(self.pairs) > end else ()

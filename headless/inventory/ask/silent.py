@@ -1,9 +1,9 @@
 """The hosts that have not reported when they meant to."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from headless.inventory.ask.page import Answer, Page
 from headless.inventory.ask.view import View
@@ -11,10 +11,9 @@ from headless.inventory.ask.walking import Host, answer_by_host
 from headless.inventory.collect.schema import facts
 from headless.inventory.dates import DAY_S
 
-__all__ = ["ask_silent", "find_bounds"]
+__all__ = ["ask_silent", "count_patience"]
 
-PATIENCE = 1.5
-"""A host is silent once so many times its interval has passed: chance and a slow network are no silence."""
+Seconds = TypeVar("Seconds", int, ColumnElement[int])
 
 
 def ask_silent(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
@@ -23,7 +22,7 @@ def ask_silent(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
     before = _find_latest(view) if since is None else since
     late = view.list_groups(parameters, before=before)
     told = view.find_facts(late)
-    bounds = find_bounds(view, set(told)) if since is None else dict.fromkeys(told, since)
+    bounds = _find_bounds(view, set(told)) if since is None else dict.fromkeys(told, since)
 
     def build_rows(host: Host) -> Iterator[tuple[Any, ...]]:
         if host.last < bounds[host.facts_id]:
@@ -34,13 +33,19 @@ def ask_silent(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
     return answer_by_host(view, late, page, build_rows, before=before)
 
 
-def find_bounds(view: View, facts_ids: Collection[int]) -> dict[int, int]:
+def count_patience(interval: Seconds) -> Seconds:
+    """For how long a host that meant to report after an interval is not silent: chance and a slow network are no
+    silence."""
+    return (3 * interval + 1) // 2
+
+
+def _find_bounds(view: View, facts_ids: Collection[int]) -> dict[int, int]:
     """For hosts of these facts, the time since when one that is not silent has reported."""
     told = view.memory.find_facts(view.connection, facts_ids)
-    return {number: int(view.at - PATIENCE * (said.interval or DAY_S)) for number, said in told.items()}
+    return {number: view.at - count_patience(said.interval or DAY_S) for number, said in told.items()}
 
 
 def _find_latest(view: View) -> int:
     """The latest bound of all: what was ever told is little, compared to the hosts."""
     told = list(view.connection.execute(select(facts.c.id)).scalars())
-    return max(find_bounds(view, told).values(), default=0)
+    return max(_find_bounds(view, told).values(), default=0)

@@ -25,7 +25,7 @@ def ask_vulnerable(view: View, parameters: Mapping[str, Any], page: Page) -> Ans
     """
     marks = demand_marks(view)
     judged = list(marks.judge_groups(view, view.list_groups(parameters)))
-    wanted = _Wanted(marks, parameters)
+    wanted = _Wanted(parameters)
     chosen = {item.group[:3]: item for item in judged if wanted.has_any(item)}
     known = view.memory.find_packages(view.connection, wanted.numbers)
 
@@ -76,8 +76,7 @@ def count_vulnerable(judged: Iterable[MarkedGroup]) -> dict[str, Any]:
 class _Wanted:
     """What of all that is said was asked for."""
 
-    def __init__(self, marks: Marks, parameters: Mapping[str, Any]) -> None:
-        self._marks = marks
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
         self._advisory = parameters.get("advisory", "").upper()
         self._severity = parameters.get("severity", "").lower()
         self._has_excepted = parameters.get("excepted", False)
@@ -92,7 +91,9 @@ class _Wanted:
         """What is said of the packages of the hosts' system, of that what was asked for."""
         known = self._known.get(item.system)
         if known is None:
-            known = self._known[item.system] = self._marks.choose(item.system, self._is_one)
+            said = list(item.said.items())  # at once: another thread may add to it
+            known = {number: chosen for number, found in said if (chosen := tuple(filter(self._is_one, found)))}
+            self._known[item.system] = known
         return known
 
     def has_any(self, item: MarkedGroup) -> bool:

@@ -27,7 +27,6 @@ class Host(NamedTuple):
     short: str
     id: int
     domain: str
-    interval: int
     first: int
     last: int
     set_id: int
@@ -164,7 +163,7 @@ def _follows(after: Key) -> Any:
 
 
 def _select_hosts(view: View) -> Select[Any]:
-    columns = (hosts.c.site_id, hosts.c.name, hosts.c.id, domains.c.name, hosts.c.interval)
+    columns = (hosts.c.site_id, hosts.c.name, hosts.c.id, domains.c.name)
     states = view.select_states(*columns, spans.c.first, spans.c.last, spans.c.set_id, spans.c.facts_id)
     return states.join(domains, domains.c.id == hosts.c.domain_id)
 

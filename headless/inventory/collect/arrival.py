@@ -88,6 +88,6 @@ class Verdict:
     host_id: int
 
 
-def build_arrival(report: Report, received: int) -> Arrival:
+def build_arrival(report: Report, received: int, *, replaces: bool = False) -> Arrival:
     """Make one of a report."""
-    return Arrival(report, received, digest(canonical_lines(report.packages)))
+    return Arrival(report, received, digest(canonical_lines(report.packages)), replaces)

@@ -1,7 +1,5 @@
 """A collector's parts, opened and closed together."""
 
-import asyncio
-import contextlib
 import fcntl
 import os
 import sys
@@ -25,7 +23,7 @@ from headless.inventory.collect.worker import Worker
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
 
-__all__ = ["Collector", "check_state", "explain_loss", "make_state", "open_collector", "work_in_background"]
+__all__ = ["Collector", "check_state", "explain_loss", "make_state", "open_collector"]
 
 INVENTORY = "inventory.db"  # in the state folder, unless it is elsewhere
 
@@ -92,18 +90,6 @@ async def open_collector(settings: CollectorSettings) -> AsyncIterator[Collector
         worker = Worker(settings, store, spool, kept)
         stack.callback(worker.close)
         yield Collector(settings, store, spool, kept, worker)
-
-
-@asynccontextmanager
-async def work_in_background(collector: Collector) -> AsyncIterator[None]:
-    """Have the worker run beside the block; what it is at when the block ends, it does again the next time."""
-    task = asyncio.create_task(collector.worker.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def explain_loss(collector: Collector) -> str:

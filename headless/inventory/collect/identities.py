@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from headless.errors import ParameterError
+from headless.inventory.named_files import read_named
 from headless.inventory.seal import Identity
 
 __all__ = ["read_certificates", "read_identities"]
@@ -20,7 +21,7 @@ def read_identities(paths: Iterable[str]) -> list[Identity]:
     """
     identities: list[Identity] = []
     for path in paths:
-        data = _read(path)
+        data = read_named(path)
         try:
             certificate, key = x509.load_pem_x509_certificate(data), load_pem_private_key(data, None)
         except (ValueError, TypeError) as exc:
@@ -40,15 +41,7 @@ def read_certificates(paths: Iterable[str]) -> list[x509.Certificate]:
     found: list[x509.Certificate] = []
     for path in paths:
         try:
-            found += x509.load_pem_x509_certificates(_read(path))
+            found += x509.load_pem_x509_certificates(read_named(path))
         except ValueError as exc:
             raise ParameterError(f"{path} holds no certificate, PEM") from exc
     return found
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as exc:
-        raise ParameterError(f"{path} cannot be read: {exc.strerror}") from exc

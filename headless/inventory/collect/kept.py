@@ -28,6 +28,8 @@ LOCK_LIMIT_S = 10.0  # for which another process may write
 DER = b"\x30"  # the first byte of an envelope
 SLICE = 1000  # rows forgotten at a time
 OUTCOMES = frozenset(map(str, Outcome))
+# Its first words are the index's: without them SQLite would read millions of letters.
+OF_FATE = "fate <> 'stored' and fate = ?"
 
 SCHEMA = """
 create table if not exists bodies (digest blob primary key, body blob not null, is_deflated integer not null);
@@ -47,7 +49,8 @@ create table if not exists tries (
 );
 create table if not exists orders (id integer primary key autoincrement, content text not null, answer text);
 create index if not exists letters_by_received on letters (received);
-create index if not exists letters_by_fate on letters (fate) where fate in ('held', 'accepted', 'again');
+drop index if exists letters_by_fate;
+create index if not exists letters_not_stored on letters (fate, received) where fate <> 'stored';
 """
 
 
@@ -214,10 +217,14 @@ class Kept:
         where = "digest = ? and received = ?"
         return next(self._list(where, (letter.digest, letter.how.received)), None)
 
-    def list_by_fate(self, *fates: Fate, limit: int = 1000) -> list[Item]:
-        """The letters of these fates, the oldest first; below 0 there is no limit."""
-        marks = ", ".join("?" for _ in fates)
-        return list(self._list(f"fate in ({marks}) order by id limit ?", (*fates, limit)))
+    def list_by_fate(self, fate: Fate, *, limit: int = 1000) -> list[Item]:
+        """The letters of one fate, but not those stored: the oldest, which come first."""
+        return list(self._list(f"{OF_FATE} order by received, id limit ?", (fate, limit)))
+
+    def list_newest(self, fate: Fate, *, since: int = 0, limit: int = 1000) -> list[Item]:
+        """The letters of one fate, but not those stored: the newest that came since then, the oldest of them first."""
+        newest = f"{OF_FATE} and received >= ? order by received desc, id desc limit ?"
+        return list(self._list(newest, (fate, since, limit)))[::-1]
 
     def count_stored(self) -> int:
         """How many letters were stored."""

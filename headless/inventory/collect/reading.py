@@ -12,7 +12,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 from headless.inventory.amount import MOST_PACKAGES
-from headless.inventory.collect.arrival import Arrival
+from headless.inventory.collect.arrival import Arrival, build_arrival
 from headless.inventory.collect.checks import check_packages
 from headless.inventory.formats import parse_report
 from headless.inventory.package import Package, canonical_lines, digest
@@ -80,7 +80,7 @@ class Reader:
     def _read_once(self, content: bytes, received: int, replaces: bool) -> Arrival:
         report = parse_report(content, most=self._most)
         check_packages(report.packages)
-        return Arrival(report, received, digest(canonical_lines(report.packages)), replaces)
+        return build_arrival(report, received, replaces=replaces)
 
     def _parse(self, content: bytes) -> Report:
         """Read it with the lines that are known; the others are known from then on, if they are good."""

@@ -43,10 +43,10 @@ def recall(settings: CollectorSettings) -> tuple[CollectorSettings, list[str]]:
     try:
         with open(path, encoding="utf-8") as file:
             given = json.load(file)
-        paths, networks = given["keys"], tuple(given["networks"])
+        paths, networks = tuple(map(os.fspath, given["keys"])), tuple(given["networks"])
     except FileNotFoundError:
         return settings, []
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, TypeError, KeyError) as exc:
         raise ParameterError(
             f"{path} cannot be read: {exc}: remove it, and give keys and feeds in the settings"
         ) from exc

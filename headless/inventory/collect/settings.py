@@ -63,7 +63,7 @@ class CollectorSettings:
 
     @property
     def remembered(self) -> str:
-        """The file of the keys that were given to ``serve`` as options."""
+        """The file of the keys and networks that were given to ``serve`` as options."""
         return os.path.join(self.state, "served.json")
 
     @property

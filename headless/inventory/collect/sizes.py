@@ -42,7 +42,7 @@ class _Row(NamedTuple):
     digest: bytes
     size: int
     set_id: int
-    facts_id: int
+    facts: bytes
 
 
 class Sizes:
@@ -72,12 +72,13 @@ class Sizes:
 
     def _count(self, connection: Connection, row: _Row, fewest: int) -> Counter[str]:
         kinds = self._count_set(connection, row.set_id) if row.size >= fewest else Counter[str]()
-        gaps = _read_missing(connection, row.facts_id)
+        gaps = _parse_missing(row.facts)
         if not gaps:
             return kinds
-        mine = select(spans.c.set_id, spans.c.facts_id).where(spans.c.host_id == row.host_id)
-        for set_id, facts_id in connection.execute(mine.order_by(spans.c.first.desc()).limit(LOOK_BACK)).all():
-            read = gaps - _read_missing(connection, facts_id)
+        mine = select(spans.c.set_id, facts.c.content).join(facts, facts.c.id == spans.c.facts_id)
+        mine = mine.where(spans.c.host_id == row.host_id).order_by(spans.c.first.desc()).limit(LOOK_BACK)
+        for set_id, content in connection.execute(mine).all():
+            read = gaps - _parse_missing(content)
             if read:
                 before = self._count_set(connection, set_id)
                 kinds.update({kind: before[kind] for kind in read if not kinds[kind]})
@@ -109,8 +110,7 @@ def count_kinds(arrival: Arrival) -> Counter[str]:
     return Counter(package.kind for package in arrival.report.packages)
 
 
-def _read_missing(connection: Connection, facts_id: int) -> set[str]:
-    content = connection.execute(select(facts.c.content).where(facts.c.id == facts_id)).scalar_one()
+def _parse_missing(content: bytes) -> set[str]:
     return {source for source, _ in json.loads(content).get("missing", ())}
 
 
@@ -138,8 +138,9 @@ def _read_rows(connection: Connection, wanted: Collection[Identity]) -> list[_Ro
         .subquery()
     )
     same = and_(spans.c.host_id == newest.c.host_id, spans.c.first == newest.c.first)
-    columns = (spans.c.host_id, spans.c.last, sets.c.hash, sets.c["count"], spans.c.set_id, spans.c.facts_id)
+    columns = (spans.c.host_id, spans.c.last, sets.c.hash, sets.c["count"], spans.c.set_id, facts.c.content)
     ask = select(*columns).join(newest, same).join(sets, sets.c.id == spans.c.set_id)
+    ask = ask.join(facts, facts.c.id == spans.c.facts_id)
     return [_Row(identities[row[0]], *row) for row in connection.execute(ask)]
 
 

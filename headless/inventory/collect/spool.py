@@ -31,6 +31,7 @@ GROUP = 256  # bodies in one file at most
 GROUP_BYTES = 16 << 20  # of bodies, above which a file takes no more
 PART_BYTES = 4 << 20
 """Of bodies, more than which are processed at a time only if one alone has more: what is read takes many times that."""
+MUCH = 0.9  # of the limit, below which a full spool has room again
 QUIET_S = 60.0  # between two lines of the log about a full disk
 PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 NEW, DONE = ".new", ".batch"
@@ -101,7 +102,9 @@ class Spool:
         self._writer: threading.Thread | None = None
         self._arrived = asyncio.Event()
         self._told = -QUIET_S
-        self._lock = threading.Lock()  # of the size, which the writer's thread changes too
+        self._promised = 0  # bytes that are not written yet
+        self._is_full = False
+        self._lock = threading.Lock()  # of both sizes, which the writer's thread changes too
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
             self._size = self._measure()
@@ -118,8 +121,7 @@ class Spool:
 
     async def put_letter(self, letter: Letter) -> None:
         """Keep a letter, see :meth:`put`."""
-        if self._size + len(letter.body) > self._limit:
-            raise Unavailable("the spool is full")
+        self._promise(letter)
         if self._writer is None:
             self._loop = asyncio.get_running_loop()
             self._writer = threading.Thread(target=self._run_writer, name="spool-write", daemon=True)
@@ -216,6 +218,9 @@ class Spool:
         size = os.path.getsize(path)
         os.unlink(path)
         self._grow(-size)
+        if self._is_full and self._size < self._limit * MUCH:
+            self._is_full = False
+            log.info("spool-has-room bytes=%d limit=%d", self._size, self._limit)
 
     def split(self, name: str) -> None:
         """Make a file of each of its letters, and forget it.
@@ -239,9 +244,30 @@ class Spool:
 
         A file that another process is about to finish is young, and stays.
         """
-        for entry in os.scandir(self._folder):
-            if entry.name.endswith(NEW) and entry.stat().st_mtime < time.time() - 3600:
-                os.unlink(entry.path)
+        for path, status in self._look(NEW):
+            if status.st_mtime < time.time() - 3600:
+                os.unlink(path)
+
+    def _promise(self, letter: Letter) -> None:
+        """Promise room for a letter.
+
+        Raises:
+            Unavailable: there is none; the log tells it once, and when there is again.
+        """
+        size = len(_build_head(letter)) + len(letter.body)
+        with self._lock:
+            has_room = self._size + self._promised + size <= self._limit
+            self._promised += size if has_room else 0
+        if has_room:
+            return
+        if not self._is_full:
+            log.error("spool-full bytes=%d limit=%d", self._size, self._limit)
+        self._is_full = True
+        raise Unavailable("the spool is full")
+
+    def _keep_promise(self, letters: Sequence[Letter]) -> None:
+        with self._lock:
+            self._promised -= sum(len(_build_head(letter)) + len(letter.body) for letter in letters)
 
     def _grow(self, size: int) -> None:
         with self._lock:
@@ -251,14 +277,23 @@ class Spool:
         return os.path.join(self._folder, name)
 
     def _measure(self) -> int:
-        return sum(entry.stat().st_size for entry in os.scandir(self._folder) if entry.name.endswith(DONE))
+        return sum(status.st_size for _, status in self._look(DONE))
+
+    def _look(self, suffix: str) -> Iterator[tuple[str, os.stat_result]]:
+        """The paths of the files whose names end so; another process may take them away meanwhile."""
+        for entry in os.scandir(self._folder):
+            if entry.name.endswith(suffix):
+                with contextlib.suppress(FileNotFoundError):
+                    yield entry.path, entry.stat()
 
     def _run_writer(self) -> None:
         ends = False
         while not ends:
             group, ends = self._gather()
             if group:
-                error = self._try_write([letter for letter, _ in group])
+                letters = [letter for letter, _ in group]
+                error = self._try_write(letters)
+                self._keep_promise(letters)
                 self._loop.call_soon_threadsafe(self._resolve, [done for _, done in group], error)
 
     def _gather(self) -> tuple[list[_Put], bool]:
@@ -320,8 +355,12 @@ class Spool:
 
 
 def _build_record(letter: Letter) -> bytes:
+    return _build_head(letter) + letter.body
+
+
+def _build_head(letter: Letter) -> bytes:
     head = {"size": len(letter.body), "how": asdict(letter.how), "replaces": letter.replaces}
-    return json.dumps(head).encode() + b"\n" + letter.body
+    return json.dumps(head).encode() + b"\n"
 
 
 def _sync_folder(folder: str) -> None:

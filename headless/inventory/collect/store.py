@@ -30,7 +30,7 @@ class Store(Database):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._known = Known()
+        self._known = Known()  # of the tables as they were when the writer connected
         self._names: dict[Package, bytes] = {}
 
     async def store(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
@@ -42,9 +42,13 @@ class Store(Database):
             Unavailable: the database is away, or full. Nothing is stored, or all is and the answer was lost; storing
                 them again changes nothing.
         """
-        verdicts, learned = await self.write(lambda connection: self.take(connection, arrivals))
-        self._known.add(learned)
+        (verdicts, learned), known = await self.write(lambda connection: (self.take(connection, arrivals), self._known))
+        known.add(learned)
         return verdicts
+
+    def forget(self) -> None:
+        """Number anew what is not known to be in this database."""
+        self._known = Known()
 
     def take(self, connection: Connection, arrivals: Sequence[Arrival]) -> tuple[list[Verdict], Learned]:
         """Store reports within the caller's transaction.

@@ -63,6 +63,8 @@ class Worker:
         self._processor = Processor(settings)
         # Opening lets go of the interpreter: beside it the other thread parses.
         self._threads = ThreadPoolExecutor(min(os.cpu_count() or 1, 4), "inventory-open")
+        # What touches the disk waits there: for the disk, or for a command that writes what is kept.
+        self._disk = ThreadPoolExecutor(1, "inventory-kept")
         self._sizes = Sizes()
         self._forgot = 0.0
         self.unread, self.why_unread = 0, ""
@@ -84,28 +86,29 @@ class Worker:
         count = 0
         for names in self._spool.list_groups():
             count += await self._take_files(names)
-        while decided := self._kept.list_by_fate(Fate.ACCEPTED, Fate.AGAIN, limit=BATCH):
-            count += await self._take_decided(decided)
+        for fate in (Fate.AGAIN, Fate.ACCEPTED):
+            while decided := await self._at_disk(partial(self._kept.list_by_fate, fate, limit=BATCH)):
+                count += await self._take_decided(decided, is_accepted=fate is Fate.ACCEPTED)
         return count + await carry_out_orders(self._store, self._kept)
 
     def close(self) -> None:
-        """Let the threads go."""
+        """Let the threads go, once what they are at is done."""
+        self._disk.shutdown()
         self._threads.shutdown()
 
-    async def _take_decided(self, decided: Sequence[Item]) -> int:
-        """Process them, each as somebody has decided; those that may have ended a process one at a time."""
+    async def _take_decided(self, decided: Sequence[Item], *, is_accepted: bool) -> int:
+        """Process them, as somebody has decided; those that may have ended a process one at a time."""
         fatal = [item for item in decided if item.tries >= TRIES]
-        await self._insist(lambda: self._keep([_hold_fatal(self._kept.read(item)) for item in fatal]))
+        if fatal:
+            held = await self._at_disk(lambda: [_hold_fatal(self._kept.read(item)) for item in fatal])
+            await self._insist(lambda: self._keep(held))
         # What was stored once, perhaps as somebody had accepted it, needs no second look.
-        for is_accepted in (True, False):
-            items = [
-                item
-                for item in decided
-                if (item.fate is Fate.ACCEPTED or item.was_stored) is is_accepted and item.tries < TRIES
-            ]
+        for is_believed in (True, False):
+            items = [item for item in decided if (is_accepted or item.was_stored) is is_believed and item.tries < TRIES]
             for group in [[item for item in items if not item.tries], *([item] for item in items if item.tries)]:
-                for part in _divide(map(self._kept.read, group)):
-                    await self._process(part, partial(self._kept.mark, part), is_accepted=is_accepted)
+                parts = _divide(map(self._kept.read, group))
+                while part := await self._at_disk(partial(next, parts, None)):
+                    await self._process(part, partial(self._kept.mark, part), is_accepted=is_believed)
         return len(decided)
 
     async def _take_files(self, names: Sequence[str]) -> int:
@@ -114,7 +117,7 @@ class Worker:
         letters = [letter for some in there.values() for letter in some]
         if letters and count_tries(names[0]) >= TRIES:
             if len(letters) > 1:
-                await self._insist(lambda: asyncio.to_thread(self._spool.split, names[0]))
+                await self._insist(lambda: self._at_disk(partial(self._spool.split, names[0])))
                 return 0
             await self._insist(lambda: self._keep([_hold_fatal(letters[0])]))
         else:
@@ -127,7 +130,7 @@ class Worker:
     async def _read(self, name: str) -> list[Letter]:
         """Read a file of the spool; a damaged one is set aside, and nothing is in it."""
         try:
-            return await self._insist(lambda: asyncio.to_thread(self._spool.read, name))
+            return await self._insist(lambda: self._at_disk(partial(self._spool.read, name)))
         except (OSError, ValueError) as exc:
             log.error("spool-damaged file=%r reason=%r", name, str(exc))
             self._spool.set_aside(name)
@@ -141,16 +144,17 @@ class Worker:
             mark: notes, for as long as its block runs, that they are being opened.
             is_accepted: somebody has looked at them.
         """
-        fresh = await asyncio.to_thread(self._find_fresh, letters)
+        fresh = await self._at_disk(partial(self._find_fresh, letters))
         opened = await self._insist(lambda: self._open(fresh, mark))
         records = [item for item in opened if isinstance(item, Record)]
-        ready = await asyncio.to_thread(self._leave_out_early, [item for item in opened if isinstance(item, Ready)])
+        ready = [item for item in opened if isinstance(item, Ready)]
+        ready = await self._at_disk(partial(self._leave_out_early, ready))
         if not is_accepted:
             ready, held = await self._insist(lambda: self._hold(ready))
             records += held
         records += await self._insist(lambda: self._store_all(ready))
-        old = await asyncio.to_thread(self._find_refused, records)
-        records = await asyncio.to_thread(lambda: [self._leave_stored(record) for record in records])
+        old = await self._at_disk(partial(self._find_refused, records))
+        records = await self._at_disk(lambda: [self._leave_stored(record) for record in records])
         await self._insist(lambda: self._keep(records))
         for record in records:
             if record.fate is not Fate.STORED:
@@ -167,11 +171,15 @@ class Worker:
         return [letter for letter, item in known if item and item.fate is Fate.AGAIN and not item.was_stored]
 
     async def _open(self, letters: Sequence[Letter], mark: Mark) -> list[Ready | Record]:
-        loop = asyncio.get_running_loop()
-        with mark():  # not while the database is waited for: that is no fault of what is in them
-            return await asyncio.gather(
-                *(loop.run_in_executor(self._threads, self._processor.process, letter) for letter in letters)
-            )
+        def work() -> list[Ready | Record]:
+            with mark():  # not while the database is waited for: that is no fault of what is in them
+                return list(self._threads.map(self._processor.process, letters))
+
+        return await self._at_disk(work)
+
+    async def _at_disk(self, step: Callable[[], Result]) -> Result:
+        """Do a step in the one thread that touches what is kept, and the spool's files; it is done though we end."""
+        return await asyncio.get_running_loop().run_in_executor(self._disk, step)
 
     def _find_fresh(self, letters: Sequence[Letter]) -> list[Letter]:
         """Leave out what is sealed and has come before: no two envelopes are made alike, so it is a replay."""
@@ -253,13 +261,13 @@ class Worker:
         return Record(letter, Fate.STORED, item.reason, item.host, site=item.site)
 
     async def _keep(self, records: Sequence[Record]) -> None:
-        await asyncio.to_thread(self._kept.keep, records)
+        await self._at_disk(partial(self._kept.keep, records))
 
     async def _forget(self) -> None:
         if time.monotonic() < self._forgot + 3600 and self._forgot:
             return
         before = int(time.time()) - self._settings.retention_days * DAY_S
-        while await self._insist(lambda: asyncio.to_thread(self._kept.forget, before)):
+        while await self._insist(lambda: self._at_disk(partial(self._kept.forget, before))):
             pass
         self._forgot = time.monotonic()
 

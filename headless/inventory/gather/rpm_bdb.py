@@ -94,6 +94,8 @@ class _Table:
                 raise ValueError(f"damaged: a value of kind {kind} where there is none such")
 
     def _read_chain(self, page: int, length: int) -> bytes:
+        if length > len(self._data):  # a chain may lead back to itself
+            raise ValueError("damaged: a value that is longer than its file")
         parts, left = [], length
         while left > 0:
             start = page * self._size

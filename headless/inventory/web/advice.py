@@ -77,7 +77,7 @@ class Advice:
 
         Those that cannot be read do not replace those that could.
         """
-        look: Look = ()
+        look: Look | None = None
         if not self:
             await asyncio.Event().wait()
         while True:

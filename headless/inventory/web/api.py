@@ -13,13 +13,16 @@ from headless.inventory.ask.page import Answer, build_key
 from headless.inventory.ask.parameters import parse_parameters
 from headless.inventory.questions import QUESTIONS, Question
 from headless.inventory.web.desk import Desk
+from headless.inventory.web.limits import Room, Share
 from headless.inventory.web.openapi import build_openapi
 
-__all__ = ["BODY_LIMIT", "build_api_routes"]
+__all__ = ["build_api_routes"]
 
 PREFIX = "/api/v1"
 BODY_LIMIT = 16 << 20
 """The longest reference, in bytes."""
+BODIES_LIMIT = 4 * BODY_LIMIT
+"""Of all references in memory."""
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -31,9 +34,10 @@ def build_api_routes(desk: Desk) -> list[BaseRoute]:
         return _build(200, document)
 
     routes: list[BaseRoute] = [Route(f"{PREFIX}/openapi.json", tell_openapi, methods=["GET"])]
+    room = Room(BODIES_LIMIT)
     for question in QUESTIONS.values():
         method = "POST" if question.body else "GET"
-        routes.append(Route(f"{PREFIX}/{question.name}", _build_endpoint(desk, question), methods=[method]))
+        routes.append(Route(f"{PREFIX}/{question.name}", _build_endpoint(desk, question, room), methods=[method]))
     return routes
 
 
@@ -49,7 +53,7 @@ def build_answer(question: Question, answer: Answer) -> bytes:
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
-def _build_endpoint(desk: Desk, question: Question) -> Callable[[Request], Awaitable[Response]]:
+def _build_endpoint(desk: Desk, question: Question, room: Room) -> Callable[[Request], Awaitable[Response]]:
     async def ask(request: Request) -> Response:
         try:
             scope = desk.identify(request)
@@ -62,9 +66,12 @@ def _build_endpoint(desk: Desk, question: Question) -> Callable[[Request], Await
             return _refuse(403, f"{scope.name!r} may see no site")
         try:
             parameters, page = parse_parameters(question, request.query_params.multi_items())
-            if question.body:
-                parameters["body"] = await _read_body(request)
-            body = await desk.ask(question.name, parameters, page, scope, lambda answer: build_answer(question, answer))
+            with Share(room) as share:
+                if question.body:
+                    parameters["body"] = await _read_body(request, share)
+                body = await desk.ask(
+                    question.name, parameters, page, scope, lambda answer: build_answer(question, answer)
+                )
         except ParameterError as exc:
             return _refuse(400, str(exc))
         except Unavailable as exc:
@@ -74,12 +81,14 @@ def _build_endpoint(desk: Desk, question: Question) -> Callable[[Request], Await
     return ask
 
 
-async def _read_body(request: Request) -> bytes:
+async def _read_body(request: Request, share: Share) -> bytes:
     parts = bytearray()
     async for part in request.stream():
-        parts += part
-        if len(parts) > BODY_LIMIT:
+        if len(parts) + len(part) > BODY_LIMIT:
             raise ParameterError(f"more than {BODY_LIMIT >> 20} MiB were sent along")
+        if not share.grow(len(part)):
+            raise Unavailable("too much is sent along at a time")
+        parts += part
     return bytes(parts)
 
 

@@ -3,10 +3,10 @@
 import asyncio
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
 from starlette.requests import Request
 
 from headless.errors import Unavailable
@@ -26,8 +26,8 @@ __all__ = ["COOKIE", "Desk"]
 
 COOKIE = "headless-inventory"
 FRESH_S = 60
-MOST_WAITING = 32
-"""Questions that wait for their turn; who asks one more is told to come later."""
+MOST_WAITING, MOST_OF_ONE = 32, 16
+"""Questions that wait for their turn, of all and of one asker; who asks one more is told to come later."""
 
 Result = TypeVar("Result")
 
@@ -49,14 +49,14 @@ class Desk:
         self.marks = marks
         self._store = store
         self.access = access
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()
         self._time = 0
         self.memory = Memory()
 
     @property
     def is_idle(self) -> bool:
         """Whether nobody asks."""
-        return not self._waiting
+        return not self._waiting.total()
 
     def explain_unmarked(self) -> str:
         """Why nothing is marked though there are advisories; empty if they are there, or none are named."""
@@ -103,34 +103,41 @@ class Desk:
 
         Raises:
             ParameterError: a parameter is wrong.
-            Unavailable: the database is away, or too much is asked at a time.
+            Unavailable: the database is away, or too much is asked at a time, by all or by this one.
         """
         return await self.read(
-            lambda connection: build(
+            scope,
+            lambda view: build(
                 answer(
-                    question, parameters, page, connection=connection, scope=scope, memory=self.memory, marks=self.marks
+                    question,
+                    parameters,
+                    page,
+                    connection=view.connection,
+                    scope=scope,
+                    memory=self.memory,
+                    marks=self.marks,
                 )
-            )
+            ),
         )
 
-    def view(self, connection: Connection, scope: Scope) -> View:
-        """What somebody sees now."""
-        return View(connection, scope, self.memory, int(time.time()), marks=self.marks)
-
-    async def read(self, function: Callable[[Any], Result]) -> Result:
-        """Run a function with a connection to read from.
+    async def read(self, scope: Scope, function: Callable[[View], Result]) -> Result:
+        """Run a function with what somebody sees now, in the reader's thread.
 
         Raises:
             Unavailable: as :meth:`ask`.
         """
-        if self._waiting >= MOST_WAITING:
+        if self._waiting.total() >= MOST_WAITING or self._waiting[scope.name] >= MOST_OF_ONE:
             raise Unavailable("too many questions at a time")
-        self._waiting += 1
+        self._waiting[scope.name] += 1
         # What has begun in a thread cannot be stopped: it counts until it has ended, though the asker be gone.
-        return await asyncio.shield(self._read(function))
+        return await asyncio.shield(self._read(scope, function))
 
-    async def _read(self, function: Callable[[Any], Result]) -> Result:
+    async def _read(self, scope: Scope, function: Callable[[View], Result]) -> Result:
         try:
-            return await self._store.read(function)
+            return await self._store.read(
+                lambda connection: function(View(connection, scope, self.memory, int(time.time()), marks=self.marks))
+            )
         finally:
-            self._waiting -= 1
+            self._waiting[scope.name] -= 1
+            if not self._waiting[scope.name]:
+                del self._waiting[scope.name]

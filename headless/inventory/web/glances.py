@@ -78,15 +78,14 @@ class Glances:
     async def _count(self, key: Hashable, scope: Scope) -> None:
         at, has_marks = int(time.time()), self._has_marks()
         try:
-            sites = await self._desk.read(
-                lambda connection: build_overview(self._desk.view(connection, scope), self._references)
-            )
+            sites = await self._desk.read(scope, lambda view: build_overview(view, self._references))
             if len(self._found) >= MOST:
                 self._found.clear()
             self._found[key] = Overview(sites, at, has_marks)
             self._failed.pop(key, None)
         except Unavailable as exc:
-            log.warning("overview-failed reason=%r", str(exc))
+            if key not in self._failed:  # told once, and not at each look while the database is away
+                log.warning("overview-failed reason=%r", str(exc))
             self._fail(key, str(exc))
         except Exception:  # the boundary: nobody waits for the task
             log.exception("overview-failed")

@@ -5,10 +5,10 @@ import logging
 import sys
 from contextlib import AsyncExitStack
 
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from headless.database.backends import build_engine, check_url
+from headless.database.backends import build_engine, check_url, is_passing
 from headless.errors import ParameterError
 from headless.inventory.collect.access import Access
 from headless.inventory.collect.collector import Collector, explain_loss, make_state, open_collector
@@ -88,7 +88,7 @@ class Opening:
         try:
             collector = await self._stack.enter_async_context(open_collector(self._settings))
         except ParameterError as exc:
-            if not self._settings.database or not isinstance(exc.__cause__, OperationalError):
+            if not self._settings.database or not is_passing(exc.__cause__):
                 raise
             if not self._is_told:
                 log.error("waiting reason=%r", str(exc))

@@ -137,7 +137,7 @@ class _Pages:
         given = {"site": site, **({"set": int(chosen)} if chosen.isdecimal() and len(chosen) < 16 else {})}
         drift = await self._ask("drift", {"site": site}, scope, Page(25))
         hosts = await self._ask("hosts", given, scope, self._find_page(request))
-        found = await self._desk.read(lambda connection: mark_site(self._desk.view(connection, scope), site))
+        found = await self._desk.read(scope, lambda view: mark_site(view, site))
         return self._render(
             "site.html", who=scope.name, site=site, drift=drift, hosts=hosts, chosen=chosen,
             marks=found, unmarked=self._explain_unmarked(found),
@@ -150,9 +150,7 @@ class _Pages:
         history, earlier, retired = await self._find_history(text, request.query_params.get("before", ""), scope)
         given = {"host": text, **({"at": retired - 1} if retired else {})}
         installed = await self._ask("show", given, scope, self._find_page(request))
-        found = await self._desk.read(
-            lambda connection: mark_host(_go_back(self._desk.view(connection, scope), given), text)
-        )
+        found = await self._desk.read(scope, lambda view: mark_host(_go_back(view, given), text))
         return self._render(
             "host.html", who=scope.name, host=text, history=history, earlier=earlier, installed=installed,
             retired=retired,
@@ -165,11 +163,11 @@ class _Pages:
         name = request.path_params["name"]
         at = self._desk.pick_time()
         page = self._find_page(request)
-        view = partial(View, scope=scope, memory=self._desk.memory, at=at, is_continued=True, marks=self._desk.marks)
+        go_back = partial(replace, at=at, is_continued=True)
         census, course, found = await asyncio.gather(
             self._ask("census", {"package": name}, scope, page if page.after else page._replace(after=(at,))),
-            self._desk.read(lambda connection: follow_versions(view(connection), find_selector(name), DAYS)),
-            self._desk.read(lambda connection: mark_versions(view(connection), name)),
+            self._desk.read(scope, lambda view: follow_versions(go_back(view), find_selector(name), DAYS)),
+            self._desk.read(scope, lambda view: mark_versions(go_back(view), name)),
         )
         plot = Markup(draw(course)) if course.versions else ""  # noqa: S704  # it escapes
         numbers = tabulate(course)
@@ -182,7 +180,7 @@ class _Pages:
     async def search(self, request: Request, scope: Scope) -> Response:
         """Sites, hosts and packages by the beginning of their names."""
         text = request.query_params.get("q", "").replace("\0", "").strip()[:200]
-        found = await self._desk.read(lambda connection: find_names(self._desk.view(connection, scope), text))
+        found = await self._desk.read(scope, lambda view: find_names(view, text))
         return self._render("search.html", who=scope.name, text=text, found=found)
 
     async def show_login(self, request: Request) -> Response:
@@ -227,9 +225,7 @@ class _Pages:
     async def _find_history(self, host: str, before: str, scope: Scope) -> tuple[list[dict[str, Any]], int, int]:
         """The newest rows of a host's history, the newest first; before when are more; since when it is retired."""
         until = int(before) if before.isdecimal() and len(before) < 13 else LATEST
-        found, earlier = await self._desk.read(
-            lambda connection: find_newest(self._desk.view(connection, scope), host, until, HISTORY)
-        )
+        found, earlier = await self._desk.read(scope, lambda view: find_newest(view, host, until, HISTORY))
         names = [column.name for column in QUESTIONS["history"].columns]
         return (
             [dict(zip(names, row, strict=True)) for row in reversed(found.rows)],

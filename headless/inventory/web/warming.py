@@ -5,12 +5,11 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
-from typing import Any
 
 from headless.errors import HeadlessError
-from headless.inventory.ask.memory import Memory
 from headless.inventory.ask.stays import Stay, Stays
 from headless.inventory.ask.versions_over_time import count_days
 from headless.inventory.ask.view import View
@@ -44,13 +43,13 @@ async def warm(desk: Desk) -> None:
     began = time.monotonic()
     try:
         await _wait_for_quiet(desk)
-        view = partial(View, scope=EVERYTHING, memory=desk.memory, at=desk.pick_time())
-        stays = await desk.read(lambda connection: count_days(view(connection), DAYS))
+        at = desk.pick_time()
+        stays = await desk.read(EVERYTHING, lambda view: count_days(replace(view, at=at), DAYS))
         for part in slices(_order(stays), PART):
             await _wait_for_quiet(desk)
             if desk.memory.is_full:
                 break
-            await desk.read(partial(_read, desk.memory, part))
+            await desk.read(EVERYTHING, partial(_read, part))
             count += len(part)
             await asyncio.sleep(PAUSE_S)
     except HeadlessError as exc:
@@ -73,6 +72,6 @@ def _is_past(some: Sequence[Stay]) -> bool:
     return all(stay.ended is not None for stay in some)
 
 
-def _read(memory: Memory, set_ids: Sequence[int], connection: Any) -> None:
-    members = memory.iterate_members(connection, set_ids)
-    memory.find_packages(connection, set(chain.from_iterable(numbers for _, numbers in members)))
+def _read(set_ids: Sequence[int], view: View) -> None:
+    members = view.memory.iterate_members(view.connection, set_ids)
+    view.memory.find_packages(view.connection, set(chain.from_iterable(numbers for _, numbers in members)))

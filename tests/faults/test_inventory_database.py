@@ -1,0 +1,221 @@
+"""The collector's database in trouble: killed in a write, there without a word, read-only, without its last rows."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+
+from headless.database.backends import build_engine, check_url
+from headless.inventory.collect.access import Access
+from headless.inventory.collect.schema import SCHEMA
+from inventory_database import DatabaseServer, run_database
+from inventory_outage import FastClock, ask, read_stored
+from inventory_server import CollectorServer, post, read_status, talk, write_report
+from postgres import run_postgres
+from support import HEADLESS, wait_for
+
+SPEED = 20
+READ_ONLY = "default_transaction_read_only"
+STANDBY = "synchronous_standby_names"
+
+
+class Administrator:
+    """Has a database do what its owner would not."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Args:
+        connection: with all rights; each statement is a transaction.
+        """
+        self._connection = connection
+        self._is_postgresql = connection.engine.dialect.name == "postgresql"
+
+    def set(self, setting: str, value: str) -> None:
+        """Change a setting of PostgreSQL, of all its connections; empty: as it was."""
+        change = f"set {setting} = '{value}'" if value else f"reset {setting}"
+        self.do(f"alter system {change}", "select pg_reload_conf()")
+
+    def do(self, *statements: str) -> int:
+        """Do something; the last one's result."""
+        found = [self._connection.execute(text(statement)) for statement in statements]
+        return int(found[-1].scalar_one()) if found[-1].returns_rows else 0
+
+    def hold_commits(self) -> None:
+        """From now on no commit is answered: PostgreSQL does it, and waits for a replica; MariaDB does not do it."""
+        if self._is_postgresql:
+            self.set(STANDBY, "nobody")
+        else:
+            self.do("flush tables with read lock")
+
+    def has_held(self) -> bool:
+        """Whether somebody waits for that."""
+        if self._is_postgresql:
+            return self.do("select count(*) from pg_stat_activity where wait_event = 'SyncRep'") > 0
+        return self.do("select count(*) from information_schema.processlist where state like '%lock%'") > 0
+
+    def release_commits(self) -> None:
+        """After a new start: no commit waits any more."""
+        if self._is_postgresql:
+            self.set(STANDBY, "")
+
+    def set_read_only(self, is_so: bool) -> None:
+        """Have it refuse to write, or not."""
+        if self._is_postgresql:
+            self.set(READ_ONLY, "on" if is_so else "")
+        else:
+            self.do(f"set global read_only = {is_so:d}")
+
+    def empty(self) -> None:
+        """Have all rows be gone but the version, and numbers begin anew."""
+        tables = [table.name for table in SCHEMA.version.metadata.sorted_tables if table is not SCHEMA.version]
+        if self._is_postgresql:
+            self.do(f"truncate {', '.join(tables)} restart identity cascade")
+        else:
+            self.do("set foreign_key_checks = 0", *(f"truncate {name}" for name in tables))
+
+
+@contextmanager
+def administrate(url: str) -> Iterator[Administrator]:
+    """Be a database's administrator while the block runs."""
+    engine = build_engine(check_url(url, "database", SCHEMA.backends))
+    try:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            yield Administrator(connection)
+            connection.invalidate()  # its server may be gone
+    finally:
+        engine.dispose()
+
+
+@pytest.fixture(scope="module", params=["postgresql", "mariadb"])
+def database(request: pytest.FixtureRequest) -> Iterator[DatabaseServer]:
+    """Each of the servers that a collector may use."""
+    with run_database(request.param) as server:
+        yield server
+
+
+def send(server: CollectorServer, host: str) -> None:
+    """Have a report taken."""
+    assert read_status(talk(server.port, post("/feed/", write_report(f"{host}.example.org")))) == 200
+
+
+def check_once(server: CollectorServer, url: str, *hosts: str) -> None:
+    """Each of these hosts, and no other, must have one report stored; in the log nothing is a bug."""
+
+    def is_stored(host: str) -> bool:
+        return [fate for fate, _, _ in server.find_fates(f"{host}.example.org")] == ["stored"]
+
+    wait_for(lambda: all(map(is_stored, hosts)), f"one report of each of {hosts}", 30)
+    stored = read_stored(url)
+    assert {name: sum(len(times) for times, _ in spans) for name, spans in stored.items()} == dict.fromkeys(hosts, 1)
+    assert not re.search("Traceback|bug", server.log)
+
+
+def test_killed_in_a_write(tmp_path: Path, database: DatabaseServer) -> None:
+    """What was in it is stored once, whether it was committed or not."""
+    url = database.create_database("killed")
+    with CollectorServer(tmp_path, options=["--database", url]) as server:
+        server.start()
+        send(server, "before")
+        server.wait_fate("before.example.org")
+        with administrate(url) as administrator:
+            administrator.hold_commits()
+            send(server, "during")
+            wait_for(administrator.has_held, "a write that is held up")
+            database.crash()
+        database.start()
+        with administrate(url) as administrator:
+            administrator.release_commits()
+        check_once(server, url, "before", "during")
+
+
+@pytest.mark.peer("faketime")
+def test_there_without_a_word(tmp_path: Path, database: DatabaseServer) -> None:
+    """It is waited for 40 s, here by a clock 20 times as fast; then who asks is told, and it is tried again."""
+    url = database.create_database("silent")
+    with CollectorServer(tmp_path, options=["--database", url]) as server:
+        FastClock(tmp_path / "clock", server, SPEED)
+        server.start()
+        send(server, "before")
+        server.wait_fate("before.example.org")
+        token = Access(str(server.state / "access.json")).add("watcher", "admin", ())
+        assert read_status(talk(server.port, ask("/api/v1/hosts", token))) == 200
+        database.freeze()
+        try:
+            send(server, "during")
+            answer = talk(server.port, ask("/api/v1/hosts", token))
+            wait_for(lambda: "action=waiting" in server.log, "a line that it waits")
+            send(server, "later")
+        finally:
+            database.thaw()
+        assert read_status(answer) == 503
+        assert b"\r\nretry-after: " in answer.lower()
+        check_once(server, url, "before", "during", "later")
+        assert read_status(talk(server.port, ask("/api/v1/hosts", token))) == 200
+
+
+def test_read_only(tmp_path: Path, database: DatabaseServer) -> None:
+    """As after a change of servers: while the collector runs, when it starts, and before its tables are made."""
+    url = database.create_database("standing")
+    with administrate(url) as administrator:
+        if "mysql" in url:  # its root may always write
+            administrator.do("create user keeper@localhost", "grant all on standing.* to keeper@localhost")
+        mine = url.replace("root@", "keeper@")
+        with CollectorServer(tmp_path, options=["--database", mine]) as server:
+            administrator.set_read_only(True)
+            try:
+                server.start()
+                send(server, "first")
+                wait_for(lambda: server.log.count("action=waiting") == 1, "a line that it waits")
+                administrator.set_read_only(False)
+                server.wait_fate("first.example.org")
+                administrator.set_read_only(True)
+                send(server, "second")
+                wait_for(lambda: server.log.count("action=waiting") == 2, "a line that it waits")
+                server.stop()
+                server.start()
+                send(server, "third")
+                wait_for(lambda: server.log.count("action=waiting") == 3, "a line that it waits")
+            finally:
+                administrator.set_read_only(False)
+            check_once(server, url, "first", "second", "third")
+
+
+def test_back_without_its_last_rows(tmp_path: Path, database: DatabaseServer) -> None:
+    """As a replica that was behind: what comes is numbered anew, and what is gone is made anew of what was kept."""
+    url = database.create_database("behind")
+    with CollectorServer(tmp_path, options=["--database", url]) as server:
+        server.start()
+        send(server, "before")
+        server.wait_fate("before.example.org")
+        database.crash()
+        database.start()
+        with administrate(url) as administrator:
+            administrator.empty()
+        send(server, "after")
+        check_once(server, url, "after")
+        subprocess.run([HEADLESS, "inventory", "reprocess", "--state", str(server.state)], check=True)
+        check_once(server, url, "before", "after")
+
+
+def test_starting_up(tmp_path: Path) -> None:
+    """It says that it takes no connections yet: while the collector runs, and when it starts."""
+    with run_postgres() as database, CollectorServer(tmp_path) as server:
+        url = database.create_database("starting")
+        server.options += ["--database", url]
+        server.start()
+        send(server, "before")
+        server.wait_fate("before.example.org")
+        database.stop()
+        database.start_forever()
+        send(server, "first")
+        wait_for(lambda: server.log.count("not accepting connections") == 1, "a line that it waits")
+        server.stop()
+        server.start()
+        send(server, "second")
+        wait_for(lambda: server.log.count("not accepting connections") == 2, "a line that it waits")
+        database.stop()
+        database.start()
+        check_once(server, url, "before", "first", "second")
