@@ -145,11 +145,11 @@ class Database:
             self._connection = self._engine.connect()
             with self._connection.begin():
                 self._lock(self._connection)
-            self.forget()
+                self.forget(self._connection)
         return self._connection
 
-    def forget(self) -> None:
-        """Called in the writer's thread when it has connected: what is remembered of the tables may be wrong.
+    def forget(self, connection: Connection) -> None:
+        """Called by the writer when it has connected: what is remembered of the tables may be wrong.
 
         A database that comes back may be a replica, or a copy, that lacks what was committed last.
         """
@@ -163,6 +163,7 @@ class Database:
 
     def _release(self) -> None:
         if self._connection is not None:
+            self._connection.invalidate()  # given back it would be reset, for which the database must answer
             self._connection.close()
         self._connection = None
         self._engine.dispose()

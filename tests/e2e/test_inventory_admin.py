@@ -67,6 +67,8 @@ def test_reports_are_taken_out_of_files_and_reviewed(world: World) -> None:
     assert [item["name"] for item in shown["rows"]] == names and shown["summary"]["gone"] == 97
     assert len(ask(world, "review", "show", number).splitlines()) == 98
     assert "not held: 999" in ask(world, "review", "show", "999", code=2)
+    for words in (("show",), ("accept",), ("list", "--limit")):
+        assert "is not in the range" in ask(world, "review", *words, "9" * 30, code=2)
     assert "not both" in ask(world, "review", "list", "--json", "--csv", code=2)
     assert ask(world, "review", "accept", number) == ask(world, "review", "list") == ""
     assert "not held" in ask(world, "review", "refuse", number, code=2)

@@ -1,5 +1,6 @@
 """The collector's database in trouble: killed in a write, there without a word, read-only, without its last rows."""
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -96,9 +97,18 @@ def database(request: pytest.FixtureRequest) -> Iterator[DatabaseServer]:
         yield server
 
 
-def send(server: CollectorServer, host: str) -> None:
+def send(server: CollectorServer, host: str, version: str = "1") -> None:
     """Have a report taken."""
-    assert read_status(talk(server.port, post("/feed/", write_report(f"{host}.example.org")))) == 200
+    assert read_status(talk(server.port, post("/feed/", write_report(f"{host}.example.org", version)))) == 200
+
+
+def find_version(server: CollectorServer, token: str, host: str) -> str:
+    """Ask which version of a package a host has."""
+    answer = talk(server.port, ask(f"/api/v1/show?host={host}.example.org", token))
+    assert read_status(answer) == 200, answer
+    rows = json.loads(answer.partition(b"\r\n\r\n")[2])["rows"]
+    [version] = [row["version"] for row in rows if row["name"] == "app"]
+    return str(version)
 
 
 def check_once(server: CollectorServer, url: str, *hosts: str) -> None:
@@ -110,7 +120,7 @@ def check_once(server: CollectorServer, url: str, *hosts: str) -> None:
     wait_for(lambda: all(map(is_stored, hosts)), f"one report of each of {hosts}", 30)
     stored = read_stored(url)
     assert {name: sum(len(times) for times, _ in spans) for name, spans in stored.items()} == dict.fromkeys(hosts, 1)
-    assert not re.search("Traceback|bug", server.log)
+    assert not re.search("Traceback|bug", server.log), server.log
 
 
 def test_killed_in_a_write(tmp_path: Path, database: DatabaseServer) -> None:
@@ -148,8 +158,10 @@ def test_there_without_a_word(tmp_path: Path, database: DatabaseServer) -> None:
             answer = talk(server.port, ask("/api/v1/hosts", token))
             wait_for(lambda: "action=waiting" in server.log, "a line that it waits")
             send(server, "later")
+            server.stop()
         finally:
             database.thaw()
+        server.start()
         assert read_status(answer) == 503
         assert b"\r\nretry-after: " in answer.lower()
         check_once(server, url, "before", "during", "later")
@@ -188,16 +200,21 @@ def test_back_without_its_last_rows(tmp_path: Path, database: DatabaseServer) ->
     url = database.create_database("behind")
     with CollectorServer(tmp_path, options=["--database", url]) as server:
         server.start()
-        send(server, "before")
+        token = Access(str(server.state / "access.json")).add("watcher", "admin", ())
+        send(server, "before", "1")
         server.wait_fate("before.example.org")
+        assert find_version(server, token, "before") == "0:1-1.el9"
         database.crash()
         database.start()
         with administrate(url) as administrator:
             administrator.empty()
-        send(server, "after")
+        send(server, "after", "2")
         check_once(server, url, "after")
+        assert find_version(server, token, "after") == "0:2-1.el9"
+        assert server.log.count("action=stored-lost") == 1
         subprocess.run([HEADLESS, "inventory", "reprocess", "--state", str(server.state)], check=True)
         check_once(server, url, "before", "after")
+        assert find_version(server, token, "before") == "0:1-1.el9"
 
 
 def test_starting_up(tmp_path: Path) -> None:

@@ -129,6 +129,17 @@ def test_a_hosts_certificate(server: GridServer, tmp_path: Path) -> None:
     assert stat.S_IMODE(os.stat(tmp_path / "hostkey.pem").st_mode) == 0o400
 
 
+@pytest.mark.peer("openssl")
+def test_the_servers_own_certificate_keeps_localhost(tmp_path: Path) -> None:
+    with GridServer(tmp_path) as server:
+        user = server.add_user("anna")
+        assert pki(server, "host", "--host", "grid.example").returncode == 0
+        text = openssl("x509", "-noout", "-ext", "subjectAltName", "-in", str(server.state / "pki" / "host.pem"))
+        assert all(f"DNS:{name}" in text for name in ("grid.example", "localhost"))
+        server.start()
+        assert user.run("whoami").stdout == b"anna\n"
+
+
 @pytest.mark.parametrize("words", [
     ["user", "../evil", "--out", "/tmp/never"], ["user", "", "--out", "/tmp/never"],
     ["user", "a\nb", "--out", "/tmp/never"], ["user", "x" * 33, "--out", "/tmp/never"],

@@ -154,6 +154,23 @@ def test_a_storage_whose_disk_is_away_is_not_begun_anew(tmp_path: Path) -> None:
         assert user.run("cat a").stdout == b"content"
 
 
+def test_a_lost_catalogue_is_told(tmp_path: Path) -> None:
+    with GridServer(tmp_path).with_storages(1) as server:
+        user = server.add_user("keeper")
+        server.start()
+        (user.home / "a").write_bytes(b"content")
+        assert user.run("cp", f"file:{user.home}/a", "alien:a").returncode == 0
+        server.stop()
+        server.start()
+        assert "ERROR" not in server.log
+        server.stop()
+        for file in server.state.glob("catalogue.db*"):
+            file.unlink()
+        server.start()
+        folder = server.storages / "SE1"
+        assert f"ERROR action=storage-unknown name=LOCAL::SITE::SE1 folder={folder} reason='it holds" in server.log
+
+
 def test_storages_whose_folders_were_exchanged_are_refused(tmp_path: Path) -> None:
     with GridServer(tmp_path).with_storages(2) as server:
         server.start().stop()

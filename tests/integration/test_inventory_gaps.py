@@ -35,7 +35,10 @@ REPORTS: Sequence[tuple[int, tuple[Package, ...], tuple[Missing, ...]]] = [
 
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with two hosts: one that could not read its packages for a while, and one that never could."""
+    """A store with two hosts: one that could not read its packages for a while, and one that never could at first.
+
+    And with two sites, at one of which most hosts cannot.
+    """
     state = tmp_path_factory.mktemp("state")
 
     async def fill() -> None:
@@ -43,6 +46,11 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
         reports = [Report(host="a", packages=some, made=made, missing=gaps) for made, some, gaps in REPORTS]
         reports.append(Report(host="never", packages=(PYTHON,), made=100, missing=LOCKED))
         reports.append(Report(host="never", packages=(*LIBS, PYTHON), made=400))
+        for site, sick in (("S", 1), ("T", 3)):
+            reports += [Report(host=f"well{number}", site=site, packages=LIBS, made=600) for number in range(2)]
+            some = [f"sick{number}" for number in range(sick)]
+            reports += [Report(host=host, site=site, packages=(), missing=LOCKED, made=600) for host in some]
+        reports.append(Report(host="bare", site="T", packages=(), missing=(Missing("dpkg", "cut short"),), made=600))
         await store.store([build_arrival(report, 1000) for report in reports])
         await store.close()
 
@@ -93,7 +101,52 @@ def test_history_tells_the_same_page_by_page(state: Path, limit: int) -> None:
 
 
 def test_what_is_read_for_the_first_time_was_not_added(state: Path) -> None:
-    assert [tuple(row[3:7]) for row in ask(state, "history", host="never").rows] == [(0, 0, 0, [])] * 2
+    told = [(0, 0, 0, ["? rpm was not read: the database is locked"]), (0, 0, 0, [])]
+    assert [tuple(row[3:7]) for row in ask(state, "history", host="never").rows] == told
+
+
+def test_drift_calls_nothing_removed_that_was_not_read(state: Path) -> None:
+    found = ask(state, "drift", site="S", at=700)
+    assert [tuple(row[1:7]) for row in found.rows] == [
+        (2, 5, 0, 0, 0, []),
+        (1, 0, 0, 0, 0, ["? rpm was not read"]),
+    ]
+    assert found.notes == ("1 of 3 hosts could not read rpm: what it has of it is not known",)
+
+
+def test_drift_calls_nothing_added_that_the_largest_group_did_not_read(state: Path) -> None:
+    # An empty list is that of four hosts of this site: three could not read rpm, one could not read dpkg.
+    found = ask(state, "drift", site="T", at=700)
+    partly = ["? dpkg was not read by 1 of 4", "? rpm was not read by 3 of 4"]
+    assert [tuple(row[1:7]) for row in found.rows] == [
+        (4, 0, 0, 0, 0, partly),
+        (
+            2,
+            5,
+            5,
+            0,
+            0,
+            ["? rpm was not read by 3 of 4 of the largest", *(f"+ {one.name}.x86_64 0:1-1" for one in LIBS)],
+        ),
+    ]
+
+
+def test_every_answer_says_who_could_not_read_its_packages(state: Path) -> None:
+    said = ("1 of 3 hosts could not read rpm: what it has of it is not known",)
+    hosts = ask(state, "hosts", site="S", at=700)
+    assert hosts.notes == said
+    assert [(row[1], row[6], row[-1]) for row in hosts.rows] == [
+        ("sick0", 0, ["rpm"]), ("well0", 5, None), ("well1", 5, None),
+    ]  # fmt: skip
+    assert ask(state, "packages", site="S", at=700).notes == said
+    assert ask(state, "packages", site="S", at=700, kind="rpm").notes == said
+    assert ask(state, "packages", site="S", at=700, kind="python").notes[0].startswith("no host of 'S'")
+    assert ask(state, "census", package="lib0", site="S", at=700).notes == said
+    assert ask(state, "show", host="S/sick0", at=700).notes == ("sick0 could not read rpm: the database is locked",)
+    assert ask(state, "show", host="S/well0", at=700).notes == ()
+    # Python's are never in the text format: that is not told unasked.
+    assert ask(state, "show", host="a", at=700).notes == ()
+    assert ask(state, "hosts", site="", at=700).notes == ()
 
 
 def test_diff_does_not_compare_what_one_side_has_not_read(state: Path) -> None:

@@ -84,11 +84,13 @@ class Marks:
 
     Attributes:
         number: tells them from others in the keys of what is kept, which must not keep them themselves.
+        outdated: why there are no newer ones; empty if these are as they should be.
     """
 
     def __init__(self, advisories: Advisories) -> None:
         self.advisories = advisories
         self.number = next(_NUMBERS)
+        self.outdated = ""
         self._looked: dict[System, _Looked] = {}
         self._size = 0
 

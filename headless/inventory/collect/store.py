@@ -1,16 +1,17 @@
 """The inventory's store: reports taken in, as spans of equal states."""
 
+import logging
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, func, select
 
 from headless.database.database import Database
 from headless.inventory.collect.arrival import Arrival, Outcome, Verdict
 from headless.inventory.collect.histories import Histories
 from headless.inventory.collect.members import pack
 from headless.inventory.collect.numbering import LIMIT, Known, Numbering, slices
-from headless.inventory.collect.schema import SCHEMA, domains, facts, hosts, packages, sets, sites, tags
+from headless.inventory.collect.schema import SCHEMA, domains, facts, hosts, packages, sets, sites, spans, tags
 from headless.inventory.collect.timeline import State
 from headless.inventory.package import Package, canonical_lines, digest
 
@@ -19,11 +20,17 @@ __all__ = ["Store"]
 TOGETHER = 100_000  # packages of sets that are numbered at a time
 ROWS = 5_000  # added in one statement
 HOST_KEY = ("name", "domain_id", "site_id", "machine")
+
+log = logging.getLogger("headless.inventory")
 Learned = Mapping[Table, Mapping[Hashable, int]]
 
 
 class Store(Database):
-    """An open inventory. See :class:`headless.database.database.Database` for how it is opened, read and closed."""
+    """An open inventory. See :class:`headless.database.database.Database` for how it is opened, read and closed.
+
+    Attributes:
+        losses: how often the database has come back without what was stored last: numbers mean other rows then.
+    """
 
     schema = SCHEMA
     readers = 4  # what takes seconds must not keep waiting what takes milliseconds
@@ -32,6 +39,8 @@ class Store(Database):
         super().__init__(*arguments)
         self._known = Known()  # of the tables as they were when the writer connected
         self._names: dict[Package, bytes] = {}
+        self._last: tuple[int, int] | None = None  # the host and the time of the last report that was committed
+        self.losses = 0
 
     async def store(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
         """Store reports in one transaction; once this returns they are on disk.
@@ -44,11 +53,17 @@ class Store(Database):
         """
         (verdicts, learned), known = await self.write(lambda connection: (self.take(connection, arrivals), self._known))
         known.add(learned)
+        if verdicts:
+            self._last = verdicts[-1].host_id, arrivals[-1].time
         return verdicts
 
-    def forget(self) -> None:
-        """Number anew what is not known to be in this database."""
+    def forget(self, connection: Connection) -> None:
+        """Number anew what is not known to be in this database, and look whether it is what it was."""
         self._known = Known()
+        if self._last is not None and not _has_report(connection, *self._last):
+            self._last = None
+            self.losses += 1
+            log.error("stored-lost reason='the database lacks what was stored last: headless inventory reprocess'")
 
     def take(self, connection: Connection, arrivals: Sequence[Arrival]) -> tuple[list[Verdict], Learned]:
         """Store reports within the caller's transaction.
@@ -99,6 +114,11 @@ class Store(Database):
             if package not in names:
                 names[package] = _hash(package)
         return {names[package]: package for package in content}
+
+
+def _has_report(connection: Connection, host_id: int, time: int) -> bool:
+    last = connection.execute(select(func.max(spans.c.last)).where(spans.c.host_id == host_id)).scalar()
+    return last is not None and int(last) >= time
 
 
 def _hash(package: Package) -> bytes:

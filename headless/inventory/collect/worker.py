@@ -65,7 +65,7 @@ class Worker:
         self._threads = ThreadPoolExecutor(min(os.cpu_count() or 1, 4), "inventory-open")
         # What touches the disk waits there: for the disk, or for a command that writes what is kept.
         self._disk = ThreadPoolExecutor(1, "inventory-kept")
-        self._sizes = Sizes()
+        self._sizes, self._losses = Sizes(), store.losses
         self._forgot = 0.0
         self.unread, self.why_unread = 0, ""
 
@@ -210,6 +210,8 @@ class Worker:
         return await self._store.read(lambda connection: self._part(connection, ready))
 
     def _part(self, connection: Connection, ready: Sequence[Ready]) -> tuple[list[Ready], list[Record]]:
+        if self._losses != self._store.losses:
+            self._sizes, self._losses = Sizes(), self._store.losses
         known = self._sizes.read(connection, [item.arrival for item in ready], FEW)
         passed, held = [], []
         lists: dict[Identity, Sequence[Package]] = {}

@@ -37,7 +37,6 @@ class Desk:
 
     Attributes:
         access: tells who may see what.
-        memory: shared by all questions.
     """
 
     def __init__(self, store: Store, access: Access, marks: Callable[[], Marks | None] | None = None) -> None:
@@ -51,7 +50,14 @@ class Desk:
         self.access = access
         self._waiting: Counter[str] = Counter()
         self._time = 0
-        self.memory = Memory()
+        self._memory, self._losses = Memory(), store.losses
+
+    @property
+    def memory(self) -> Memory:
+        """Begun anew when the database has come back as an older one: its rows are others."""
+        if self._losses != self._store.losses:
+            self._memory, self._losses = Memory(), self._store.losses
+        return self._memory
 
     @property
     def is_idle(self) -> bool:
@@ -64,6 +70,14 @@ class Desk:
             return "the advisories are being read" if self.marks is not None and self.marks() is None else ""
         except Unavailable as exc:
             return str(exc)
+
+    def explain_outdated(self) -> str:
+        """Why the advisories are older than their files; empty if they are not, or there are none."""
+        try:
+            marks = self.marks() if self.marks is not None else None
+        except Unavailable:
+            return ""
+        return marks.outdated if marks else ""
 
     def pick_time(self) -> int:
         """The time as of which pages count what takes long: now or up to a minute ago, so that many are of one count.

@@ -267,7 +267,8 @@ class _Pages:
         return self._render("message.html", status, who=who, text=text)
 
     def _render(self, template: str, status: int = 200, **values: Any) -> Response:
-        text = self._templates.get_template(template).render(**values)
+        outdated = self._desk.explain_outdated() if values["who"] else ""
+        text = self._templates.get_template(template).render(outdated=outdated, **values)
         return Response(text.encode("utf-8", "replace"), status, HEADERS, "text/html")
 
 
