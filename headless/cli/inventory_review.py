@@ -25,7 +25,8 @@ if sys.platform == "win32":
 __all__ = ["review"]
 
 LETTER = (Column("id", "number"), Column("received", "time"), Column("site"), Column("host"))
-REFUSED = (*LETTER, Column("feed"), Column("address"), Column("reason"))
+SENDER = (Column("token"), Column("certificate"))
+REFUSED = (*LETTER, Column("feed"), Column("address"), *SENDER, Column("reason"))
 HELD = (
     *LETTER,
     Column("feed", is_shown=False),
@@ -120,7 +121,7 @@ def _not_held(numbers: Sequence[int]) -> ParameterError:
 
 
 def _build_row(item: "Item", names: list[str]) -> dict[str, Any]:
-    told = {column.name: getattr(item, column.name) for column in HELD[:-1]}
+    told = {column.name: getattr(item, column.name) for column in (*HELD[:-1], *SENDER)}
     return {**told, "gone": names}
 
 
