@@ -133,7 +133,8 @@ def _check_there(registrations: "Registrations", name: str) -> None:
     "hosts",
     metavar="NAME",
     multiple=True,
-    help="a name or address that clients use; may be repeated; left out: localhost's",
+    help="a name or address that clients use; may be repeated; left out: localhost's. The server's own always has"
+    " these too",
 )
 @click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="until the certificate ends")
 @click.option("--out", metavar="FOLDER", help="where hostcert.pem, hostkey.pem and certificates/ go")
@@ -146,7 +147,9 @@ def host(state: str, hosts: tuple[str, ...], days: int, out: str | None) -> None
         if not HOST_NAME.fullmatch(name):
             raise ParameterError(f"--host {name!r} is neither a host's name nor an address")
     authority = Authority.open(os.path.join(state, "pki"))
-    pair = authority.issue_host(hosts or LOCAL_NAMES, days)
+    # The server's own machine reaches it by localhost, and so do its jobs.
+    more = LOCAL_NAMES if out is None else ()
+    pair = authority.issue_host(list(dict.fromkeys([*hosts, *more])) or LOCAL_NAMES, days)
     try:
         if out is None:
             own = os.path.join(authority.folder, HOST)

@@ -30,6 +30,7 @@ ASKED = (
 
 # The module that holds each command, as an object of the command's name with _ for -; imported when used.
 OWN: dict[str, str] = {
+    "backup": "headless.cli.inventory_backup",
     "check": "headless.cli.inventory_check",
     "relay": "headless.cli.inventory_relay",
     "report": "headless.cli.inventory_report",

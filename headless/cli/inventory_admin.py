@@ -164,7 +164,12 @@ def token() -> None:
 @click.argument("name")
 @click.option("--role", default="reader", metavar="ROLE", help=ROLE_HELP)
 @click.option("--site", "sites", multiple=True, metavar="NAME", help="of this site; again for more; '*': all")
-@click.option("--subject", default="", metavar="DN", help="for the holder of this client certificate: no token is made")
+@click.option(
+    "--subject",
+    default="",
+    metavar="DN",
+    help="for the holder of this client certificate, in either form: /DC=org/CN=a, CN=a,DC=org; no token is made",
+)
 @collector_options
 def token_add(name: str, role: str, sites: tuple[str, ...], subject: str, config: str, state: str) -> None:
     """Make a token, and print it: this once."""
@@ -174,6 +179,9 @@ def token_add(name: str, role: str, sites: tuple[str, ...], subject: str, config
         demand_output()
     access = Access(read_settings(config, state).access)
     made = access.add(name, role, sites, subject)
+    for site in sites:
+        if any(letter in site for letter in "/#@"):
+            click.echo(f"--site {site!r}: no report of headless can name such a site, nor a question", err=True)
     if made:
         try:
             print_now(made)

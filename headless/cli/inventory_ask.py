@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from headless.cli.inventory_ending import FAILING, Counted, finish_conform, finish_found
 from headless.cli.inventory_output import demand_output
 from headless.cli.inventory_rows import PRINTERS, choose_form, tidy
-from headless.cli.inventory_twins import number_twins
 from headless.cli.shortfalls import fail_on_option
 from headless.config import read_variables
-from headless.errors import JobFailed, ParameterError
+from headless.errors import ParameterError
 from headless.inventory.private_files import find_exposed
 from headless.inventory.questions import QUESTIONS, Column, Parameter, Question
+from headless.inventory.twins import number_twins
 
 if TYPE_CHECKING:
     from headless.inventory.advisories import Advisories
@@ -40,6 +41,9 @@ EXIT_STATUS = (
     "\n2 a parameter is wrong, or names nothing that may be seen; 5 refused."
 )
 CONFORM_STATUS = EXIT_STATUS.replace("0 answered, also with no rows;", "0 all conform; 4 a host falls short;")
+FAILING_STATUS = EXIT_STATUS.replace("no rows;", "no rows; with --fail 4 if there are any;").replace(
+    "may be seen;", "may be seen, or with --fail\nno host was asked about, or of none can all be said;"
+)
 MARKED = ("show", "who-has")
 """The questions whose rows advisories can mark."""
 LISTS = ("hosts", "silent")
@@ -74,17 +78,25 @@ def build_command(question: Question) -> click.Command:
         parameters.append(click.Option(["--vex"], metavar="PATH", multiple=True, help=unmark))
     if question.body:
         parameters.append(click.Option(["--reference"], metavar="FILE", help="the rules, TOML"))
+    if question.name in FAILING:
+        parameters.append(click.Option(["--fail"], is_flag=True, help="exit with 4 if anything is found, for cron"))
     command = click.Command(
         question.name,
         params=parameters,
         callback=_build_callback(question),
         help=question.help[0].upper() + question.help[1:] + ".",
         short_help=question.help,
-        epilog=_tell_fields(question) + (CONFORM_STATUS if question.body else EXIT_STATUS),
+        epilog=_tell_fields(question) + _choose_status(question),
     )
     if question.body:
         fail_on_option(command)
     return command
+
+
+def _choose_status(question: Question) -> str:
+    if question.body:
+        return CONFORM_STATUS
+    return FAILING_STATUS if question.name in FAILING else EXIT_STATUS
 
 
 def _tell_fields(question: Question) -> str:
@@ -120,12 +132,15 @@ def _build_callback(question: Question) -> Callable[..., None]:
             columns += [VULNERABLE, EXCEPTED]
         if form == "table" and question.name in LISTS:
             rows = number_twins(rows)
-        PRINTERS[form](columns, rows, reply.summary)
+        counted = Counted(rows)
+        PRINTERS[form](columns, counted, reply.summary)
         for note in reply.notes:
             click.echo(f"headless: {tidy(note)}", err=True)
         _tell_unread(reply.summary)
         if question.body:
-            _finish(reply.summary, values["fail_on"])
+            finish_conform(reply.summary, values["fail_on"])
+        elif values.get("fail"):
+            finish_found(question.name, reply.summary, counted.number)
 
     return run
 
@@ -197,22 +212,6 @@ def _tell_unread(summary: dict[str, Any]) -> None:
             known = summary[f"hosts_{side}"]
             rest = "it is not compared" if hosts == known else "what they have of it is not known"
             click.echo(f"headless: {hosts} of the {known} hosts of {side} could not read {kind}: {rest}", err=True)
-
-
-def _finish(summary: dict[str, Any], fail_on: str) -> None:
-    """End ``conform`` as its summary demands.
-
-    Raises:
-        ParameterError: nothing was judged.
-        JobFailed: something falls short.
-    """
-    if not summary.get("judged"):
-        reason = (
-            "no rule is meant for any host that was asked about" if summary.get("hosts") else "there is no such host"
-        )
-        raise ParameterError(f"nothing was judged: {reason}")
-    if short := summary[fail_on]:
-        raise JobFailed(f"{short} of {summary['judged']} hosts fall short")
 
 
 census, conform, diff, drift, history, hosts, packages, show, silent, vulnerable, who_has = (

@@ -52,7 +52,8 @@ def check(
         try:
             report = read_report(path)
         except BadReport as exc:
-            click.echo(f"{path}: no report: {exc}", err=True)
+            reason = str(exc).removeprefix("no report: ")
+            click.echo(f"{path}: no report: {reason}", err=True)
             bad += 1
             continue
         host = HostFacts.from_report(report)

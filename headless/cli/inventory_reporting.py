@@ -24,11 +24,10 @@ if sys.platform == "win32":
     raise ImportError("packages are reported on POSIX systems only")
 
 from headless.inventory.gather.system import read_system
-from headless.inventory.outbox import Outbox, find_others, open_outbox
+from headless.inventory.outbox import NOBODYS_SPOOL, Outbox, find_others, name_owner, open_outbox
 
 __all__ = ["deliver_or_keep", "run_report"]
 
-NOBODYS_SPOOL = "/var/tmp/headless-inventory-nobody"  # noqa: S108  # made for that user alone, or not used
 RETRY_FOR_S, TIMEOUT_S = 300, 30
 
 
@@ -213,10 +212,12 @@ def _send(talk: Talk, options: dict[str, Any], data: bytes) -> None:
     outbox: Outbox | None = None
     try:
         outbox = open_outbox(options["spool"] or "", options["to"])
+        with outbox.turn(0):
+            pass  # or the spool is of no use, and that must not keep a report from a collector that is there
     except ParameterError as exc:
-        if options["spool"]:
-            raise
-        talk.info(str(exc))
+        outbox = None
+        tell = talk.error if options["spool"] else talk.info
+        tell(f"what cannot be sent is not kept: {exc}")
     for line in find_others(outbox) if outbox is not None and outbox.url else ():
         talk.error(line)
     if left := deliver_or_keep(talk, options, outbox, data):
@@ -241,7 +242,15 @@ def _print(data: bytes) -> None:
 
 def _build_schedule(talk: Talk, options: dict[str, Any], given: dict[str, Any]) -> str:
     from headless.inventory.schedule_checks import find_obstacles
-    from headless.inventory.schedule_files import build_command, build_cron, build_units, find_program
+    from headless.inventory.schedule_files import (
+        NOBODY,
+        SECRET,
+        build_command,
+        build_cron,
+        build_units,
+        find_program,
+        find_user,
+    )
 
     if options["cron"] and options["systemd"]:
         raise ParameterError("give --cron or --systemd, not both")
@@ -251,17 +260,25 @@ def _build_schedule(talk: Talk, options: dict[str, Any], given: dict[str, Any]) 
     user = options["user"] or _find_user()
     interval_s = options["interval"] or DAY_S
     given = given | {"interval": interval_s}
-    if options["cron"] and options["to"] and not options["spool"] and user == "nobody":
+    advice = ""
+    if options["cron"] and options["to"] and not options["spool"] and user == NOBODY:
         given["spool"] = NOBODYS_SPOOL
+        advice = f"install -d -m 0700 -o {NOBODY} {NOBODYS_SPOOL}"
+    if options["systemd"] and user == NOBODY:  # those of a file too: the service can read none of them by itself
+        given |= {name: options[name] for name in SECRET if options[name]}
     program = find_program()
     words = build_command(program, given)
-    for line in find_obstacles(program, options, user):
+    made = find_user(words, user) if options["systemd"] else user
+    for line in find_obstacles(program, options, made, by_systemd=options["systemd"]):
         talk.error(line)
+    if advice and name_owner(NOBODYS_SPOOL) != NOBODY:
+        talk.error(f"what cannot be sent is kept once root has made the spool: {advice}")
     host = wanted.host or read_system(wanted.root)["host"]
     if options["systemd"]:
         return build_units(words, site=wanted.site, host=host, interval_s=interval_s, user=user)
     mailto = "root" if options["mailto"] is None else options["mailto"]
-    return build_cron(words, site=wanted.site, host=host, interval_s=interval_s, user=user, mailto=mailto)
+    table = build_cron(words, site=wanted.site, host=host, interval_s=interval_s, user=user, mailto=mailto)
+    return f"# Once, as root, for what cannot be sent: {advice}\n{table}" if advice else table
 
 
 def _find_user() -> str:

@@ -25,7 +25,8 @@ if sys.platform == "win32":
 __all__ = ["review"]
 
 LETTER = (Column("id", "number"), Column("received", "time"), Column("site"), Column("host"))
-REFUSED = (*LETTER, Column("feed"), Column("address"), Column("reason"))
+SENDER = (Column("token"), Column("certificate"))
+REFUSED = (*LETTER, Column("feed"), Column("address"), *SENDER, Column("reason"))
 HELD = (
     *LETTER,
     Column("feed", is_shown=False),
@@ -35,6 +36,7 @@ HELD = (
 )
 LIMIT = 1000
 """Letters that are listed."""
+ID = click.IntRange(1, 10**18)  # databases take 64 bits
 GONE = (Column("kind"), Column("name"), Column("version"), Column("arch"))
 
 
@@ -46,7 +48,9 @@ def review() -> None:
 @review.command(name="list")
 @click.option("--refused", "is_refused", is_flag=True, help="those that are refused, and why, instead")
 @click.option("--since", default="", metavar="DATE", help="that came since; a day: its beginning")
-@click.option("--limit", default=LIMIT, metavar="NUMBER", type=click.IntRange(1), help=f"the newest so many  [{LIMIT}]")
+@click.option(
+    "--limit", default=LIMIT, metavar="NUMBER", type=click.IntRange(1, 10**6), help=f"the newest so many  [{LIMIT}]"
+)
 @form_options
 @collector_options
 def review_list(is_refused: bool, since: str, limit: int, as_json: bool, as_csv: bool, config: str, state: str) -> None:
@@ -67,7 +71,7 @@ def review_list(is_refused: bool, since: str, limit: int, as_json: bool, as_csv:
 
 
 @review.command(name="show")
-@click.argument("number", type=int, metavar="ID")
+@click.argument("number", type=ID, metavar="ID")
 @form_options
 @collector_options
 def review_show(number: int, as_json: bool, as_csv: bool, config: str, state: str) -> None:
@@ -84,7 +88,7 @@ def review_show(number: int, as_json: bool, as_csv: bool, config: str, state: st
 
 def _decide(name: str, fate: str, text: str) -> click.Command:
     @click.command(name=name, help=text)
-    @click.argument("numbers", nargs=-1, required=True, type=int, metavar="ID...")
+    @click.argument("numbers", nargs=-1, required=True, type=ID, metavar="ID...")
     @collector_options
     def decide(numbers: Sequence[int], config: str, state: str) -> None:
         from headless.inventory.collect.kept import Fate
@@ -117,7 +121,7 @@ def _not_held(numbers: Sequence[int]) -> ParameterError:
 
 
 def _build_row(item: "Item", names: list[str]) -> dict[str, Any]:
-    told = {column.name: getattr(item, column.name) for column in HELD[:-1]}
+    told = {column.name: getattr(item, column.name) for column in (*HELD[:-1], *SENDER)}
     return {**told, "gone": names}
 
 

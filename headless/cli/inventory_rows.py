@@ -121,6 +121,8 @@ def _build_value(column: Column, value: Any) -> Any:
 
 
 def _build_cell(column: Column, value: Any) -> str:
+    if value is None:
+        return ""
     if column.kind == "texts":
         more = len(value) - TEXTS_SHOWN
         text = "; ".join(value[:TEXTS_SHOWN]) + (f"; and {more} more" if more > 0 else "")
@@ -128,6 +130,5 @@ def _build_cell(column: Column, value: Any) -> str:
         is_one = list(value.values()) == [1]
         text = ", ".join(f"{version or '-'}{'' if is_one else f' ({hosts})'}" for version, hosts in value.items())
     else:
-        shown = _build_value(column, value)
-        text = "" if shown is None else str(shown)
+        text = str(_build_value(column, value))
     return tidy(text)

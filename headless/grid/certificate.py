@@ -7,11 +7,14 @@ import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 
-__all__ = ["Validity", "is_encrypted", "read_validity"]
+__all__ = ["Validity", "is_encrypted", "read_user", "read_validity"]
 
 BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 VERSION = 0xA0
+COMMON_NAME = b"\x55\x04\x03"  # 2.5.4.3
+USERS = "Users"
 
 
 @dataclass(frozen=True)
@@ -28,19 +31,46 @@ def read_validity(text: str) -> Validity:
     Raises:
         ValueError: there is none, or it is damaged.
     """
+    body = _find_body(text)
+    try:
+        (_, first), (_, last) = _walk(_find_fields(body)[3][1])
+        return Validity(_read_time(first), _read_time(last))
+    except (ValueError, IndexError) as exc:
+        raise ValueError("holds a damaged certificate") from exc
+
+
+def read_user(text: str) -> str:
+    """Whom the first certificate of a PEM text is of: the name behind ``OU=Users``, or ``CN=Users`` in a token.
+
+    So it is in CERN's certificates, in those of ``headless grid serve`` and in tokens; empty for others.
+
+    Raises:
+        ValueError: there is none, or it is damaged.
+    """
+    body = _find_body(text)
+    try:
+        names = [[*_walk(pair)] for _, part in _walk(_find_fields(body)[4][1]) for _, pair in _walk(part)]
+        shown = [(kind, value.decode("utf-8", "replace")) for (_, kind), (_, value) in names]
+    except (ValueError, IndexError) as exc:
+        raise ValueError("holds a damaged certificate") from exc
+    return next((name for (_, group), (kind, name) in pairwise(shown) if group == USERS and kind == COMMON_NAME), "")
+
+
+def _find_body(text: str) -> str:
+    """The first certificate of a PEM text."""
     _, begin, rest = text.partition(BEGIN)
     body, end, _ = rest.partition(END)
     if not (begin and end):
         raise ValueError("holds no certificate in PEM")
-    try:
-        der = binascii.a2b_base64(body)
-        (_, certificate), *_ = _walk(der)
-        (_, to_be_signed), *_ = _walk(certificate)
-        fields = [field for field in _walk(to_be_signed) if field[0] != VERSION]
-        (_, first), (_, last) = _walk(fields[3][1])
-        return Validity(_read_time(first), _read_time(last))
-    except (ValueError, IndexError) as exc:
-        raise ValueError("holds a damaged certificate") from exc
+    return body
+
+
+def _find_fields(body: str) -> list[tuple[int, bytes]]:
+    """Serial number, algorithm, issuer, validity, subject ... of a certificate."""
+    der = binascii.a2b_base64(body)
+    (_, certificate), *_ = _walk(der)
+    (_, to_be_signed), *_ = _walk(certificate)
+    return [field for field in _walk(to_be_signed) if field[0] != VERSION]
 
 
 def is_encrypted(text: str) -> bool:

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from headless.grid.certificate import Validity, is_encrypted, read_validity
+from headless.grid.certificate import Validity, is_encrypted, read_user, read_validity
 from headless.grid.errnos import EINVAL, EKEYEXPIRED, ENOKEY
 from headless.grid.messages import GridError
 from headless.grid.settings import ClientSettings
 
-__all__ = ["PEM", "TOKEN", "USER", "Credentials", "choose_credentials", "load_credentials"]
+__all__ = ["PEM", "TOKEN", "USER", "Credentials", "choose_credentials", "load_credentials", "tell_other_user"]
 
 USER, TOKEN = "user certificate", "token"
 LEAST_TOKEN_S = 600  # as alien.py has it
@@ -96,6 +96,29 @@ def load_credentials(settings: ClientSettings, kind: str) -> Credentials:
     _check_time(kind, certificate, validity)
     encrypted = is_encrypted(key_text)
     return Credentials(kind, certificate, key, validity, encrypted, _make_asker(key), (holder, key_holder))
+
+
+def tell_other_user(settings: ClientSettings, credentials: Credentials) -> str:
+    """A line, where a token counts that is another user's than the certificate that was named; else empty.
+
+    That the token counts is alien.py's order. Where it lies by default, another user's may have been left behind.
+    """
+    if credentials.kind != TOKEN or not settings.is_user_named:
+        return ""
+    try:
+        token, user = (
+            read_user(_take(kind, path, is_secret=False)[1])
+            for kind, path in ((TOKEN, credentials.certificate), (USER, settings.user_certificate))
+        )
+    except (GridError, ValueError):
+        return ""
+    if token == user or not (token and user):
+        return ""
+    return (
+        f"you work as {token}: the token {settings.token_certificate} counts, and not X509_USER_CERT, which is"
+        f" {user}'s; 'headless grid token-destroy' removes the token, JALIEN_TOKEN_CERT and JALIEN_TOKEN_KEY name"
+        " another"
+    )
 
 
 def _check_time(kind: str, certificate: str, validity: Validity) -> None:

@@ -74,7 +74,8 @@ class _Payload:
         try:
             self._store(self._plan["outputs"])
         except (HeadlessError, OSError) as exc:
-            return self._finish(GridJobState.ERROR_SV, f"output: {exc}", 1)
+            tail = self._read_program()
+            return self._finish(GridJobState.ERROR_SV, f"output: {exc}; {tail}" if tail else f"output: {exc}", 1)
         return self._finish(GridJobState.DONE, "", 0)
 
     def _prepare(self) -> None:
@@ -170,13 +171,20 @@ class _Payload:
         return status if status >= 0 else 128 - status
 
     def _fail(self, state: GridJobState, reason: str, status: int) -> int:
-        tail = self._sandbox.read_tail("stderr" if state is GridJobState.ERROR_E else "validation.log", TAIL)
+        is_own = state is GridJobState.ERROR_E
+        tail = self._read_program() if is_own else self._sandbox.read_tail("validation.log", TAIL).strip()
         if self._plan["error_outputs"]:
             try:
                 self._store(self._plan["error_outputs"])
             except (HeadlessError, OSError) as exc:
                 reason = f"{reason}; its output could not be stored: {exc}"
         return self._finish(state, f"{reason}: {tail}" if tail else reason, status)
+
+    def _read_program(self) -> str:
+        """The end of what the program has printed: where its output is not stored, it is nowhere else."""
+        tails = {name: self._sandbox.read_tail(name, TAIL).strip() for name in ("stderr", "stdout")}
+        shown = f"stdout: {tails['stdout']}" if tails["stdout"] else ""
+        return "; ".join(filter(None, (tails["stderr"], shown)))
 
     def _tell(self, state: GridJobState) -> None:
         self._states.append((int(time.time() * 1000), state))

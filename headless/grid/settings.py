@@ -32,6 +32,7 @@ class ClientSettings:
         servers: host and port of each that may be used, the first that can be reached is.
         user_certificate: path of the user's certificate, or the PEM text itself.
         user_key: path of its key, or its text.
+        is_user_named: whether the variables name the user's certificate, and no token.
         token_certificate: path of the token, or its text.
         token_key: path of its key, or its text.
         ca_file: the authorities; ``None`` for those of the folder.
@@ -70,6 +71,7 @@ class ClientSettings:
     temporary: str
     home: str
     uid: int
+    is_user_named: bool = False
     site: str = ""
     timeout_s: float = 20.0
     command_limit_s: float = 600.0
@@ -126,6 +128,7 @@ def read_client_settings(variables: Mapping[str, str], home: str, uid: int) -> C
         temporary=temporary,
         home=home,
         uid=uid,
+        is_user_named="X509_USER_CERT" in variables and "JALIEN_TOKEN_CERT" not in variables,
         site=variables.get("ALIEN_SITE", ""),
         timeout_s=_read_number(variables, "ALIENPY_TIMEOUT", 20.0, 1),
         command_limit_s=_read_number(variables, "HEADLESS_GRID_COMMAND_TIMEOUT", 600.0, 0),

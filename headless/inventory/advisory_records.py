@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from headless.inventory.advisories import Advisories, Affected, Event
+from headless.inventory.cvss import find_class, find_score
 from headless.inventory.ecosystems import DEBIAN, PYPI, parse_ecosystem
 from headless.inventory.json_members import iterate_values
 
@@ -167,7 +168,22 @@ def _find_severity(value: Mapping[str, Any]) -> str:
         for name in ("severity", "urgency"):
             if isinstance(specific, dict) and isinstance(specific.get(name), str):
                 return _make_word(specific[name])
-    return ""
+    return _rate(value)
+
+
+def _rate(value: Mapping[str, Any]) -> str:
+    """By the field of the schema: a word, as Ubuntu has it; else the class of the highest score of CVSS 3."""
+    listed = value.get("severity")
+    told = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+    scores = [(item.get("type"), item["score"]) for item in told if isinstance(item.get("score"), str)]
+    words = [_make_word(score) for kind, score in scores if kind == "Ubuntu"]
+    vectors = [score for kind, score in scores if kind == "CVSS_V3"]
+    return next(filter(None, words), "") or find_class(max(vectors, key=_score, default=""))
+
+
+def _score(vector: str) -> float:
+    score = find_score(vector)
+    return -1 if score is None else score
 
 
 def _make_word(text: str) -> str:

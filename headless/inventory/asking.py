@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 import headless
 from headless.errors import ConnectionFailed, HeadlessError, ParameterError, ProtocolError, Refused, Unavailable
-from headless.inventory.connecting import explain
+from headless.inventory.connecting import explain, is_refused
 from headless.inventory.questions import QUESTIONS
 from headless.inventory.send import Collector, prepare, split_url
 
@@ -94,7 +94,8 @@ def _exchange(collector: Collector, url: Any, question: str, body: bytes) -> tup
         response = connection.getresponse()
         answer = response.read(ANSWER_LIMIT + 1)
     except (OSError, http.client.HTTPException) as exc:
-        raise ConnectionFailed(f"{collector.url}: {explain(url.scheme, exc)}") from exc
+        kind = Refused if is_refused(exc) else ConnectionFailed
+        raise kind(f"{collector.url}: {explain(url.scheme, exc)}") from exc
     finally:
         connection.close()
     if len(answer) > ANSWER_LIMIT:

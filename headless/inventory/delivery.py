@@ -2,6 +2,7 @@
 
 One report that a collector fails on holds up no other: it is passed, and tried again later and later."""
 
+import os
 import random
 import sys
 import time
@@ -188,13 +189,23 @@ def keep(delivery: Delivery, data: bytes | None, *, is_promised: bool = True) ->
     if outbox is None:
         return "; there is no spool to keep it in: see --spool"
     if data is None:
-        return f"; what waits is left in {outbox.folder}"
+        return f"; what waits is left in {outbox.folder}{_count_waiting(outbox)}"
     try:
         _put(delivery, outbox, data)
     except OSError as exc:
         return f"; and it could not be kept in {outbox.folder}: {exc.strerror}"
     promise = f", and sent by the next run {'to this URL' if outbox.url else 'with this spool'}" if is_promised else ""
-    return f"; kept in {outbox.folder}{promise}"
+    return f"; kept in {outbox.folder}{promise}{_count_waiting(outbox)}"
+
+
+def _count_waiting(outbox: Outbox) -> str:
+    """A clause on how many wait, if that is not one alone: somebody may have to look why."""
+    try:
+        times = [os.lstat(os.path.join(outbox.folder, name)).st_mtime for name in outbox.names()]
+    except OSError:
+        return ""  # one has gone meanwhile
+    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(min(times, default=0)))
+    return f": {len(times)} wait there, the first since {since}" if len(times) > 1 else ""
 
 
 def _put_aside(delivery: Delivery, data: bytes | None, reason: str) -> str:

@@ -27,7 +27,11 @@ import fcntl
 
 from headless.inventory.marks import forget, read_later, read_mark, write_later, write_mark
 
-__all__ = ["Outbox", "find_others", "name_owner", "open_outbox"]
+__all__ = ["NOBODYS_SPOOL", "Outbox", "find_others", "name_owner", "open_outbox"]
+
+NOBODYS_SPOOL = "/var/spool/headless-inventory-nobody"
+"""Of cron's line for nobody, who has no home: root has made it, as no other user can make one there."""
+OLD_NOBODYS_SPOOL = "/var/tmp/headless-inventory-nobody"  # noqa: S108  # of lines of before; looked into if it is ours
 
 SUFFIX = ".report"
 REFUSED, REFUSED_LIMIT = ".refused", 100
@@ -132,6 +136,15 @@ class Outbox:
         """A report that a collector cannot take: others pass it. Return for how many seconds it is not sent again."""
         return write_later(self._path(name + LATER))
 
+    def take_over(self, other: "Outbox") -> None:
+        """Have what waits elsewhere wait here; what cannot be read stays there."""
+        with other.turn(0) as is_ours:
+            for name in other.names() if is_ours else ():
+                with contextlib.suppress(OSError, ValueError):
+                    if data := other.read(name):
+                        self.put(data)
+                        other.remove(name)
+
     def set_aside(self, name: str, reason: str) -> str:
         """Keep a report that a collector does not take under a name that is not sent; return its path.
 
@@ -223,9 +236,32 @@ def open_outbox(folder: str, url: str = "") -> Outbox:
     Raises:
         ParameterError: it cannot be made, or belongs to somebody else.
     """
+    if folder == NOBODYS_SPOOL:
+        return _open_nobodys(folder, OLD_NOBODYS_SPOOL)
     if folder:
         return Outbox(os.path.abspath(folder))
     return Outbox(os.path.join(_find_folder(), hash_hex(url.encode())[:16]), url)
+
+
+def _open_nobodys(folder: str, old_folder: str) -> Outbox:
+    """Open the folder, with what waits in the one of before; that one itself while there is no other."""
+    try:
+        outbox = Outbox(folder)
+    except ParameterError as exc:
+        if _is_ours(old_folder):
+            return Outbox(old_folder)
+        raise ParameterError(f"{exc}; root makes it: install -d -m 0700 -o nobody {folder}") from exc
+    if _is_ours(old_folder):
+        outbox.take_over(Outbox(old_folder))
+    return outbox
+
+
+def _is_ours(folder: str) -> bool:
+    try:
+        status = os.lstat(folder)
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
 
 
 def find_others(outbox: Outbox) -> Iterator[str]:
@@ -254,12 +290,15 @@ def _strip_secrets(url: str) -> str:
 
 def name_owner(path: str) -> str:
     """Whose a file is: the user's name, or his number where he has none; empty if it cannot be told."""
-    import pwd
-
     try:
-        number = os.lstat(path).st_uid
+        return _name_user(os.lstat(path).st_uid)
     except OSError:
         return ""
+
+
+def _name_user(number: int) -> str:
+    import pwd
+
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:
@@ -273,7 +312,9 @@ def _explain_owner(folder: str, path: str) -> str:
         if path == folder
         else f"{owner} sends from the spool {folder} ({path})"
     )
-    return f"{what}, and one user alone does: run this as {owner}, or name another folder with --spool"
+    other = ", or have it removed if it should not be there" if path == folder else ""
+    me = _name_user(os.geteuid())
+    return f"{what}, and this runs as {me}: run this as {owner}, or name another folder with --spool{other}"
 
 
 def _lock(descriptor: int, limit_s: float) -> bool:

@@ -78,7 +78,7 @@ SITE = Parameter("site", "of this site only")
 TAG = Parameter("tag", "with this tag only")
 AT = Parameter("at", "as it was then; left out: now", kind="date")
 SEEN = Parameter("seen_since", "without the hosts that have not reported since; a day: its beginning", kind="date")
-KIND = Parameter("kind", "packages of this kind only: rpm, dpkg, apk, python ...")
+KIND = Parameter("kind", "packages of this kind only: rpm, dpkg, apk, python, pkg, other")
 HOST = Parameter("host", "its name; SITE/NAME where two sites have one", is_argument=True)
 CHANGES = "added:number removed:number changed:number changes:texts"
 
@@ -98,7 +98,7 @@ QUESTIONS = {
             ),
             _columns(
                 "site host (id:number) tag system kernel packages:number (first:time) last:time set:number"
-                " retired:time?"
+                " retired:time? unread:texts?"
             ),
         ),
         Question(
@@ -172,7 +172,7 @@ QUESTIONS = {
                 AT,
                 SEEN,
                 Parameter("advisory", "of this advisory only, by its ID or another of its names, such as a CVE"),
-                Parameter("severity", "of this severity only, as the advisories word it; many tell none"),
+                Parameter("severity", "of this severity only, as the advisories word it, or CVSS 3 rates them"),
                 Parameter("excepted", "also what a VEX file takes away, and why", kind="flag"),
             ),
             _columns(

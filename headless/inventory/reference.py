@@ -89,6 +89,11 @@ class Reference:
         """Whether any rule is about a package."""
         return bool(self._judge_package(package))
 
+    def find_unseen(self) -> list[Rule]:
+        """The rules that are about none of the packages that were judged so far."""
+        seen = {rule.number for found in self._found.values() for rule, _ in found}
+        return [rule for rule in self.rules if rule.number not in seen]
+
     def find_faults(self, packages: Iterable[Package]) -> tuple[Fault, ...]:
         """Judge a set of packages by all rules, wherever they apply."""
         faults = []

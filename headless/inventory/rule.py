@@ -120,10 +120,9 @@ class Rule:
             return ""
         if self.systems and not host.os_id:
             return "the host's system is not known"
-        if self.selector.is_source and not host.tells_sources:
-            return "the host tells no source packages"
-        missing = sorted(host.missing.intersection(self.kinds))
-        return f"the host could not read: {', '.join(missing)}" if missing else ""
+        if missing := sorted(host.missing.intersection(self.kinds)):
+            return f"the host could not read: {', '.join(missing)}"
+        return "the host tells no source packages" if self.selector.is_source and not host.tells_sources else ""
 
 
 def _is_in(name: str, patterns: tuple[str, ...]) -> bool:

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 import headless
 from headless.config import read_variables
 from headless.errors import ParameterError, Refused
-from headless.inventory.connecting import explain, is_untrusted
+from headless.inventory.connecting import explain, find_refusal, is_refused, is_untrusted
 from headless.inventory.envelope import ENVELOPED, SIGNED, read_content_type
 
 __all__ = ["Collector", "NotTaken", "Wait", "read_token", "send", "split_url"]
@@ -143,8 +143,11 @@ def _post(collector: Collector, url: SplitResult, data: bytes) -> tuple[int, htt
         connection.request("POST", target, data, headers)
         response = connection.getresponse()
         return response.status, response.headers, response.read(ANSWER_LIMIT)
-    except (OSError, http.client.HTTPException) as exc:
+    except (OSError, http.client.HTTPException) as failure:
+        exc = find_refusal(connection.sock, failure)
         line = f"{url.scheme}://{url.netloc.rpartition('@')[2]}: {explain(url.scheme, exc)}"
+        if is_refused(exc):
+            raise Refused(line) from exc
         raise Wait(line, may_be_ours=is_there, is_lasting=is_untrusted(exc)) from exc
     finally:
         connection.close()

@@ -63,7 +63,7 @@ def parse_text(data: bytes, read: LineReader = read_line) -> Report:
     if b"\0" in data:
         raise BadReport("a NUL byte in the text")
     if not data.startswith((b"#\n", b"#\r\n")):
-        raise BadReport("no report: it does not begin with a line of '#'")
+        raise BadReport("no report: " + ("it does not begin with a line of '#'" if data.strip() else "it is empty"))
     lines = data.replace(b"\r\n", b"\n").split(b"\n")
     while lines and not lines[-1].strip():
         lines.pop()

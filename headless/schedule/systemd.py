@@ -94,7 +94,7 @@ def build_service(
     credentials = [word for word in argv if isinstance(word, Credential)]
     paths = [working_folder, *writable, *(credential.path for credential in credentials)]
     _check(argv, paths, description)
-    lines = ["[Unit]", f"Description={_percent(description)}", "Documentation=man:headless(1)"]
+    lines = ["[Unit]", f"Description={_percent(description)}"]  # no page: pip installs none, and systemd looks for it
     if needs_network:
         lines += ["Wants=network-online.target", "After=network-online.target"]
     lines += [
@@ -138,7 +138,6 @@ def build_timer(expression: CronExpression, *, description: str, random_delay_s:
     return f"""\
 [Unit]
 Description={_percent(description)}
-Documentation=man:headless(1)
 
 [Timer]
 # cron: {expression.text}

@@ -67,6 +67,8 @@ def test_reports_are_taken_out_of_files_and_reviewed(world: World) -> None:
     assert [item["name"] for item in shown["rows"]] == names and shown["summary"]["gone"] == 97
     assert len(ask(world, "review", "show", number).splitlines()) == 98
     assert "not held: 999" in ask(world, "review", "show", "999", code=2)
+    for words in (("show",), ("accept",), ("list", "--limit")):
+        assert "is not in the range" in ask(world, "review", *words, "9" * 30, code=2)
     assert "not both" in ask(world, "review", "list", "--json", "--csv", code=2)
     assert ask(world, "review", "accept", number) == ask(world, "review", "list") == ""
     assert "not held" in ask(world, "review", "refuse", number, code=2)
@@ -81,7 +83,7 @@ def test_what_is_refused_is_listed_with_its_reason(world: World) -> None:
     assert "too old" in first["reason"] and (second["site"], second["host"]) == ("", "")
     assert "cut short" in second["reason"]
     lines = ask(world, "review", "list", "--refused").splitlines()
-    assert lines[0].split() == ["ID", "RECEIVED", "SITE", "HOST", "FEED", "ADDRESS", "REASON"] and len(lines) == 3
+    assert lines[0].split()[4:] == ["FEED", "ADDRESS", "TOKEN", "CERTIFICATE", "REASON"] and len(lines) == 3
     listed = list(csv.DictReader(io.StringIO(ask(world, "review", "list", "--refused", "--csv"))))
     assert [row["reason"] for row in listed] == [first["reason"], second["reason"]]
     assert ask(world, "review", "list") == ""
@@ -146,6 +148,8 @@ def test_tokens_are_told_once(world: World) -> None:
     shown = ask(world, "token", "list")
     assert token.startswith("hli_") and token not in shown and shown.startswith("bob\treader\tA\t")
     assert ask(world, "token", "remove", "bob") == ask(world, "token", "list") == ""
+    assert "no report of headless can name" in ask(world, "token", "add", "bob", "--site", "A/B")
+    ask(world, "token", "remove", "bob")
     assert "Give --site" in ask(world, "token", "add", "bob", "--role", "reader", code=2)
     assert "nothing is granted" in ask(world, "token", "remove", "bob", code=2)
 
@@ -166,7 +170,7 @@ def run_shell(line: str, world: World) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(("words", "said"), [
-    ((), "which command? Known are census, "), (("token",), "which command? Known are add, list, remove"),
+    ((), "which command? Known are backup, "), (("token",), "which command? Known are add, list, remove"),
     (("review",), "which command? Known are accept, "), (("hots",), "did you mean 'headless inventory hosts'?"),
     (("token", "lits"), "did you mean 'headless inventory token list'?"),
     (("zzz",), "unknown command 'zzz': known are "),

@@ -248,3 +248,20 @@ def test_a_wrong_passphrase_is_told(locked: GridUser) -> None:
     terminal.type("close sesame\n")
     assert terminal.finish() == 22
     assert "is its passphrase right?" in terminal.text
+
+
+def test_a_token_of_another_user_than_the_certificate_is_told_once(user: GridUser) -> None:
+    other = user.server.add_user("second")
+    variables = {name: value for name, value in other.variables.items() if not name.startswith("JALIEN_TOKEN")}
+    shared = {"TMPDIR": user.variables["TMPDIR"]}
+    assert user.run("token-init").returncode == 0
+    done = other.world.run("grid", "whoami; whoami", environment={**variables, **shared})
+    assert (done.returncode, done.stdout) == (0, b"tester\ntester\n")
+    assert done.stderr.decode().splitlines() == [
+        f"you work as tester: the token {token_files(user)[0]} counts, and not X509_USER_CERT, which is second's;"
+        " 'headless grid token-destroy' removes the token, JALIEN_TOKEN_CERT and JALIEN_TOKEN_KEY name another"
+    ]
+    named = {name: value for name, value in user.variables.items() if name.startswith("JALIEN_TOKEN")}
+    assert other.world.run("grid", "whoami", environment={**variables, **named}).stderr == b""  # it was asked for
+    own = {name: value for name, value in user.variables.items() if name not in named}
+    assert user.world.run("grid", "whoami", environment=own).stderr == b""

@@ -211,6 +211,48 @@ def test_what_matches_nothing_is_told_and_so_is_an_empty_folder(user: GridUser, 
     assert "none of" in _copy(user, "-select", "log$", f"{home}k/", f"file:{tmp_path}/out", code=42)
 
 
+def test_hidden_files_that_are_left_out_are_counted(user: GridUser, home: str, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / ".cache").mkdir(parents=True)
+    for name in (".x", ".cache/y"):
+        (folder / name).write_text("x")
+    only = user.run("cp", f"file:{folder}/", f"{home}k")
+    assert (only.returncode, only.stderr.decode()) == (
+        0, f"{folder}: 2 hidden files are left out: cp -a copies them too\n",
+    )  # fmt: skip
+    (folder / "seen").write_text("x")
+    mixed = user.run("cp", f"file:{folder}/", f"{home}k")
+    assert (mixed.returncode, mixed.stderr) == (0, only.stderr)
+    assert user.run("cp", "-dryrun", f"file:{folder}/", f"{home}k").stderr == only.stderr
+    assert _list(user, f"{home}k") == [f"{home}k/seen"]
+    _copy(user, "-glob", "s*", f"file:{folder}/", f"{home}l")  # who chooses needs no word of the others
+    _copy(user, "-a", f"file:{folder}/", f"{home}m")
+    assert len(_list(user, f"{home}m")) == 3
+    hidden = user.run("cp", f"{home}m/.cache/", f"file:{tmp_path}/out/")
+    assert hidden.returncode == 0
+    (tmp_path / "pipes").mkdir()
+    os.mkfifo(tmp_path / "pipes" / "pipe")
+    pipes = user.run("cp", f"file:{tmp_path}/pipes/", f"{home}p")
+    assert (pipes.returncode, pipes.stderr.decode().count("\n"), b"passed over" in pipes.stderr) == (0, 1, True)
+
+
+def test_a_file_that_went_to_other_storage_than_was_named_is_told(user: GridUser, home: str, tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("x")
+    data = user.server.storages / "SE2" / "data"
+    folders = [data, *(path for path in data.rglob("*") if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o500)
+    try:
+        done = user.run("cp", f"file:{tmp_path}/f", f"{home}f@LOCAL::SITE::SE2")
+        assert (done.returncode, done.stderr.decode()) == (
+            0, "1 file is at LOCAL::SITE::SE1 instead of LOCAL::SITE::SE2, which failed: -strictspec forbids that\n",
+        )  # fmt: skip
+        _copy(user, "-strictspec", f"file:{tmp_path}/f", f"{home}g@LOCAL::SITE::SE2", code=13)
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+
+
 def test_nothing_is_written_through_links_that_lead_out(user: GridUser, home: str, tmp_path: Path) -> None:
     for name in ("sub/f", "g"):
         path = tmp_path / "in" / name
@@ -249,6 +291,9 @@ def test_two_sources_never_share_a_target(user: GridUser, home: str, tmp_path: P
         (("/no/such", "file:/tmp/x"), 2, "no such file"),
         (("file:/no/such", "x"), 2, "No such file"),
         (("-select", "(", "a/", "file:/tmp/x"), 22, "no regular expression"),
+        (("file:/etc/hostname", "alien:four@disk:x"), 22, "'@disk:x' names no storage"),
+        (("file:/etc/hostname", "five@A::B"), 22, "'@A::B' names no storage"),
+        (("--resume", "/dev/null"), 22, "give a source and a target; with --resume the same as in the first run"),
     ],
 )
 def test_what_cannot_be_is_one_clear_line(user: GridUser, words: tuple[str, ...], code: int, said: str) -> None:

@@ -115,6 +115,16 @@ echo 'all is said'
     ("jdl", "state", "reason"),
     [
         ('Executable = "/bin/sh"; Arguments = {"-c", "echo a bad day >&2; exit 3"};', "ERROR_E", "status 3: a bad day"),
+        (
+            'Executable = "/bin/sh"; Arguments = {"-c", "echo the figures; echo why >&2; exit 3"};',
+            "ERROR_E",
+            "status 3: why; stdout: the figures",
+        ),
+        (
+            'Executable = "/bin/sh"; Arguments = {"-c", "echo done so far"}; Output = {"none.txt"};',
+            "ERROR_SV",
+            "none.txt was not made; stdout: done so far",
+        ),
         ('Executable = "/bin/sh"; Arguments = {"-c", "kill -9 $PPID"};', "ERROR_E", "signal 9"),
         ('Executable = "/bin/sh"; Arguments = {"-c", "kill -9 $$"};', "ERROR_E", "signal 9"),
         ('Executable = "/bin/true"; InputFile = {"LF:/grid/user/t/tester/none"};', "ERROR_IB", "none"),

@@ -129,6 +129,17 @@ def test_a_hosts_certificate(server: GridServer, tmp_path: Path) -> None:
     assert stat.S_IMODE(os.stat(tmp_path / "hostkey.pem").st_mode) == 0o400
 
 
+@pytest.mark.peer("openssl")
+def test_the_servers_own_certificate_keeps_localhost(tmp_path: Path) -> None:
+    with GridServer(tmp_path) as server:
+        user = server.add_user("anna")
+        assert pki(server, "host", "--host", "grid.example").returncode == 0
+        text = openssl("x509", "-noout", "-ext", "subjectAltName", "-in", str(server.state / "pki" / "host.pem"))
+        assert all(f"DNS:{name}" in text for name in ("grid.example", "localhost"))
+        server.start()
+        assert user.run("whoami").stdout == b"anna\n"
+
+
 @pytest.mark.parametrize("words", [
     ["user", "../evil", "--out", "/tmp/never"], ["user", "", "--out", "/tmp/never"],
     ["user", "a\nb", "--out", "/tmp/never"], ["user", "x" * 33, "--out", "/tmp/never"],
@@ -186,6 +197,21 @@ def test_what_was_issued_before_a_removal_stays_refused(server: GridServer) -> N
         server.stop()
         server.start()
     assert "refused user=robbed reason='of before its removal' serial=" in server.log
+
+
+def test_a_catalogue_of_before_a_removal_lets_nobody_back_in(tmp_path: Path) -> None:
+    with GridServer(tmp_path) as server:
+        user = server.add_user("former")
+        server.start().stop()
+        shutil.copy(server.state / "catalogue.db", tmp_path / "copy")
+        server.start()
+        assert pki(server, "remove", "former").returncode == 0
+        assert user.run("pwd").returncode == 129
+        server.stop()
+        shutil.copy(tmp_path / "copy", server.state / "catalogue.db")
+        server.start()
+        assert user.run("pwd").returncode == 129
+        assert "refused user=former reason='of before its removal'" in server.log
 
 
 def test_a_session_of_before_a_removal_gets_no_token_that_would_be_good_after_it(server: GridServer) -> None:

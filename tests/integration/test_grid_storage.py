@@ -2,11 +2,14 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -152,6 +155,53 @@ def test_a_storage_whose_disk_is_away_is_not_begun_anew(tmp_path: Path) -> None:
         disk.rename(folder)
         server.start()
         assert user.run("cat a").stdout == b"content"
+
+
+def test_a_lost_catalogue_is_told(tmp_path: Path) -> None:
+    with GridServer(tmp_path).with_storages(1) as server:
+        user = server.add_user("keeper")
+        server.start()
+        (user.home / "a").write_bytes(b"content")
+        assert user.run("cp", f"file:{user.home}/a", "alien:a").returncode == 0
+        server.stop()
+        server.start()
+        assert "ERROR" not in server.log
+        server.stop()
+        for file in server.state.glob("catalogue.db*"):
+            file.unlink()
+        server.start()
+        folder = server.storages / "SE1"
+        assert f"ERROR action=storage-unknown name=LOCAL::SITE::SE1 folder={folder} reason='it holds" in server.log
+
+
+def test_what_was_copied_while_it_ran_is_a_grid_again(tmp_path: Path) -> None:
+    """In the order of docs/operations.md."""
+    with GridServer(tmp_path).with_storages(1) as server:
+        user = server.add_user("keeper")
+        server.start()
+        (user.home / "a").write_bytes(b"content")
+        assert user.run("cp", f"file:{user.home}/a", "alien:a").returncode == 0
+        saved = server.storages / "saved"
+        saved.mkdir(mode=0o755)
+        with (
+            closing(sqlite3.connect(server.state / "catalogue.db")) as catalogue,
+            closing(sqlite3.connect(saved / "catalogue.db")) as copy,
+        ):
+            catalogue.backup(copy)
+        assert user.run("cp", f"file:{user.home}/a", "alien:later").returncode == 0
+        for source in (server.state / "pki", server.storages / "SE1"):
+            subprocess.run(["cp", "-a", source, saved], check=True)
+        server.kill()
+        shutil.rmtree(server.state)
+        server.state.mkdir(mode=0o700)
+        for name in ("catalogue.db", "pki"):
+            (saved / name).rename(server.state / name)
+        server.options = ("--with-storage", f"LOCAL::SITE::SE1={saved / 'SE1'}")
+        server.start()
+        assert user.run("ls").stdout == b"a\n"
+        assert user.run("cat a").stdout == b"content"
+        assert user.run("cp", f"file:{user.home}/a", "alien:later").returncode == 0
+        assert "ERROR" not in server.log
 
 
 def test_storages_whose_folders_were_exchanged_are_refused(tmp_path: Path) -> None:

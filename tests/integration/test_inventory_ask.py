@@ -234,7 +234,7 @@ def test_what_was_looked_up_is_forgotten_above_a_limit_and_found_again(
     assert marks._looked and all(expected)
     monkeypatch.setattr(looking, "BYTES_LIMIT", 0)
     marks = Marks(_build_advisories())
-    assert ask(marks) == expected and len(marks._looked) <= 1
+    assert ask(marks) == expected and sum(map(len, marks._looked.values())) <= 1
     fleet.marks = None
 
 

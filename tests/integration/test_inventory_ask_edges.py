@@ -10,7 +10,9 @@ import pytest
 from sqlalchemy import Connection
 
 from headless.errors import ParameterError
+from headless.inventory.advisories import Advisories, Affected, Event
 from headless.inventory.ask.answers import answer
+from headless.inventory.ask.marks import Marks
 from headless.inventory.ask.memory import Memory
 from headless.inventory.ask.names import Names, find_names
 from headless.inventory.ask.page import Answer, Page, build_key, parse_key
@@ -48,11 +50,13 @@ class Asked:
         report = make_report(version, host=host, site=site, made=made, **fields)
         self._runner.run(self._store.store([build_arrival(report, NOW + 60)]))
 
-    def ask(self, question: str, page: Page = Page(1000), **parameters: Any) -> Answer:  # noqa: B008  # a value
+    def ask(self, question: str, page: Page = Page(1000), marks: Any = None, **parameters: Any) -> Answer:  # noqa: B008  # a value
         """One page."""
         given = {"at": NOW, **parameters}
         return self.read(
-            lambda connection: answer(question, given, page, connection=connection, scope=ALL, memory=self.memory)
+            lambda connection: answer(
+                question, given, page, connection=connection, scope=ALL, memory=self.memory, marks=marks
+            )
         )
 
     def find(self, text: str) -> Names:
@@ -115,6 +119,7 @@ def test_the_site_without_a_name_is_one_of_its_own(asked: Asked) -> None:
     asked.add("named")
     assert name_rows("hosts", asked.ask("hosts", site=""), "host") == ["nameless"]
     assert asked.ask("drift", site="").summary == {"groups": 1, "hosts": 1}
+    assert asked.ask("drift", site="", at=0).summary == {"groups": 0, "hosts": 0}
     assert asked.ask("diff", a="site:", b="site:SITE").summary == {"hosts_a": 1, "hosts_b": 1}
 
 
@@ -179,6 +184,19 @@ def test_search_finds_a_whole_name_among_many_that_begin_alike(asked: Asked) -> 
     assert [name for _, name, _ in asked.find("node1.site59").hosts] == ["node1.site59.org"]
     assert [name for _, name, _ in asked.find("NODE1.site5.").hosts] == ["node1.site5.org"]
     assert len(asked.find("node").hosts) == len(asked.find("node1.").hosts) == 50
+
+
+def test_what_advisories_say_is_of_the_rows_that_are_there(asked: Asked, tmp_path: Path) -> None:
+    """A database may come back as an older one, whose numbers are of others."""
+    advisories = Advisories()
+    events = (Event("introduced", "0"), Event("fixed", "0:2-1.el9"))
+    advisories.add("AlmaLinux:9", "app", Affected("A-1", ranges=(events,)))
+    marks = Marks(advisories)
+    (tmp_path / "other").mkdir()
+    with asyncio.Runner() as runner, contextlib.closing(Asked(tmp_path / "other", runner)) as other:
+        for store, version, found in ((asked, "1", ["A-1"]), (other, "3", []), (asked, "1", ["A-1"])):
+            store.add("node1", version, os_id="almalinux", os_version="9")
+            assert name_rows("vulnerable", store.ask("vulnerable", marks=lambda: marks), "advisory") == found
 
 
 def test_search_passes_over_a_site_that_has_come_since_its_sites_were_read(asked: Asked) -> None:

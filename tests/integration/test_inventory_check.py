@@ -175,3 +175,9 @@ def test_the_example_is_a_reference() -> None:
     reference = read_reference(str(ROOT / "contrib/inventory/reference.toml"))
     assert len(reference.rules) == 6
     assert {rule.is_absent for rule in reference.rules} == {True, False}
+
+
+def test_nothing_on_standard_input_is_no_report(world: World, tmp_path: Path) -> None:
+    (tmp_path / "reference.toml").write_text('[[rule]]\npackage = "bash"\nabsent = true\n')
+    done = world.run("inventory", "check", "-", "--reference", str(tmp_path / "reference.toml"))
+    assert done.returncode == 2 and done.stderr.startswith(b"-: no report: it is empty\n")

@@ -13,6 +13,8 @@ import pytest
 
 from authority import Authority
 from headless.inventory.collect.access import Access
+from headless.inventory.package import Package
+from headless.inventory.report import Report
 from headless.inventory.seal import seal
 from headless.inventory.text import write_text
 from inventory_identities import Holder, make_holder
@@ -341,3 +343,31 @@ def test_a_certificate_of_another_authority(tls_server: CollectorServer, tmp_pat
         connection.request("POST", "/feed/", b"x")
         connection.getresponse()
     connection.close()
+
+
+def test_who_shows_a_certificate_that_is_not_trusted_is_told_so(tls_server: CollectorServer, tmp_path: Path) -> None:
+    certificate, key = Authority(tmp_path).issue("site-a")
+    many = tuple(Package("rpm", f"lib{number}", f"0:{number}-1", "x86_64") for number in range(20_000))
+    (tmp_path / "report").write_bytes(write_text(Report(host="untrusted", site="S", packages=many)))
+    url = f"https://localhost:{tls_server.port}"
+    given = ("--ca-file", str(tls_server.folder / "ca.pem"), "--certificate", certificate, "--key", key)
+    report = ("report", "--site", "S", "--input", str(tmp_path / "report"), "--to", f"{url}/feed/", "--retry-for", "60")
+    for words in (report, ("hosts", "--collector", url)):
+        done = subprocess.run(
+            [HEADLESS, "inventory", *words, *given], capture_output=True, text=True, timeout=40 * TIME_SCALE,
+            check=False, env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        )  # fmt: skip
+        assert done.returncode == 5 and "does not take the certificate that it was shown" in done.stderr, done.stderr
+    assert tls_server.log.count("certificate-not-trusted") == 1 and "see 'client_ca'" in tls_server.log
+
+
+def test_who_is_refused_can_be_found(server: CollectorServer) -> None:
+    """By the name of a token, where the report could not be opened and tells no host."""
+    assert "token-unknown feed=token token='site-a'" in server.log
+    token = Access(str(server.state / "access.json")).add("site-a", "sender", ())
+    answer = talk(server.port, post("/token/", b"\x30\x82nonsense", f"Authorization: Bearer {token}"))
+    assert read_status(answer) == 200
+    server.wait_fate("", 1)
+    told = json.loads(run(HEADLESS, "inventory", "review", "list", "--refused", "--json", "--state", str(server.state)))
+    assert ("site-a", "", "token") in [(row["token"], row["certificate"], row["feed"]) for row in told["rows"]]
+    Access(str(server.state / "access.json")).remove("site-a")

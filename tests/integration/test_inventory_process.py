@@ -31,6 +31,7 @@ def test_a_renewed_certificate(tmp_path: Path) -> None:
         first = ssl.get_server_certificate(("127.0.0.1", server.port))
         (tmp_path / "localhost.key").write_text("nonsense")
         server.hang_up("certificate-kept")
+        assert "renewing reads='the TLS certificate' not='the settings, the keys" in server.log
         assert ssl.get_server_certificate(("127.0.0.1", server.port)) == first
         certificate, _ = authority.issue_server()
         server.hang_up("certificate-read")

@@ -68,7 +68,10 @@ def test_cron_itself_takes_the_line(world: World) -> None:
 
 def test_nobody_has_a_spool_outside_a_home(world: World) -> None:
     done = world.run(*REPORT, "--to", "https://a/b", "--cron", "--user", "nobody")
-    assert b"--spool /var/tmp/headless-inventory-nobody" in done.stdout and b"no such user" not in done.stderr
+    spool = b"/var/spool/headless-inventory-nobody"  # where root alone can make a folder
+    assert b"--spool " + spool in done.stdout and b"no such user" not in done.stderr
+    make = b"install -d -m 0700 -o nobody " + spool + b"\n"
+    assert make in done.stdout and make in done.stderr
     done = world.run(*REPORT, "--to", "https://a/b", "--cron", "--user", "NOSUCH")
     assert done.returncode == 0 and done.stderr.count(b"--user NOSUCH: this machine has no such user") == 1
     done = world.run(*REPORT, "--to", "https://a/b", "--cron")
@@ -124,7 +127,7 @@ def test_systemds_units_are_whole(world: World, tmp_path: Path) -> None:
     assert sorted(units) == ["headless-inventory.service", "headless-inventory.timer"]
     for name, text in units.items():
         (tmp_path / name).write_text(text)
-    verify = ["systemd-analyze", "verify", "--man=no", *(str(tmp_path / name) for name in units)]
+    verify = ["systemd-analyze", "verify", *(str(tmp_path / name) for name in units)]
     checked = subprocess.run(verify, capture_output=True, text=True, check=False)
     assert (checked.returncode, "nobody" in checked.stderr) == (0, False), checked.stderr
     assert "DynamicUser=yes" in units["headless-inventory.service"]
@@ -132,3 +135,48 @@ def test_systemds_units_are_whole(world: World, tmp_path: Path) -> None:
     minute, hour, *_ = build_slot("MY-SITE", "node1.example.org").split()
     assert f"OnCalendar=*-*-* {int(hour):02}:{int(minute):02}:00" in units["headless-inventory.timer"]
     assert "StateDirectory=headless-inventory" in units["headless-inventory.service"]
+
+
+@pytest.mark.peer("systemd-analyze")
+def test_a_service_without_a_user_gets_its_secrets_from_systemd(world: World, tmp_path: Path) -> None:
+    files = {name: tmp_path / name for name in ("sign", "token-file", "certificate", "key")}
+    for path in files.values():
+        path.write_text("secret\n")
+        path.chmod(0o400)
+    (tmp_path / "reporter.conf").write_text(f"token-file = {files.pop('token-file')}\n")
+    given = [word for name, path in files.items() for word in (f"--{name}", str(path))]
+    given += ["--config", str(tmp_path / "reporter.conf")]
+    done = world.run(*REPORT, "--to", "https://a/b", *given, "--systemd", "--user", "nobody")
+    assert done.returncode == 0
+    assert not [line for line in done.stderr.decode().splitlines() if "token-file" in line or "--key" in line]
+    service = done.stdout.decode().partition("\n# /etc")[0]
+    for name in (*files, "token-file"):
+        assert f"LoadCredential={name}:{tmp_path / name}\n" in service
+        assert f"--{name} ${{CREDENTIALS_DIRECTORY}}/{name}" in service
+    assert "DynamicUser=yes" in service
+    unit = tmp_path / "headless-inventory.service"
+    unit.write_text(service)
+    checked = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    done = world.run(*REPORT, "--to", "https://a/b", *given[:6], "--cron", "--user", "nobody")
+    assert done.stderr.count(b"what nobody can read is no secret") == 3
+    done = world.run(*REPORT, "--to", "https://a/b", *given[:6], "--systemd", "--user", getpass.getuser())
+    assert b"LoadCredential" not in done.stdout and f"--key {tmp_path / 'key'}".encode() in done.stdout
+
+
+def test_the_service_reports_with_what_systemd_has_handed_it(world: World, tmp_path: Path) -> None:
+    root, token, handed = make_debian(world.home / "root"), tmp_path / "token", tmp_path / "credentials"
+    token.write_text("hli_secret\n")
+    token.chmod(0o400)
+    handed.mkdir(0o700)
+    with run_collector() as collector:
+        given = ("--token-file", str(token), "--root", str(root), "--to", collector.url)
+        service = world.run(*REPORT, *given, "--systemd", "--user", "nobody").stdout.decode()
+        [start] = re.findall(r"(?m)^ExecStart=(.*)$", service)
+        for name, path in re.findall(r"(?m)^LoadCredential=([^:]*):(.*)$", service):
+            shutil.move(path, handed / name)  # systemd copies it; the service could not read the original
+        environment = {"PATH": "/usr/bin:/bin", "XDG_STATE_HOME": str(tmp_path / "state")}
+        command = [word.replace("${CREDENTIALS_DIRECTORY}", str(handed)) for word in shlex.split(start)]
+        ran = subprocess.run(command, cwd="/", capture_output=True, env=environment, check=False)
+        assert (ran.returncode, ran.stderr) == (0, b"")
+        assert collector.taken[0].headers["Authorization"] == "Bearer hli_secret"

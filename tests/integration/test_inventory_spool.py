@@ -28,13 +28,14 @@ def test_what_is_not_taken_is_kept_and_sent_before_the_next(
     place: World, collector: ScriptedCollector, status: int
 ) -> None:
     collector.answers = [Answer(status), Answer(status)]
-    for _ in range(2):
+    for count in range(2):
         done = send(place, collector)
         assert (
             done.returncode == 1
             and b"sent by the next run to this URL" in done.stderr
             and done.stderr.count(b"\n") == 1
         )
+        assert (b": 2 wait there, the first since 20" in done.stderr) == (count == 1)
     assert len(kept(place)) == 2
     waiting = [path.read_bytes() for path in kept(place)]
     assert send(place, collector).returncode == 0
@@ -230,14 +231,35 @@ def test_a_signal_ends_it_and_the_report_is_kept(place: World, collector: Script
     assert [path.read_bytes() for path in kept(place)] == collector.bodies[:1]
 
 
-def test_a_spool_of_somebody_else_is_not_used(place: World, collector: ScriptedCollector) -> None:
+def test_a_spool_of_somebody_else_is_not_used_and_keeps_no_report_from_its_collector(
+    place: World, collector: ScriptedCollector
+) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can make a folder somebody else's")
     folder = place.home / "theirs"
     folder.mkdir()
     os.chown(folder, 12345, 12345)
+    folder.chmod(0o777)
     done = send(place, collector, "--spool", str(folder))
-    assert done.returncode == 2 and b"belongs to user 12345" in done.stderr and collector.taken == []
+    assert done.returncode == 0 and b"not kept: the spool" in done.stderr and b"belongs to user 12345" in done.stderr
+    assert len(collector.taken) == 1
+    collector.answers = [Answer(503)]
+    done = send(place, collector, "--spool", str(folder))
+    assert done.returncode == 1 and b"there is no spool to keep it in" in done.stderr and not list(folder.iterdir())
+    collector.taken.clear()
+    relay = ("inventory", "relay", "--spool", str(folder), "--to", collector.url)
+    assert place.run(*relay).returncode == 2 and collector.taken == []
+
+
+def test_the_spool_of_before_is_taken_over(tmp_path: Path) -> None:
+    old, new = Outbox(str(tmp_path / "old")), Outbox(str(tmp_path / "new"))
+    for body in (b"first", b"second"):
+        old.put(body)
+    with old.turn(0):
+        new.take_over(old)  # somebody sends from it at this moment
+    assert new.names() == []
+    new.take_over(old)
+    assert [new.read(name) for name in new.names()] == [b"first", b"second"] and old.names() == []
 
 
 def test_a_spool_that_is_full_loses_the_oldest_and_says_so(tmp_path: Path) -> None:

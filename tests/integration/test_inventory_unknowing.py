@@ -114,6 +114,49 @@ def test_conform_tells_which_rules_are_meant_for_no_host_and_what_was_not_judged
     assert json.loads(body)["notes"] == [IDLE, partly]
 
 
+TYPOS = """
+[[rule]]
+package = "bsh"
+version = ">= 99"
+
+[[rule]]
+package = "src:openssl"
+version = ">= 3"
+
+[[rule]]
+package = "src:opnessl"
+version = ">= 99"
+
+[[rule]]
+package = "zlib"
+version = ">= 0"
+
+[[rule]]
+package = "telnet"
+absent = true
+
+[[rule]]
+package = "b?h*"
+version = ">= 99"
+
+[[rule]]
+package = "opnessl"
+site = "NOWHERE"
+version = ">= 99"
+"""
+
+
+@pytest.mark.parametrize(("token", "numbers"), [("all", [1, 3]), ("alpha", [1, 3, 4])])
+def test_conform_names_the_rules_on_packages_that_nobody_has_ever_reported(
+    collector: AskedCollector, token: str, numbers: list[int]
+) -> None:
+    _, _, body = collector.get("/api/v1/conform", token, body=TYPOS.encode())
+    notes = [note for note in json.loads(body)["notes"] if "has ever reported" in note]
+    names = {1: "bsh", 3: "src:opnessl", 4: "zlib"}
+    said = "no host that you may see has ever reported a package"
+    assert notes == [f"rule {number}: {said} {names[number]!r}" for number in numbers]
+
+
 def test_check_tells_it_too(tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_text(RULES)
     report = Report(host="a", site="ALPHA", tag="WN", packages=(BASH,), os_id="debian", os_version="12")

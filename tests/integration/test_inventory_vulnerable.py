@@ -19,7 +19,6 @@ from headless.inventory.report import Report
 from headless.inventory.text import write_text
 from headless.inventory.web.advice import Advice
 from inventory_fleet import AskedCollector, run_asked_collector
-from inventory_server import CollectorServer
 from support import HEADLESS, TIME_SCALE, wait_for
 
 SETTINGS = """
@@ -129,11 +128,20 @@ def test_what_vex_takes_away_is_told_on_request(collector: AskedCollector) -> No
     assert {row["exception"] for row in rows} == {"not_affected, vulnerable_code_not_present"}
 
 
+def test_what_is_vulnerable_is_a_failure_for_who_says_so(collector: AskedCollector) -> None:
+    done = collector.run("vulnerable", "--fail", "--advisory", "cve-2026-1", "--csv")
+    assert done.returncode == 4 and len(done.stdout.splitlines()) == 4
+    assert done.stderr == "headless: advisories are about packages of 3 of 36 hosts\n"
+    assert collector.run("vulnerable", "--fail", "--advisory", "ALSA-3").returncode == 0
+    assert collector.run("vulnerable", "--fail", "--at", "2020-01-01").returncode == 2
+
+
 @pytest.mark.parametrize(("words", "said"), [
     (("--advisory", "CVE-1999-1"), "no advisory known here is called 'CVE-1999-1'"),
-    (("--severity", "Dire"), "no advisory known here has the severity 'Dire': there are "),
-    (("--advisory", "cve-2026-1", "--seen-since", "2100-01-01"), ""),
-    (("--severity", "Important", "--tag", "SE"), ""),
+    (("--severity", "Dire", "--advisory", "ALSA-1"), "no advisory known here has the severity 'Dire': there are "),
+    (("--advisory", "cve-2026-1", "--seen-since", "2100-01-01"), "0 hosts were asked about"),
+    (("--severity", "Important", "--tag", "SE"), "1 advisory about packages of these hosts tells no severity"),
+    (("--severity", "Important", "--tag", "SE", "--advisory", "ALSA-1"), ""),
     (("--site", "BETA"), ""),
 ])  # fmt: skip
 def test_names_that_no_advisory_has_are_told(collector: AskedCollector, words: tuple[str, ...], said: str) -> None:
@@ -144,19 +152,30 @@ def test_names_that_no_advisory_has_are_told(collector: AskedCollector, words: t
         assert "important" in done.stderr.partition("there are ")[2].strip().split(", ")
 
 
-def test_they_are_read_again_when_told_and_what_is_none_changes_nothing(tmp_path: Path) -> None:
-    write_advisories(tmp_path)
-    file = tmp_path / "osv" / "0.json"
-    with CollectorServer(tmp_path, SETTINGS) as server:
-        server.start()
-        wait_for(lambda: "advisories-read" in server.log, "the advisories")
-        good = file.read_text()
-        file.write_text("{")
-        server.hang_up("advisories-kept")
-        assert "0.json: no JSON" in server.log
-        file.write_text(good)
-        server.hang_up("advisories-read")
-        server.stop()
+def test_they_are_read_again_when_told_and_those_that_are_none_are_told_to_be(
+    collector: AskedCollector, folder: Path
+) -> None:
+    file = folder / "osv" / "0.json"
+    good = file.read_text()
+    words = ("vulnerable", "--advisory", "ALSA-1")
+    known = collector.run(*words)
+    assert (known.returncode, known.stderr) == (0, "")
+    server = collector.server
+    file.write_text("{")
+    server.hang_up("advisories-kept")
+    assert "0.json: no JSON" in server.log
+    for asked in (words, ("conform", "--vulnerable")):
+        done = collector.run(*asked)
+        assert done.stderr.startswith("headless: the advisories could not be read again, and those of 20"), done.stderr
+        assert "0.json: no JSON" in done.stderr.splitlines()[0]
+    assert collector.run(*words).stdout == known.stdout
+    for path in ("/", "/site/BETA", "/host/BETA/wn1", "/package/lib5"):
+        assert "the advisories could not be read again" in collector.get(path)[2].decode().lower()
+    assert b"read again" not in collector.get("/login", "")[2]
+    file.write_text(good)
+    server.hang_up("advisories-read")
+    assert (collector.run(*words).stderr, collector.run(*words).stdout) == ("", known.stdout)
+    assert b"read again" not in collector.get("/site/BETA")[2]
 
 
 @pytest.mark.parametrize(
@@ -282,11 +301,16 @@ def test_they_are_read_again_when_a_file_changes(tmp_path: Path, monkeypatch: py
         (tmp_path / "osv" / "new.part").rename(tmp_path / "osv" / "new.json")
         await wait_count(4)
         (tmp_path / "osv" / "odd.json").write_text("{")  # keeps what there is
-        await asyncio.sleep(0.3)
+        async with asyncio.timeout(20 * TIME_SCALE):
+            while not ((marks := advice.find_marks()) and marks.outdated):
+                await asyncio.sleep(0.02)
+        assert "odd.json: no JSON" in marks.outdated
         assert not following.done()
         (tmp_path / "osv" / "odd.json").unlink()
         (tmp_path / "osv" / "new.json").unlink()
         await wait_count(3)
+        marks = advice.find_marks()
+        assert marks is not None and not marks.outdated
         following.cancel()
         return counts
 
@@ -313,6 +337,8 @@ def test_who_cannot_be_judged_is_told(tracked: AskedCollector) -> None:
     wait_for(lambda: b"0 known to be vulnerable, of 36 not all can be said" in tracked.get("/")[2], "the numbers")
     done = tracked.run("conform", "--vulnerable", "--site", "BETA")
     assert done.returncode == 4 and done.stdout.count(reason) == 12
+    done = tracked.run("vulnerable", "--fail", "--site", "BETA")
+    assert done.returncode == 2 and done.stderr.endswith("headless: nothing was judged: of no host all can be said\n")
 
 
 def test_while_they_are_read_nothing_is_marked_and_that_is_said(tmp_path: Path) -> None:

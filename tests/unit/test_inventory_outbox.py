@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from headless.errors import ParameterError
 from headless.inventory import outbox
-from headless.inventory.outbox import Outbox
+from headless.inventory.outbox import Outbox, open_outbox
 from headless.inventory.writing import replace_file
 
 
@@ -62,3 +63,25 @@ def test_what_one_that_was_killed_has_left_is_in_nobodys_way(tmp_path: Path) -> 
     (tmp_path / f"file.{os.getpid()}.new").write_bytes(b"hal")
     replace_file(str(tmp_path / "file"), b"whole")
     assert [path.name for path in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_bytes() == b"whole"
+
+
+def test_nobodys_spool_is_one_that_root_has_made_or_the_old_one_if_it_is_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "root").write_text("no folder: nothing can be made in it")
+    new, old = tmp_path / "root" / "spool", tmp_path / "old"
+    monkeypatch.setattr(outbox, "NOBODYS_SPOOL", str(new))
+    monkeypatch.setattr(outbox, "OLD_NOBODYS_SPOOL", str(old))
+    with pytest.raises(ParameterError, match=f"root makes it: install -d -m 0700 -o nobody {new}"):
+        open_outbox(str(new))
+    old.mkdir(0o700)
+    open_outbox(str(new)).put(b"first")
+    assert len(list(old.glob("*.report"))) == 1
+    old.chmod(0o777)
+    with pytest.raises(ParameterError):
+        open_outbox(str(new))  # whoever likes puts something there
+    old.chmod(0o700)
+    (tmp_path / "root").unlink()
+    new.mkdir(0o700, parents=True)
+    made = open_outbox(str(new))
+    assert [made.read(name) for name in made.names()] == [b"first"] and not list(old.glob("*.report"))

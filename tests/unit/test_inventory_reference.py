@@ -274,3 +274,10 @@ def test_faults_of_a_set_are_found_once_and_hold_for_every_host(packages: list[P
         host = HostFacts("n", site, os_id="rhel")
         fresh = parse_reference((text + '[[rule]]\npackage="telnet-server"\nabsent=true\nsite="A"\n').encode(), "x")
         assert judge_host(reference, faults, host, 0) == judge(fresh, host, packages, 0)
+
+
+def test_a_list_that_could_not_be_read_is_the_reason_also_where_sources_are_asked_for() -> None:
+    reference = parse_reference(b'[[rule]]\npackage="src:openssl"\nversion=">= 3"', "test")
+    report = Report(host="a", packages=(), missing=(Missing("dpkg", "cut short"),), os_id="debian", os_version="12")
+    [found] = judge(reference, HostFacts.from_report(report), (), JANUARY_31)
+    assert (found.state, found.reason) == (State.UNKNOWN, "the host could not read: dpkg")

@@ -4,15 +4,17 @@ import errno
 import os
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 
 from headless.grid.copy.copier import Copier
-from headless.grid.copy.places import Place, parse_place
+from headless.grid.copy.places import Place, check_specs, find_specs, parse_place
 from headless.grid.copy.plan import Item, Plan
 from headless.grid.copy.progress import ProgressBar
 from headless.grid.copy.report import Report, Resume
 from headless.grid.copy.signals import ended_by_signals
+from headless.grid.copy.specs import Specs, parse_specs
 from headless.grid.copy.upload import look
 from headless.grid.copy.values import Known, Transfer, TransferResult
 from headless.grid.copy.words import USAGE, CopyWords, parse_words
@@ -79,7 +81,7 @@ def copy_files(
             return _show(items, say, complain)
         report = _open_report(stack, asked)
         bar = stack.enter_context(ProgressBar(copier.gauge))
-        summary = _Summary(say if asked.is_verbose else None, complain, bar)
+        summary = _Summary(say if asked.is_verbose else None, complain, bar, _find_specs(asked))
         results = stack.enter_context(closing(copier.run(items)))
         try:
             for result in results:
@@ -92,7 +94,14 @@ def copy_files(
             if not summary.total:
                 raise
             summary.break_off(exc)
+        summary.finish()
         return summary.code, summary.text
+
+
+def _find_specs(asked: CopyWords) -> Specs:
+    """The storage that was named behind the only target; of many targets each has its own."""
+    target = asked.folder or (asked.places[-1] if asked.places and not asked.pairs_file else "")
+    return parse_specs(find_specs(target))
 
 
 def _open_report(stack: ExitStack, asked: CopyWords) -> Report | None:
@@ -105,10 +114,12 @@ def _open_report(stack: ExitStack, asked: CopyWords) -> Report | None:
 class _Summary:
     """Counts, and tells of failures."""
 
-    def __init__(self, say: Say | None, complain: Say, bar: ProgressBar) -> None:
+    def __init__(self, say: Say | None, complain: Say, bar: ProgressBar, specs: Specs) -> None:
         self._say = say
         self._complain = complain
         self._bar = bar
+        self._specs = specs
+        self._elsewhere: Counter[str] = Counter()
         self._codes: set[int] = set()
         self.total = self._failed = self._passed = 0
 
@@ -123,9 +134,19 @@ class _Summary:
             self._codes.add(result.code)
             if self._failed <= SHOWN:
                 self._tell(f"{_name(result)}: {result.error}")
-        elif self._say is not None:
+            return
+        if result.is_upload and result.status == "copied" and (others := self._specs.find_others(result.storages)):
+            self._elsewhere[", ".join(others)] += 1
+        if self._say is not None:
             self._bar.clear()
             self._say(f"{result.status} {_name(result)}")
+
+    def finish(self) -> None:
+        """Tell what was done otherwise than it was asked for."""
+        for names, count in self._elsewhere.items():
+            asked = ", ".join(self._specs.named)
+            files = "1 file is" if count == 1 else f"{count} files are"
+            self._tell(f"{files} at {names} instead of {asked}, which failed: -strictspec forbids that")
 
     def break_off(self, error: GridError) -> None:
         """The plan has ended before its end."""
@@ -170,7 +191,9 @@ def _plan(copier: Copier, asked: CopyWords) -> Iterator[Item]:
         return plan.copy_pairs(_read_pairs(copier, asked.pairs_file))
     places = [_parse(copier, text) for text in asked.places]
     if asked.folder:
+        check_specs(asked.folder)
         return plan.copy_below(places, _parse(copier, asked.folder))
+    check_specs(asked.places[-1])
     return plan.copy_all(places[:-1], places[-1])
 
 
@@ -206,6 +229,8 @@ def _show(items: Iterable[Item], say: Say, complain: Say) -> tuple[int, str]:
         if isinstance(item, Transfer):
             source, target = (item.path, item.lfn) if item.is_upload else (item.lfn, item.path)
             say(f"{source} -> {target}")
+        elif item.status == "skipped" and item.error:
+            complain(f"{_name(item)}: {item.error}")
         elif item.status == "failed":
             codes.add(item.code)
             complain(f"{_name(item)}: {item.error}")

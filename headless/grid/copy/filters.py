@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from headless.grid.errnos import EINVAL
 from headless.grid.messages import GridError
 
-__all__ = ["Filters", "Found", "compile_glob", "compile_pattern", "translate_name"]
+__all__ = ["Filters", "Found", "compile_glob", "compile_pattern", "is_hidden", "translate_name"]
 
 VERBS = ("begin", "contain", "ends", "ext")
 
@@ -74,7 +74,7 @@ class Filters:
 
     def takes_name(self, path: str, relative: str) -> bool:
         """Whether a file is copied, as far as its name says."""
-        if not self.hidden and any(name.startswith(".") for name in relative.split("/")):
+        if not self.hidden and is_hidden(relative):
             return False
         if self.select is not None and not self.select.search(path):
             return False
@@ -98,6 +98,11 @@ class Filters:
             (self.min_time, found.changed_s, self.max_time),
         )
         return all((not least or least <= is_) and (most is None or is_ <= most) for least, is_, most in limits)
+
+
+def is_hidden(relative: str) -> bool:
+    """Whether a file is hidden below a folder: it, or a folder on the way to it."""
+    return any(name.startswith(".") for name in relative.split("/"))
 
 
 def compile_pattern(text: str) -> "re.Pattern[str]":

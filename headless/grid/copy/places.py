@@ -9,8 +9,9 @@ from headless.grid.errnos import EINVAL
 from headless.grid.messages import GridError
 from headless.grid.names import expand_lfn, strip_prefix
 
-__all__ = ["Place", "parse_place"]
+__all__ = ["Place", "check_specs", "find_specs", "parse_place"]
 
+MEANT = re.compile(r"@(?:(?:disk|tape)[:=][^/@]*|[^/@]*::[^/@]*)\Z")
 WILD = re.compile(r"[*?\[]")
 
 
@@ -42,6 +43,22 @@ class Place:
         return f"{'file' if self.is_local else 'alien'}:{self.path}{hint}"
 
 
+def find_specs(text: str) -> str:
+    """The storage that is named behind a place; empty if none is."""
+    found = re.fullmatch(rf".*@({SPECS})", text, re.DOTALL)
+    return found[1] if found else ""
+
+
+def check_specs(text: str) -> None:
+    """Refuse a target that ends in what was meant to name storage: it would become the name of a file.
+
+    Raises:
+        GridError: EINVAL: it does.
+    """
+    if not text.startswith("file:") and not find_specs(text) and (found := MEANT.search(text)):
+        raise GridError(EINVAL, f"{text!r}: {found[0]!r} names no storage: give @disk:2 or @VO::SITE::NAME")
+
+
 def parse_place(text: str, directory: str, home: str, folder: str) -> Place:
     """Read one.
 
@@ -54,9 +71,8 @@ def parse_place(text: str, directory: str, home: str, folder: str) -> Place:
     Raises:
         GridError: EINVAL: it names nothing.
     """
-    specs = ""
-    if found := re.fullmatch(rf"(.*)@({SPECS})", text, re.DOTALL):
-        text, specs = found[1], found[2]
+    specs = find_specs(text)
+    text = text.removesuffix(f"@{specs}") if specs else text
     is_local = text.startswith("file:")
     is_marked = is_local or text.startswith("alien:")
     path = text.removeprefix("file:") if is_local else strip_prefix(text)

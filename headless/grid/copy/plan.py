@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from headless.grid.copy.filters import Filters
+from headless.grid.copy.filters import Filters, is_hidden
 from headless.grid.copy.folders import TargetFolders
 from headless.grid.copy.lost import Lost
 from headless.grid.copy.naming import name_below, name_file
@@ -129,11 +129,12 @@ class Plan:
         words, filters = self._words, self._words.filters
         base = name_below(source.path, not source.is_folder, words.parents, words.prefix)
         walked = walk_local(source.path) if source.is_local else walk_grid(self._pool, source.path, filters)
-        count, is_empty = 0, True
+        count, hidden, is_empty = 0, 0, True
         for found in walked:
+            hidden += filters.is_open and not filters.hidden and is_hidden(found.relative)
             if isinstance(found, Lost):
                 if not found.relative or filters.takes_name(found.path, found.relative):
-                    is_empty = is_empty and found.is_skipped
+                    is_empty = is_empty and found.is_skipped and not filters.is_open  # which is told then
                     yield self._lose(found, source, target)
             elif filters.take(found):
                 count += 1
@@ -144,7 +145,10 @@ class Plan:
                     known = None if source.is_local else Known(found.size, found.md5)
                     yield self._make(source, found.path, target, posixpath.join(base, found.relative), known)
 
-        if is_empty:
+        if hidden:
+            left_out = f"{hidden} hidden {'file is' if hidden == 1 else 'files are'} left out: cp -a copies them too"
+            yield self._lose(Lost(source.path, 0, left_out, is_skipped=True), source, target)
+        elif is_empty:
             yield self._lose(_tell_nothing(source, filters), source, target)
 
     def _make(self, source: Place, path: str, target: Place, below: str, known: Known | None) -> Item:
@@ -183,7 +187,8 @@ class Plan:
 def _tell_nothing(source: Place, filters: Filters) -> Lost:
     """A script must know of a pattern that finds nothing; an empty folder is no mistake."""
     if filters.is_open:
-        return Lost(source.path, 0, "there is no file in this folder", is_skipped=True)
+        more = "" if filters.hidden or source.is_local else ", but for hidden ones perhaps: cp -a copies them"
+        return Lost(source.path, 0, f"there is no file in this folder{more}", is_skipped=True)
     return Lost(source.path, ENOMSG, "none of its files was asked for")
 
 

@@ -60,6 +60,13 @@ class Specs:
         more = [f"{self.storage_class or 'disk'}:{count}"] if count else []
         return ",".join([*named, *more, *self.excluded, *(f"!{name}" for name in sorted(present))])
 
+    def find_others(self, storages: Collection[str]) -> list[str]:
+        """Those of the storages written to that nobody has asked for, neither by their names nor by a class."""
+        if not self.named or self.storage_class:
+            return []
+        named = [name.upper() for name in self.named]
+        return [name for name in storages if name.upper() not in named]
+
 
 def parse_specs(text: str) -> Specs:
     """Read such a list; ``text`` matches :data:`SPECS` or is empty."""

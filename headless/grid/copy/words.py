@@ -39,7 +39,8 @@ Of folders:
   -minsize -maxsize BYTES   -mindepth -maxdepth N   -min-ctime -max-ctime SECONDS SINCE 1970
 Ours:
   --report FILE          a JSON line for each file as it ends
-  --resume FILE          leave out what that report says is done, and still is there; may be the same file
+  --resume FILE          leave out what that report says is done, and still is there; sources and target as before.
+                         With the same file as --report its rows stay: of several of a file the last counts
   -v                     a line for each file"""
 
 
@@ -167,7 +168,8 @@ def _check(given: dict[str, Any], places: list[str]) -> None:
     if "pairs_file" in given and places:
         raise GridError(EINVAL, f"cp -input: {places[0]!r} is too much: sources and targets are in the file")
     if "pairs_file" not in given and len(places) < (1 if "folder" in given else 2):
-        raise GridError(EINVAL, "cp: give a source and a target: see cp -h")
+        again = "; with --resume the same as in the first run" if "resume" in given else ""
+        raise GridError(EINVAL, f"cp: give a source and a target{again}: see cp -h")
     if not all(places):
         raise GridError(EINVAL, "cp: an empty word names no file")
     if given.get("parents") and given.get("prefix") is not None:

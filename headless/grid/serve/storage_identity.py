@@ -10,19 +10,32 @@ import sys
 from sqlalchemy import Connection, func, select
 
 from headless.errors import ParameterError
-from headless.grid.serve.schema import replicas
+from headless.grid.serve.schema import bookings, orphans, replicas
 from headless.grid.serve.storage_folder import DATA, KEY
 
 if sys.platform == "win32":
     raise ImportError("a grid of one's own runs on POSIX systems only")
 
-__all__ = ["check_identity", "count_files", "is_empty"]
+__all__ = ["check_identity", "count_files", "has_files", "is_empty", "is_known"]
 
 
 def count_files(connection: Connection, name: str) -> int:
     """How many replicas the catalogue knows at a storage."""
     query = select(func.count()).select_from(replicas).where(replicas.c.storage == name)
     return connection.execute(query).scalar_one()
+
+
+def is_known(connection: Connection, name: str) -> bool:
+    """Whether the catalogue knows anything of what a storage may hold."""
+    return any(
+        connection.execute(select(table.c.storage).where(table.c.storage == name).limit(1)).first() is not None
+        for table in (replicas, bookings, orphans)
+    )
+
+
+def has_files(folder: str) -> bool:
+    """Whether there is a file anywhere in a storage's folder."""
+    return any(files for _, _, files in os.walk(os.path.join(folder, DATA)))
 
 
 def is_empty(folder: str) -> bool:

@@ -18,7 +18,7 @@ from headless.grid.serve.catalogue import Catalogue
 from headless.grid.serve.envelopes import Envelopes
 from headless.grid.serve.schema import storages
 from headless.grid.serve.storage import StorageServer
-from headless.grid.serve.storage_identity import check_identity, count_files, is_empty
+from headless.grid.serve.storage_identity import check_identity, count_files, has_files, is_empty, is_known
 
 if sys.platform == "win32":
     raise ImportError("a grid of one's own runs on POSIX systems only")
@@ -165,6 +165,9 @@ class Stores:
     async def _check(self, name: str, folder: str) -> None:
         files = await self._count_files(name) if is_empty(folder) else 0
         check_identity(name, folder, self._envelopes.derive_key_text(name), files)
+        if not await self._catalogue.read(lambda connection: is_known(connection, name)) and has_files(folder):
+            reason = "it holds files, and the catalogue knows none of them: is that the right one?"
+            log.error("storage-unknown name=%s folder=%s reason=%r", name, folder, reason)
 
     async def _count_files(self, name: str) -> int:
         return await self._catalogue.read(lambda connection: count_files(connection, name))

@@ -56,6 +56,7 @@ class Shell:
         self.prompt_directory = settings.prompt_directory
         self._aliases: dict[str, str] | None = None
         self._session: GridSession | None = None
+        self._has_told = False  # that the token is another user's
 
     @property
     def session(self) -> GridSession:
@@ -71,9 +72,17 @@ class Shell:
                 self._session = log_in(self.settings)
             except GridError as exc:
                 raise _NoSession(exc.exit_code, str(exc)) from exc
+            self._tell_other_user(self._session)
             if self.settings.is_timed:
                 self.output.error(f"connected in {self._session.connect_s * 1000:.1f} ms")
         return self._session
+
+    def _tell_other_user(self, session: GridSession) -> None:
+        from headless.grid.credentials import tell_other_user
+
+        if not self._has_told and (line := tell_other_user(self.settings, session.credentials)):
+            self._has_told = True
+            self.output.error(line)
 
     @property
     def has_session(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from headless.inventory.advisories import Advisories
+from headless.inventory.ask.marks import Marks
 
 __all__ = ["explain_advisories"]
 
@@ -12,17 +13,23 @@ SEVERITIES_SHOWN = 12
 
 
 def explain_advisories(
-    advisories: Advisories, parameters: Mapping[str, Any], counts: Mapping[str, Any]
+    marks: Marks, parameters: Mapping[str, Any], counts: Mapping[str, Any], unrated: int = 0
 ) -> Iterator[str]:
     """Notes on an answer.
 
     Args:
-        advisories: the collector's.
+        marks: the collector's.
         parameters: the question's.
         counts: its summary: see ``vulnerable.count_vulnerable``.
+        unrated: how many of them may be of the severity that was asked for, and tell none.
     """
+    if marks.outdated:
+        yield marks.outdated
     if not counts["found"]:
-        yield from _explain_unknown_names(advisories, parameters)
+        yield from _explain_unknown_names(marks.advisories, parameters)
+    if unrated:
+        noun, verb, are = ("advisory", "tells", "is") if unrated == 1 else ("advisories", "tell", "are")
+        yield f"{unrated} {noun} about packages of these hosts {verb} no severity, and {are} left out"
     if counts["unknown"]:
         reasons = sorted(counts["reasons"].items(), key=lambda item: (-item[1], item[0]))
         shown = [f"{reason} ({hosts})" for reason, hosts in reasons[:REASONS_SHOWN]]

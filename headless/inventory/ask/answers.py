@@ -15,7 +15,7 @@ from headless.inventory.ask.history import ask_history
 from headless.inventory.ask.hosts import ask_hosts
 from headless.inventory.ask.marks import Marks
 from headless.inventory.ask.memory import Memory
-from headless.inventory.ask.nothing import explain_nothing
+from headless.inventory.ask.nothing import explain_nothing, has_hosts
 from headless.inventory.ask.packages import ask_packages
 from headless.inventory.ask.page import Answer, Page
 from headless.inventory.ask.show import ask_show
@@ -41,6 +41,12 @@ ANSWERS: Mapping[str, Callable[[View, Mapping[str, Any], Page], Answer]] = {
     "vulnerable": ask_vulnerable,
     "who-has": ask_who_has,
 }
+
+NAMED = ("history", "show")
+"""The questions about one host, which is there, or else that was said."""
+CHOSEN = ("conform", "diff")
+"""Those that say themselves that there is no host to ask about."""
+NOBODY = "0 hosts were asked about"
 
 
 def answer(
@@ -80,7 +86,16 @@ def answer(
     except Stale:
         view = View(connection, scope, memory, at, seen_since, retired=retired, marks=marks)
         found = ANSWERS[question](view, parameters, page._replace(after=key))
-    notes = () if page.after else found.notes
-    if not (found.rows or page.after or notes):
-        notes = explain_nothing(view, parameters)
-    return found._replace(next=(at, *found.next) if found.next else (), notes=notes)
+    if page.after:
+        found = found._replace(notes=())
+    elif not found.rows and question not in NAMED:
+        found = _explain(found, view, question, parameters)
+    return found._replace(next=(at, *found.next) if found.next else ())
+
+
+def _explain(found: Answer, view: View, question: str, parameters: Mapping[str, Any]) -> Answer:
+    """An answer without rows, with notes on why it has none."""
+    notes = found.notes + explain_nothing(view, parameters)
+    if question in CHOSEN or view.retired or has_hosts(view, parameters):
+        return found._replace(notes=notes)
+    return found._replace(summary={**(found.summary or {}), "hosts": 0}, notes=(NOBODY, *notes))

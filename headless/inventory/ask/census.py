@@ -6,6 +6,7 @@ from typing import Any
 
 from headless.errors import ParameterError
 from headless.inventory.ask.counting import find_sets
+from headless.inventory.ask.gaps import SYSTEM_KINDS, explain_unread
 from headless.inventory.ask.naming import find_named
 from headless.inventory.ask.page import Answer, Key, Ordered, Page
 from headless.inventory.ask.sourceless import explain_sourceless
@@ -26,7 +27,8 @@ def ask_census(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
 def _count(view: View, parameters: Mapping[str, Any]) -> Ordered:
     groups = view.list_groups(parameters)
     selector = find_selector(parameters["package"])
-    named = find_named(view, selector, parameters.get("kind", ""))
+    kind = parameters.get("kind", "")
+    named = find_named(view, selector, kind)
     held = find_sets(view, {group.set_id for group in groups}, named)
     counts: Counter[tuple[int, int]] = Counter()
     for group in groups:
@@ -39,7 +41,9 @@ def _count(view: View, parameters: Mapping[str, Any]) -> Ordered:
         rows[view.sites[site_id], package.kind, package.name, version, package.arch] += hosts
     ranks = {(kind, version): _rank_version(kind, version) for kind, version in {(row[1], row[3]) for row in rows}}
     ordered = sorted(rows.items(), key=lambda item: (*item[0][:3], ranks[item[0][1], item[0][3]], item[0][4]))
-    notes = explain_sourceless(view, selector, parameters.get("kind", ""), groups, held)
+    notes = explain_sourceless(view, selector, kind, groups, held)
+    kinds = {kind} if kind else {package.kind for package in named.values()} or SYSTEM_KINDS
+    notes += explain_unread(groups, view.find_facts(groups), kinds)
     return Ordered([(item[0], item) for item in ordered], notes=notes, rank=_rank)
 
 

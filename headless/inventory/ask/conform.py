@@ -8,6 +8,7 @@ from typing import Any
 
 from headless.inventory.ask.marks import MarkedGroup, Marks
 from headless.inventory.ask.memory import Facts
+from headless.inventory.ask.never import explain_never_ruled
 from headless.inventory.ask.page import Answer, Ordered, Page, order
 from headless.inventory.ask.view import Group, View
 from headless.inventory.ask.vulnerable import demand_marks
@@ -79,7 +80,8 @@ def ask_conform(view: View, parameters: Mapping[str, Any], page: Page) -> Answer
             yield host.site, host.name, host.id, *row[2:]
 
     answer = answer_by_host(view, [item.group for item in short.values()], page, build_rows)
-    return answer._replace(summary=ordered.summary, notes=ordered.notes)
+    outdated = (marks.outdated,) if marks and marks.outdated else ()
+    return answer._replace(summary=ordered.summary, notes=(*outdated, *ordered.notes))
 
 
 def _judge_all(view: View, reference: Reference | None, marks: Marks | None, parameters: Mapping[str, Any]) -> Ordered:
@@ -94,14 +96,15 @@ def _judge_all(view: View, reference: Reference | None, marks: Marks | None, par
 
 
 def _explain_unjudged(view: View, reference: Reference, judged: Collection[Judged]) -> tuple[str, ...]:
-    """What was not judged, in notes: the rules that are meant for no host, the number of the others' hosts."""
+    """What was not judged, in notes: the rules that are meant for no host or no package, the number of other hosts."""
     told = view.find_facts(item.group for item in judged)
     said = {(item.group.site_id, item.group.facts_id) for item in judged}
     hosts = {_build_facts(told[facts_id]._replace(missing=()), view.sites[site_id], True) for site_id, facts_id in said}
     number = sum(item.group.hosts for item in judged)
     meant = sum(item.group.hosts for item in judged if item.is_meant)
     partly = (f"{meant} of {number} hosts are judged: no rule is meant for the others",) if 0 < meant < number else ()
-    return (*explain_idle(reference, hosts), *partly)
+    unseen = [rule for rule in reference.find_unseen() if any(map(rule.applies, hosts))]
+    return (*explain_idle(reference, hosts), *explain_never_ruled(view, unseen), *partly)
 
 
 def _build_marked(facts: HostFacts, marked: MarkedGroup) -> Iterator[Row]:

@@ -1,17 +1,20 @@
 """The groups of equal hosts of a site, and how each differs from the largest."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import func, select
 
 from headless.inventory.ask.difference import summarize
+from headless.inventory.ask.gaps import SYSTEM_KINDS, explain_unread, find_unread
+from headless.inventory.ask.memory import Facts
 from headless.inventory.ask.page import Answer, Page, cut
 from headless.inventory.ask.sides import list_packages
-from headless.inventory.ask.view import View, is_of_sites
+from headless.inventory.ask.view import Group, View, is_of_sites
 from headless.inventory.ask.walking import build_name
 from headless.inventory.collect.schema import domains, hosts, spans
+from headless.inventory.package import Package
 
 __all__ = ["ask_drift"]
 
@@ -26,15 +29,62 @@ def ask_drift(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
     for group in groups:
         numbers[group.set_id] += group.hosts
     found, key = cut(numbers, lambda set_id: (-numbers[set_id], set_id), page._replace(limit=min(page.limit, MOST)))
+    summary = {"groups": len(numbers), "hosts": numbers.total()}
     if not found:
-        return Answer([])
-    usual = list_packages(view, min(numbers, key=lambda set_id: (-numbers[set_id], set_id)))
+        return Answer([], summary=summary)
+    largest = min(numbers, key=lambda set_id: (-numbers[set_id], set_id))
+    usual = list_packages(view, largest)
+    told = view.find_facts(groups)
+    unread = _find_unread({largest, *found}, groups, told)
     examples = _find_examples(view, view.find_site(parameters["site"]), found)
     rows = []
     for set_id in found:
         packages = list_packages(view, set_id)
-        rows.append((set_id, numbers[set_id], len(packages), *summarize(usual, packages), examples.get(set_id, "")))
-    return Answer(rows, key, {"groups": len(numbers), "hosts": numbers.total()})
+        changes = _compare(usual, packages, unread[set_id], unread[largest] if set_id != largest else {})
+        rows.append((set_id, numbers[set_id], len(packages), *changes, examples.get(set_id, "")))
+    notes = explain_unread(groups, told, SYSTEM_KINDS)
+    return Answer(rows, key, summary, notes)
+
+
+def _find_unread(
+    set_ids: Collection[int], groups: Sequence[Group], told: Mapping[int, Facts]
+) -> dict[int, dict[str, str]]:
+    """For each set the kinds that hosts with it could not read, and of how many that is said; empty: of all."""
+    by_set: dict[int, list[Group]] = {set_id: [] for set_id in set_ids}
+    for group in groups:
+        if group.set_id in by_set:
+            by_set[group.set_id].append(group)
+    found = {}
+    for set_id, some in by_set.items():
+        hosts = sum(group.hosts for group in some)
+        unread = sorted(find_unread(some, told).items())
+        found[set_id] = {kind: "" if number == hosts else f"{number} of {hosts}" for kind, number in unread}
+    return found
+
+
+def _compare(
+    usual: Collection[Package],
+    packages: Collection[Package],
+    unread: Mapping[str, str],
+    unread_usual: Mapping[str, str],
+) -> tuple[int, int, int, list[str]]:
+    """What differs, see :func:`summarize`; what nobody of a side could read is not compared, and told.
+
+    Args:
+        unread, unread_usual: see :func:`_find_unread`.
+    """
+    skipped = {kind for side in (unread, unread_usual) for kind, some in side.items() if not some}
+    a, b = ([package for package in side if package.kind not in skipped] for side in (usual, packages))
+    added, removed, changed, words = summarize(a, b)
+    known = {package.kind for package in usual}.union(SYSTEM_KINDS)
+    gaps = [f"? {kind} was not read{some and f' by {some}'}" for kind, some in unread.items() if kind in known]
+    there = {package.kind for package in packages}.difference(unread)
+    gaps += [
+        f"? {kind} was not read by {some or 'any'} of the largest"
+        for kind, some in unread_usual.items()
+        if kind in there
+    ]
+    return added, removed, changed, gaps + words
 
 
 def _find_examples(view: View, site_id: int, set_ids: Collection[int]) -> dict[int, str]:

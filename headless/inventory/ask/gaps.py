@@ -8,7 +8,10 @@ from headless.inventory.ask.memory import Facts
 from headless.inventory.ask.view import Group
 from headless.inventory.package import Package
 
-__all__ = ["Believed", "count_unread", "find_unread"]
+__all__ = ["SYSTEM_KINDS", "Believed", "count_unread", "explain_unread", "find_unread"]
+
+SYSTEM_KINDS = ("rpm", "dpkg", "apk", "pkg")
+"""Those whose absence is told unasked: not Python's, which the text format never tells."""
 
 
 class Believed:
@@ -24,6 +27,8 @@ class Believed:
         missing = dict(facts.missing)
         if self._never_read is None:
             self._never_read, self._packages = set(missing), list(listed)
+            self._missing = missing
+            return 0, 0, 0, [_tell(kind, missing[kind]) for kind in SYSTEM_KINDS if kind in missing]
         there = {key_of(package) for package in listed}
         unread = [one for one in self._packages if one.kind in missing and key_of(one) not in there]
         first_read = self._never_read - set(missing)
@@ -31,7 +36,7 @@ class Believed:
         self._packages = [*listed, *unread]
         added, removed, changed, words = summarize(before, self._packages)
         kinds = {one.kind for one in unread}
-        gaps = [f"? {kind} was not read: {missing[kind]}" for kind in sorted(kinds - set(self._missing))]
+        gaps = [_tell(kind, missing[kind]) for kind in sorted(kinds - set(self._missing))]
         self._missing = missing
         self._never_read -= first_read
         return added, removed, changed, gaps + words
@@ -48,3 +53,19 @@ def find_unread(groups: Collection[Group], told: Mapping[int, Facts]) -> Counter
 def count_unread(groups: Collection[Group], told: Mapping[int, Facts], kinds: Collection[str]) -> int:
     """How many hosts could not read one of these kinds."""
     return sum(group.hosts for group in groups if any(source in kinds for source, _ in told[group.facts_id].missing))
+
+
+def explain_unread(groups: Collection[Group], told: Mapping[int, Facts], kinds: Collection[str]) -> tuple[str, ...]:
+    """A note for each of these kinds that some of the hosts could not read."""
+    unread = find_unread(groups, told)
+    total = sum(group.hosts for group in groups)
+    return tuple(
+        f"{unread[kind]} of {total} {'host' if total == 1 else 'hosts'} could not read {kind}:"
+        f" what {'it has' if unread[kind] == 1 else 'they have'} of it is not known"
+        for kind in sorted(kinds)
+        if unread[kind]
+    )
+
+
+def _tell(kind: str, reason: str) -> str:
+    return f"? {kind} was not read: {reason}"

@@ -1,14 +1,16 @@
 """What a host has reported, and what changed each time."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from itertools import groupby, islice
+from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, select
 
 from headless.errors import ParameterError
 from headless.inventory.ask.gaps import Believed
+from headless.inventory.ask.memory import Facts
 from headless.inventory.ask.page import Answer, Page
 from headless.inventory.ask.retired import find_retirement
 from headless.inventory.ask.sides import choose_host, list_packages
@@ -23,6 +25,23 @@ MOST = 200
 """Rows of a page: each may tell of many packages."""
 EARLIER = 50
 """Rows before a page that are looked at for what could not be read since."""
+CHUNK = 250
+"""Spans read at once."""
+
+
+class _Stretch(NamedTuple):
+    """Neighbouring spans of a host that say the same, but for the interval: that is nobody's news.
+
+    Attributes:
+        first, last: of their reports.
+        key: when the last of the spans began.
+    """
+
+    first: int
+    last: int
+    key: int
+    set_id: int
+    facts_id: int
 
 
 def ask_history(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
@@ -32,12 +51,11 @@ def ask_history(view: View, parameters: Mapping[str, Any], page: Page) -> Answer
     if not isinstance(after, int):
         raise ParameterError("'after' is no key of this question")
     limit = min(page.limit, MOST)
-    mine = _select_spans(host)
-    before = view.connection.execute(mine.where(spans.c.first <= after).order_by(spans.c.first.desc()).limit(EARLIER))
-    found = view.connection.execute(mine.where(spans.c.first > after).order_by(spans.c.first).limit(limit + 1)).all()
+    before = list(islice(_iterate(view, host, before=after + 1), EARLIER)) if page.after else []
+    found = list(islice(_iterate(view, host, after=after), limit + 1))
     is_last = len(found) <= limit
-    rows = _build_rows(view, host, before.all()[::-1], found[:limit], LATEST if is_last else found[limit].first)
-    return Answer(rows, () if is_last else (found[limit - 1].first,), _summarize(view, host))
+    rows = _build_rows(view, host, before[::-1], found[:limit], LATEST if is_last else found[limit].first)
+    return Answer(rows, () if is_last else (found[limit - 1].key,), _summarize(view, host))
 
 
 def find_newest(view: View, name: str, before: int, limit: int) -> tuple[Answer, int]:
@@ -52,20 +70,47 @@ def find_newest(view: View, name: str, before: int, limit: int) -> tuple[Answer,
         As :func:`ask_history`, and the time before which there are more; 0 if there are none.
     """
     host = _find_host(view, name)
-    mine = _select_spans(host).where(spans.c.first < before).order_by(spans.c.first.desc())
-    found = view.connection.execute(mine.limit(limit + EARLIER)).all()
+    found = list(islice(_iterate(view, host, before=before), limit + EARLIER))
     rows = _build_rows(view, host, found[limit:][::-1], found[:limit][::-1], before)
     return Answer(rows, summary=_summarize(view, host)), found[limit - 1].first if len(found) > limit else 0
 
 
-def _select_spans(host: Host) -> Select[Any]:
-    return select(spans.c.first, spans.c.last, spans.c.set_id, spans.c.facts_id).where(spans.c.host_id == host.id)
+def _iterate(view: View, host: Host, *, after: int = 0, before: int | None = None) -> Iterator[_Stretch]:
+    """A host's stretches, as far as they are taken: those that began after a time, the oldest first; or those that
+    began before one, the newest first."""
+    told: dict[int, Facts] = {}
+
+    def say(span: Row[Any]) -> tuple[int, Facts]:
+        return span.set_id, told[span.facts_id]._replace(interval=0)
+
+    def read() -> Iterator[Row[Any]]:
+        for some in _iterate_spans(view, host, after, before):
+            told.update(view.memory.find_facts(view.connection, {span.facts_id for span in some}))
+            yield from some
+
+    for _, alike in groupby(read(), say):
+        ordered = sorted(alike, key=lambda span: span.first)
+        first, last = ordered[0], ordered[-1]
+        yield _Stretch(first.first, last.last, last.first, last.set_id, last.facts_id)
+
+
+def _iterate_spans(view: View, host: Host, after: int, before: int | None) -> Iterator[Sequence[Any]]:
+    mine = select(spans.c.first, spans.c.last, spans.c.set_id, spans.c.facts_id).where(spans.c.host_id == host.id)
+    mine = mine.order_by(spans.c.first if before is None else spans.c.first.desc()).limit(CHUNK)
+    bound = after if before is None else before
+    while True:
+        part = spans.c.first > bound if before is None else spans.c.first < bound
+        found: Sequence[Any] = view.connection.execute(mine.where(part)).all()
+        yield found
+        if len(found) < CHUNK:
+            return
+        bound = found[-1].first
 
 
 def _build_rows(
-    view: View, host: Host, earlier: Sequence[Row[Any]], found: Sequence[Row[Any]], until: int
+    view: View, host: Host, earlier: Sequence[_Stretch], found: Sequence[_Stretch], until: int
 ) -> list[tuple[Any, ...]]:
-    """A row for each span.
+    """A row for each stretch.
 
     Args:
         earlier: those before the first of them, ascending.

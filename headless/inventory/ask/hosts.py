@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from headless.inventory.ask.gaps import SYSTEM_KINDS, explain_unread
 from headless.inventory.ask.page import Answer, Page
 from headless.inventory.ask.retired import find_retirements
 from headless.inventory.ask.view import View
@@ -37,6 +38,8 @@ def ask_hosts(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
                 host.last,
                 host.set_id,
                 retired.get(host.id),
+                [source for source, _ in facts.missing if source in SYSTEM_KINDS] or None,
             )
         )
-    return answer._replace(rows=rows)
+    notes = () if page.after else explain_unread(groups, told, SYSTEM_KINDS)
+    return answer._replace(rows=rows, notes=notes)

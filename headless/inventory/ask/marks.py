@@ -9,9 +9,10 @@ from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from headless.inventory.advisories import BY_SOURCE, Advisories, Vulnerability
-from headless.inventory.ask.memory import Facts
+from headless.inventory.ask.memory import Facts, Memory
 from headless.inventory.ask.view import Group, View
 from headless.inventory.os_release import parse_system
 from headless.inventory.package import Package
@@ -84,12 +85,15 @@ class Marks:
 
     Attributes:
         number: tells them from others in the keys of what is kept, which must not keep them themselves.
+        outdated: why there are no newer ones; empty if these are as they should be.
     """
 
     def __init__(self, advisories: Advisories) -> None:
         self.advisories = advisories
         self.number = next(_NUMBERS)
-        self._looked: dict[System, _Looked] = {}
+        self.outdated = ""
+        # By the memory whose numbers they are: a database that comes back as an older one has others.
+        self._looked: WeakKeyDictionary[Memory, dict[System, _Looked]] = WeakKeyDictionary()
         self._size = 0
 
     def find_packages(self, system: System, packages: Iterable[Package]) -> dict[Package, list[Vulnerability]]:
@@ -107,7 +111,7 @@ class Marks:
         for group in chosen:
             by_system[find_system(told[group.facts_id])][group.set_id].append(group)
         for system, by_set in by_system.items():
-            looked = self._get(system)
+            looked = self._get(view.memory, system)
             for set_id, marked in self._judge_sets(view, system, looked, by_set):
                 for group in by_set[set_id]:
                     missing = [source for source, _ in told[group.facts_id].missing]
@@ -131,11 +135,12 @@ class Marks:
             self._grow(OWN + NUMBER * len(marked.found))
             yield set_id, marked
 
-    def _get(self, system: System) -> _Looked:
-        known = self._looked.get(system)
+    def _get(self, memory: Memory, system: System) -> _Looked:
+        known = self._looked.get(memory, {}).get(system)
         if known is None:
             self._grow(OWN)
-            known = self._looked.setdefault(system, _Looked())  # at once: another thread may be about to do the same
+            # At once: another thread may be about to do the same.
+            known = self._looked.setdefault(memory, {}).setdefault(system, _Looked())
         return known
 
     def _look_up(self, looked: _Looked, system: System, packages: Mapping[int, Package]) -> None:
@@ -154,7 +159,7 @@ class Marks:
     def _grow(self, size: int) -> None:
         """Count what is kept; above the limit all is forgotten, but by those who are at it."""
         if self._size + size > BYTES_LIMIT:
-            self._looked = {}
+            self._looked = WeakKeyDictionary()
             self._size = 0
         self._size += size
 

@@ -1,4 +1,4 @@
-"""Why an answer is empty, where what was asked for cannot be found: a tag, a kind, a package that nobody has."""
+"""Why an answer is empty, where what was asked for cannot be found: a host, a tag, a kind, a package nobody has."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -8,10 +8,9 @@ from sqlalchemy import select
 
 from headless.inventory.ask.never import explain_never
 from headless.inventory.ask.view import View
-from headless.inventory.collect.schema import packages
-from headless.inventory.package import KINDS
+from headless.inventory.collect.schema import hosts, packages
 
-__all__ = ["explain_nothing"]
+__all__ = ["explain_nothing", "has_hosts"]
 
 SHOWN = 8
 """Tags that are named."""
@@ -27,6 +26,13 @@ def explain_nothing(view: View, parameters: Mapping[str, Any]) -> tuple[str, ...
     return (*found, *explain_never(view, parameters))
 
 
+def has_hosts(view: View, parameters: Mapping[str, Any]) -> bool:
+    """Whether there are any hosts that a question was asked about, whatever their tag. None are counted."""
+    site_ids = [view.find_site(parameters["site"])] if "site" in parameters else list(view.sites)
+    found = view.narrow(view.select_states(hosts.c.id), site_ids).limit(1)
+    return bool(site_ids) and view.connection.execute(found).first() is not None
+
+
 def _explain(view: View, parameters: Mapping[str, Any]) -> Iterator[str]:
     tag, kind, site = (parameters.get(name, "") for name in ("tag", "kind", "site"))
     groups = view.list_groups({"site": site} if "site" in parameters else {})
@@ -34,9 +40,7 @@ def _explain(view: View, parameters: Mapping[str, Any]) -> Iterator[str]:
     known = {facts.tag for facts in view.find_facts(groups).values()} if tag else set()
     if tag and tag not in known:
         yield f"{where} has the tag {tag[:80]!r}{_list_some(known)}"
-    if kind and kind not in KINDS:
-        yield f"{kind[:80]!r} is no kind of packages: there are {', '.join(KINDS)}"
-    elif kind and not _has_kind(view, kind, {group.set_id for group in groups}):
+    if kind and not _has_kind(view, kind, {group.set_id for group in groups}):
         yield f"{where} has packages of the kind {kind!r}"
 
 

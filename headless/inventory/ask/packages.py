@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headless.inventory.ask.counting import count_packages, find_sets
+from headless.inventory.ask.gaps import SYSTEM_KINDS, explain_unread
 from headless.inventory.ask.page import Answer, Ordered, Page, order
 from headless.inventory.ask.sourceless import explain_sourceless
 from headless.inventory.ask.view import View, count_sets
@@ -33,6 +34,7 @@ def _count(view: View, parameters: Mapping[str, Any]) -> Ordered:
     }
     held = find_sets(view, {group.set_id for group in groups}, chosen) if selector.is_source else ()
     notes = explain_sourceless(view, selector, kind, groups, held)
+    notes += explain_unread(groups, view.find_facts(groups), (kind,) if kind else SYSTEM_KINDS)
     rows = [(package, counts[number]) for number, package in chosen.items()]
     return order(rows, lambda item: _order(item[0]), notes=notes)
 

@@ -6,6 +6,7 @@ from typing import Any
 from headless.errors import ParameterError
 from headless.inventory.ask.page import Page, parse_key
 from headless.inventory.dates import parse_date
+from headless.inventory.package import KINDS
 from headless.inventory.questions import PAGE_LIMIT, Parameter, Question
 
 __all__ = ["DEFAULT_LIMIT", "parse_parameters"]
@@ -57,6 +58,8 @@ def _parse(parameter: Parameter, text: str) -> Any:
         return True
     if parameter.kind == "number":
         return _parse_number(parameter.name, text)
+    if parameter.name == "kind" and text not in KINDS:
+        raise ParameterError(f"{text[:80]!r} is no kind of packages: there are {', '.join(KINDS)}")
     if len(text) > TEXT_LIMIT:
         raise ParameterError(f"{parameter.name!r} is longer than {TEXT_LIMIT} characters")
     return text

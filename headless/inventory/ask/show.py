@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from headless.inventory.ask.gaps import SYSTEM_KINDS
 from headless.inventory.ask.page import Answer, Page, cut
 from headless.inventory.ask.sides import find_host, list_packages
 from headless.inventory.ask.view import View
-from headless.inventory.package import KINDS
 
 __all__ = ["ask_show"]
 
@@ -19,5 +19,8 @@ def ask_show(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:
     summary = {"site": host.site, "host": host.name, "id": host.id, "first": host.first, "last": host.last}
     summary |= {"set": host.set_id, **facts._asdict()}
     kind = parameters.get("kind")
-    notes = (f"{host.name} has no packages of the kind {kind!r}",) if kind in KINDS and not found else ()
+    asked = (kind,) if kind else SYSTEM_KINDS
+    notes = tuple(f"{host.name} could not read {source}: {why}" for source, why in facts.missing if source in asked)
+    if kind and not found and not notes:
+        notes = (f"{host.name} has no packages of the kind {kind!r}",)
     return Answer([tuple(package) for package in found], key, summary, notes)

@@ -1,6 +1,6 @@
 """The hosts with packages that are known to be vulnerable, by the collector's advisories."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -41,7 +41,8 @@ def ask_vulnerable(view: View, parameters: Mapping[str, Any], page: Page) -> Ans
 
     answer = answer_by_host(view, [item.group for item in chosen.values()], page, build_rows)
     summary = {**count_vulnerable(judged), "found": sum(item.group.hosts for item in chosen.values())}
-    notes = () if page.after else tuple(explain_advisories(marks.advisories, parameters, summary))
+    unrated = 0 if page.after else len(wanted.find_unrated(judged))
+    notes = () if page.after else tuple(explain_advisories(marks, parameters, summary, unrated))
     return answer._replace(summary=summary, notes=notes)
 
 
@@ -100,9 +101,25 @@ class _Wanted:
         """Whether the hosts have anything that was asked for."""
         return not self.find(item).keys().isdisjoint(item.found)
 
+    def find_unrated(self, judged: Iterable[MarkedGroup]) -> set[str]:
+        """The advisories that may be of the severity that was asked for, and tell none."""
+        if not self._severity:
+            return set()
+        unrated: set[str] = set()
+        seen: defaultdict[System, set[int]] = defaultdict(set)
+        for item in judged:
+            new = set(item.found).difference(seen[item.system])
+            seen[item.system] |= new
+            unrated.update(found.id for number in new for found in item.said[number] if self._is_unrated(found))
+        return unrated
+
+    def _is_unrated(self, found: Vulnerability) -> bool:
+        return not found.severity and self._is_asked(found)
+
     def _is_one(self, found: Vulnerability) -> bool:
-        return (
-            (self._has_excepted or not found.exception)
-            and self._severity in ("", found.severity)
-            and (not self._advisory or self._advisory in (name.upper() for name in (found.id, *found.aliases)))
+        return self._severity in ("", found.severity) and self._is_asked(found)
+
+    def _is_asked(self, found: Vulnerability) -> bool:
+        return (self._has_excepted or not found.exception) and (
+            not self._advisory or self._advisory in (name.upper() for name in (found.id, *found.aliases))
         )

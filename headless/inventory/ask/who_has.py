@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from headless.inventory.ask.counting import find_sets
-from headless.inventory.ask.gaps import count_unread
+from headless.inventory.ask.gaps import SYSTEM_KINDS, count_unread
 from headless.inventory.ask.naming import find_named
 from headless.inventory.ask.page import Answer, Page
 from headless.inventory.ask.sourceless import explain_sourceless
@@ -13,9 +13,6 @@ from headless.inventory.ask.walking import Host, answer_by_host
 from headless.inventory.requirement import parse_requirement
 
 __all__ = ["ask_who_has"]
-
-SYSTEM_KINDS = ("rpm", "dpkg", "apk", "pkg")
-"""What it may be of if no host is known to have it: not Python's, which the text format never tells."""
 
 
 def ask_who_has(view: View, parameters: Mapping[str, Any], page: Page) -> Answer:

@@ -19,6 +19,7 @@ from hashlib import sha256
 from typing import Any
 
 from headless.errors import ParameterError, Unavailable
+from headless.inventory.subjects import read_subject
 
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
@@ -134,6 +135,7 @@ class Access:
             raise ParameterError(f"a grant has a name, and a role (--role) of {', '.join(ROLES)}")
         if not sites and role not in ("admin", "sender"):
             raise ParameterError(f"of which sites is {name!r} to be a {role}? Give --site SITE, or --site '*' for all")
+        subject = subject and read_subject(subject)
         token = "" if subject else PREFIX + secrets.token_urlsafe(32)
         grant = Grant(name, subject or _hash_token(token), bool(subject), role, sites, int(time.time()))
         with self._change() as grants:

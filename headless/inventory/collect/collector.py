@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from sqlalchemy import select
 from sqlalchemy.engine import make_url
 
 from headless.database.backends import check_url
-from headless.errors import ParameterError, Skipped
+from headless.errors import ParameterError, Skipped, Unavailable
 from headless.inventory.collect.kept import Kept
 from headless.inventory.collect.remembered import remember
+from headless.inventory.collect.schema import hosts
 from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.collect.spool import Spool
 from headless.inventory.collect.store import Store
@@ -21,7 +23,7 @@ from headless.inventory.collect.worker import Worker
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
 
-__all__ = ["Collector", "check_state", "make_state", "open_collector"]
+__all__ = ["Collector", "check_state", "explain_loss", "make_state", "open_collector"]
 
 INVENTORY = "inventory.db"  # in the state folder, unless it is elsewhere
 
@@ -33,6 +35,7 @@ class Collector:
     settings: CollectorSettings
     store: Store
     spool: Spool
+    kept: Kept
     worker: Worker
 
 
@@ -86,7 +89,24 @@ async def open_collector(settings: CollectorSettings) -> AsyncIterator[Collector
         stack.push_async_callback(store.close)
         worker = Worker(settings, store, spool, kept)
         stack.callback(worker.close)
-        yield Collector(settings, store, spool, worker)
+        yield Collector(settings, store, spool, kept, worker)
+
+
+async def explain_loss(collector: Collector) -> str:
+    """What to do about an inventory that is lost, while what it was made of is kept; empty if it is not."""
+    try:
+        has_host = await collector.store.read(
+            lambda connection: connection.execute(select(hosts.c.id).limit(1)).first()
+        )
+    except Unavailable:
+        return ""  # the database has just gone; the worker tells of that
+    count = 0 if has_host else collector.kept.count_stored()
+    return (
+        f"the inventory has no host, and {count} reports are kept that were stored: if its database is lost, restore"
+        " it from a backup, or make it anew of what is kept: headless inventory reprocess"
+        if count
+        else ""
+    )
 
 
 def _check_database(settings: CollectorSettings) -> None:

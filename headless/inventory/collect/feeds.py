@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, cast
 
 from headless.errors import ParameterError
+from headless.inventory.subjects import read_subject
 
 __all__ = ["LOCAL", "Feed", "build_default_feed", "parse_feed"]
 
@@ -89,6 +90,10 @@ def parse_feed(name: str, values: Mapping[str, Any]) -> Feed:
             raise ParameterError(f"{where}: {key!r} is of a wrong type")
     given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     given.setdefault("path", f"/{name}/")
+    try:
+        given["subjects"] = tuple(map(read_subject, given.get("subjects", ())))
+    except ParameterError as exc:
+        raise ParameterError(f"{where}: {exc}") from exc
     feed = Feed(name=name, **given)
     if not (feed.path.startswith("/") and feed.path.endswith("/")):
         raise ParameterError(f"{where}: 'path' begins and ends with a slash")

@@ -93,6 +93,7 @@ class Item:
 
     Attributes:
         tries: how often a process has ended while it opened it.
+        token, certificate: of who sent it; empty if it gave none.
     """
 
     id: int
@@ -104,6 +105,8 @@ class Item:
     address: str
     site: str
     tries: int
+    token: str
+    certificate: str
 
     @property
     def was_stored(self) -> bool:
@@ -223,6 +226,11 @@ class Kept:
         newest = f"{OF_FATE} and received >= ? order by received desc, id desc limit ?"
         return list(self._list(newest, (fate, since, limit)))[::-1]
 
+    def count_stored(self) -> int:
+        """How many letters were stored."""
+        ask = "select count(*) from letters where fate = 'stored'"
+        return int(self._connection.execute(ask).fetchone()[0])
+
     def get(self, number: int) -> Item | None:
         """A letter by its id."""
         return next(self._list("id = ?", (number,)), None)
@@ -307,4 +315,5 @@ class Kept:
         with closing(self._connection.execute(ask, values)) as cursor:
             for number, received, fate, reason, host, how, tries, site in cursor:
                 told = json.loads(how)
-                yield Item(number, received, Fate(fate), reason, host, told["feed"], told["address"], site, tries)
+                sender = (told["feed"], told["address"], site, tries, told.get("token", ""), told.get("subject", ""))
+                yield Item(number, received, Fate(fate), reason, host, *sender)

@@ -102,11 +102,13 @@ class Worker:
         if fatal:
             held = await self._at_disk(lambda: [_hold_fatal(self._kept.read(item)) for item in fatal])
             await self._insist(lambda: self._keep(held))
-        items = [item for item in decided if item.tries < TRIES]
-        for group in [[item for item in items if not item.tries], *([item] for item in items if item.tries)]:
-            parts = _divide(map(self._kept.read, group))
-            while part := await self._at_disk(partial(next, parts, None)):
-                await self._process(part, partial(self._kept.mark, part), is_accepted=is_accepted)
+        # What was stored once, perhaps as somebody had accepted it, needs no second look.
+        for is_believed in (True, False):
+            items = [item for item in decided if (is_accepted or item.was_stored) is is_believed and item.tries < TRIES]
+            for group in [[item for item in items if not item.tries], *([item] for item in items if item.tries)]:
+                parts = _divide(map(self._kept.read, group))
+                while part := await self._at_disk(partial(next, parts, None)):
+                    await self._process(part, partial(self._kept.mark, part), is_accepted=is_believed)
         return len(decided)
 
     async def _take_files(self, names: Sequence[str]) -> int:

@@ -11,6 +11,7 @@ from headless.errors import ParameterError, Unavailable
 from headless.inventory.advice_files import read_advice
 from headless.inventory.advisories import Advisories
 from headless.inventory.ask.marks import Marks
+from headless.inventory.dates import build_date
 
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
@@ -37,6 +38,7 @@ class Advice:
         self._vex = vex
         self._marks: Marks | None = None
         self._reason = ""
+        self._read_at = 0
         self._renewal = asyncio.Event()
 
     def __bool__(self) -> bool:
@@ -92,15 +94,18 @@ class Advice:
                 continue
 
     async def _read(self) -> None:
-        begun = time.monotonic()
+        begun, now = time.monotonic(), int(time.time())
         try:
             self._marks = marks = await asyncio.to_thread(self._build)
         except Exception as exc:  # noqa: BLE001  # whatever it is, reports are taken
             if self._marks is None:
                 self._reason = str(exc)
+            else:
+                since = build_date(self._read_at)
+                self._marks.outdated = f"the advisories could not be read again, and those of {since} count: {exc}"
             log.error("%s reason=%r", "advisories-kept" if self._marks else "advisories-unreadable", str(exc))
         else:
-            self._reason = ""
+            self._reason, self._read_at = "", now
             seconds = time.monotonic() - begun
             entries, exceptions = len(marks.advisories), len(marks.advisories.exceptions)
             log.info("advisories-read entries=%d exceptions=%d seconds=%.1f", entries, exceptions, seconds)

@@ -71,6 +71,14 @@ class Desk:
         except Unavailable as exc:
             return str(exc)
 
+    def explain_outdated(self) -> str:
+        """Why the advisories are older than their files; empty if they are not, or there are none."""
+        try:
+            marks = self.marks() if self.marks is not None else None
+        except Unavailable:
+            return ""
+        return marks.outdated if marks else ""
+
     def pick_time(self) -> int:
         """The time as of which pages count what takes long: now or up to a minute ago, so that many are of one count.
 

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from headless.database.backends import build_engine, check_url, is_passing
 from headless.errors import ParameterError
 from headless.inventory.collect.access import Access
-from headless.inventory.collect.collector import Collector, make_state, open_collector
+from headless.inventory.collect.collector import Collector, explain_loss, make_state, open_collector
 from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.collect.spool import Spool
 from headless.inventory.collect.store import Store
@@ -61,6 +61,7 @@ class Opening:
             HeadlessError: something else is of no use.
         """
         make_state(self._settings)
+        _warn_of_tokens(self._settings)
         if not await self._try_open():
             spool = Spool(self._settings.spool, self._settings.max_spool)
             self._stack.push_async_callback(spool.close)
@@ -95,11 +96,26 @@ class Opening:
             return False
         if self._is_told:
             log.info("going-on")
+        if reason := await explain_loss(collector):
+            log.error("inventory-empty reason=%r", reason)
         marks = self._advice.find_marks if self._advice else None
         self._desk = Desk(collector.store, Access(self._settings.access), marks)
         self._app = build_app(collector, self._web, self._desk)
         self._collector = collector
         return True
+
+
+def _warn_of_tokens(settings: CollectorSettings) -> None:
+    """Tell of tokens that feeds name and nobody has, or who has may not send; they count as soon as they are added."""
+    try:
+        senders = {grant.name for grant in Access(settings.access).list_grants() if grant.scope.may_send}
+    except ParameterError:
+        return  # it is told when it is needed
+    for feed in settings.feeds.values():
+        for name in feed.tokens:
+            if name not in senders:
+                reason = f"no token of this name may send: headless inventory token add {name} --role sender"
+                log.warning("token-unknown feed=%s token=%r reason=%r", feed.name, name, reason)
 
 
 def _can_reach(url: str) -> bool:

@@ -27,6 +27,7 @@ from headless.inventory.collect.access import Scope
 from headless.inventory.dates import LATEST, build_date
 from headless.inventory.questions import QUESTIONS
 from headless.inventory.reference import Reference
+from headless.inventory.twins import number_twins
 from headless.inventory.web.desk import COOKIE, Desk
 from headless.inventory.web.glances import Glances
 from headless.inventory.web.limits import Networks
@@ -141,6 +142,7 @@ class _Pages:
         found = await self._desk.read(scope, lambda view: mark_site(view, site))
         return self._render(
             "site.html", who=scope.name, site=site, drift=drift, hosts=hosts, chosen=chosen,
+            names=[row["host"] for row in number_twins(hosts.rows)],
             marks=found, unmarked=self._explain_unmarked(found),
             next=self._build_next(request, hosts),
         )  # fmt: skip
@@ -271,7 +273,8 @@ class _Pages:
         return answer
 
     def _render(self, template: str, status: int = 200, **values: Any) -> Response:
-        text = self._templates.get_template(template).render(**values)
+        outdated = self._desk.explain_outdated() if values["who"] else ""
+        text = self._templates.get_template(template).render(outdated=outdated, **values)
         return Response(text.encode("utf-8", "replace"), status, HEADERS, "text/html")
 
 

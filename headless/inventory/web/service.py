@@ -25,6 +25,7 @@ from headless.inventory.certificates import explain_end
 from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.web.advice import Advice
 from headless.inventory.web.answers import tell_later
+from headless.inventory.web.handshake import tell_untrusted
 from headless.inventory.web.limits import SHUT, Doors, Networks
 from headless.inventory.web.opening import Opening
 from headless.inventory.web.protocol import GuardedProtocol, Patience
@@ -41,6 +42,7 @@ __all__ = ["run_collector"]
 BACKLOG = 2048
 LARGEST_HEAD = 16 << 10  # bytes of a request's line and headers
 STOP_S = 10  # for which requests that have begun may end
+NOT_RENEWED = "the settings, the keys of sealed reports, the authorities and the references: they need a new start"
 FIRST = asyncio.FIRST_COMPLETED
 
 log = logging.getLogger("headless.inventory")
@@ -191,11 +193,15 @@ class _Server(uvicorn.Server):
 def _build_tls(web: WebSettings) -> ssl.SSLContext | None:
     if not web.tls_cert:
         return None
-    return build_server_context(web.tls_cert, web.tls_key or web.tls_cert, web.client_ca or None)
+    context = build_server_context(web.tls_cert, web.tls_key or web.tls_cert, web.client_ca or None)
+    tell_untrusted(context)
+    return context
 
 
 def _renew(tls: ssl.SSLContext | None, web: WebSettings, advice: Advice) -> None:
     """Read the advisories again, and the certificate and its key, for the connections that come."""
+    read = ["the TLS certificate"] * (tls is not None) + ["the advisories"] * bool(advice)
+    log.info("renewing reads=%r not=%r", " and ".join(read) or "nothing", NOT_RENEWED)
     advice.renew()
     if tls is None:
         return
