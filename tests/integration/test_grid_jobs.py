@@ -274,7 +274,7 @@ def test_the_server_is_killed_and_no_job_is_lost_or_run_twice(user: GridUser) ->
 
 
 @pytest.mark.parametrize(
-    ("run_as", "reason"), [("nosuchuser", "no such user"), ("nobody", "jobs would not reach .*: chmod o\\+x ")]
+    ("run_as", "reason"), [("nosuchuser", "no such user"), ("nobody", "jobs would not reach .*, or chmod o\\+x ")]
 )
 def test_a_user_that_jobs_cannot_run_as_is_told_at_the_start(user: GridUser, run_as: str, reason: str) -> None:
     state = str(user.server.folder / run_as)

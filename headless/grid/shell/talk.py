@@ -83,11 +83,11 @@ def help(shell: Shell, name: str, args: list[str]) -> Reply:
 def leave(shell: Shell, name: str, args: list[str]) -> Reply:
     """End, with a code, and a message if there is one; what looks like a code and is none ends it as a failure."""
     code = shell.code
-    if args and args[0].lstrip("+-")[:1].isdecimal() and not (args[0].isdecimal() and int(args[0]) < 256):
+    if args and args[0].lstrip("+-")[:1].isdecimal() and not _is_code(args[0]):
         shell.ended = EINVAL
-        raise GridError(EINVAL, f"{name}: {args[0]!r} is no code from 0 to 255: give {name} [CODE] [stderr] [MESSAGE]")
+        raise GridError(EINVAL, f"{name}: {args[0]!r} is no code: give {name} [CODE] [stderr] [MESSAGE]")
     if args and args[0].isdecimal():
-        code = int(args.pop(0))
+        code = int(args.pop(0)) & 0xFF
     is_error = bool(args) and args[0] in ("stderr", "err")
     text = " ".join(args[is_error:])
     shell.ended = code
@@ -95,6 +95,11 @@ def leave(shell: Shell, name: str, args: list[str]) -> Reply:
         shell.output.error(text)
         return shell.answer()
     return shell.answer(*[text] if text else [])
+
+
+def _is_code(text: str) -> bool:
+    """The system keeps its last eight bits: of a failure they must not make a success."""
+    return text.isdecimal() and (int(text) == 0 or int(text) & 0xFF != 0)
 
 
 def _columns(names: list[str]) -> list[str]:
