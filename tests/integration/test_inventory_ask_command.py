@@ -183,6 +183,7 @@ def test_the_api_tells_it_too(collector: AskedCollector) -> None:
     (("silent", "--fail"), 4, "headless: 3 hosts are silent"),
     (("silent", "--fail", "--since", "2001-01-01"), 0, ""),
     (("silent",), 0, ""),
+    (("silent", "--fail", "--since", "2001-01-01", "--tag", "SE"), 0, ""),
 ])  # fmt: skip
 def test_silence_is_a_failure_for_who_says_so(
     collector: AskedCollector, words: tuple[str, ...], code: int, said: str
@@ -190,6 +191,14 @@ def test_silence_is_a_failure_for_who_says_so(
     done = collector.run(*words)
     assert (done.returncode, done.stderr.rstrip("\n")) == (code, said)
     assert bool(done.stdout) == ("--since" not in words)
+
+
+def test_who_asks_about_a_tag_of_nobody_is_not_told_that_all_is_well(collector: AskedCollector) -> None:
+    said = "headless: no host that you may see has the tag 'XX': there are SE, WN"
+    done = collector.run("silent", "--fail", "--tag", "XX")
+    told = [said, "headless: nothing was judged: there is no such host"]
+    assert (done.returncode, done.stderr.splitlines()) == (2, told)
+    assert collector.run("silent", "--tag", "XX").stderr == said + "\n"
 
 
 def test_an_inventory_without_hosts_says_so(tmp_path: Path) -> None:

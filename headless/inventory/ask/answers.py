@@ -95,7 +95,8 @@ def answer(
 
 def _explain(found: Answer, view: View, question: str, parameters: Mapping[str, Any]) -> Answer:
     """An answer without rows, with notes on why it has none."""
-    notes = found.notes + explain_nothing(view, parameters)
+    why = explain_nothing(view, parameters)
     if question in CHOSEN or view.retired or has_hosts(view, parameters):
-        return found._replace(notes=notes)
-    return found._replace(summary={**(found.summary or {}), "hosts": 0}, notes=(NOBODY, *notes))
+        return found._replace(notes=found.notes + why)
+    nobody = () if why and parameters.get("tag") else (NOBODY,)  # that nobody has the tag says the same
+    return found._replace(summary={**(found.summary or {}), "hosts": 0}, notes=nobody + found.notes + why)

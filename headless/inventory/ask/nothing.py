@@ -1,4 +1,4 @@
-"""Why an answer is empty, where what was asked for cannot be found: a host, a tag, a kind, a package nobody has."""
+"""Why an answer is empty, where what was asked for cannot be found: hosts, a tag, a kind, a package."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -27,7 +27,9 @@ def explain_nothing(view: View, parameters: Mapping[str, Any]) -> tuple[str, ...
 
 
 def has_hosts(view: View, parameters: Mapping[str, Any]) -> bool:
-    """Whether there are any hosts that a question was asked about, whatever their tag. None are counted."""
+    """Whether there are any hosts that a question was asked about. They are counted only where a tag chooses them."""
+    if parameters.get("tag"):
+        return bool(view.list_groups(parameters))
     site_ids = [view.find_site(parameters["site"])] if "site" in parameters else list(view.sites)
     found = view.narrow(view.select_states(hosts.c.id), site_ids).limit(1)
     return bool(site_ids) and view.connection.execute(found).first() is not None
