@@ -57,11 +57,8 @@ def tls(authority: Authority) -> ssl.SSLContext:
 
 def open_files() -> set[tuple[str, str]]:
     """This process's descriptors, each with what it is open on (a socket's number in the system is its own)."""
-    found = set()
-    for name in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(FileNotFoundError):  # that of the listing itself
-            found.add((name, os.readlink(f"/proc/self/fd/{name}")))
-    return found
+    paths = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
+    return {(path, os.readlink(path)) for path in paths if os.path.lexists(path)}  # that of the listing has gone
 
 
 @pytest.fixture(autouse=True)
