@@ -114,7 +114,7 @@ class Outage:
         self._database.start()
         self.back = self._clock.now()
         begun = time.monotonic()
-        wait_for(lambda: self.server.count_waiting() < RATE, "the end of what waits", 90)
+        wait_for(lambda: self.server.count_waiting() < RATE, "the end of what waits", 300)
         print(f"{time.monotonic() - begun:.1f} s after it was there again all was stored")  # noqa: T201
 
     def check(self) -> None:
