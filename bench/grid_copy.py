@@ -63,7 +63,7 @@ def _measure_folders(server: GridServer, source: Path, rounds: int) -> tuple[tup
             # One replica, and both with their own idea of how many at a time.
             taken[f"up {name}"].append(_run_synced(client("cp", f"file:{source}/", f"alien:{target}@disk:1")))
             taken[f"down {name}"].append(_run_synced(client("cp", f"alien:{target}", f"file:{back}/")))
-            _check(back, source)
+            _check(back, source, name)
     median = {name: statistics.median(values) for name, values in taken.items()}
     return (median["up ours"], median["up theirs"]), (median["down ours"], median["down theirs"])
 
@@ -79,9 +79,10 @@ def _run_synced(command: Command) -> float:
     return run_once(command).wall_s
 
 
-def _check(back: Path, source: Path) -> None:
+def _check(back: Path, source: Path, name: str) -> None:
     """What was not copied whole was not fast."""
     sizes = {path.name: path.stat().st_size for path in source.iterdir()}
     found = {path.name: path.stat().st_size for path in back.rglob("*") if path.is_file()}
     if found != sizes:
-        raise RuntimeError(f"{len(sizes.items() - found.items())} of {len(sizes)} files did not come back whole")
+        lost = len(sizes.items() - found.items())
+        raise RuntimeError(f"{lost} of {len(sizes)} files of {name} did not come back whole, with exit code 0")
