@@ -44,6 +44,13 @@ def make_holder(folder: Path, name: str, *, days: int = 30, elliptic: bool = Fal
     return holder
 
 
+def make_collector(folder: Path) -> Holder:
+    """Make a collector's certificate and key; ``both.pem`` in the folder has the two, for ``serve --key``."""
+    holder = make_holder(folder, "collector")
+    (folder / "both.pem").write_bytes(holder.certificate_file.read_bytes() + holder.key_file.read_bytes())
+    return holder
+
+
 def read_holder(folder: Path, name: str) -> Holder:
     """Read what :func:`make_holder` has written, with a key of RSA."""
     files = folder / f"{name}.pem", folder / f"{name}.key"

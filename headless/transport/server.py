@@ -23,6 +23,7 @@ from websockets.typing import Subprotocol
 from headless.errors import ConnectionFailed, ParameterError
 from headless.protocol.session import SUBPROTOCOL
 from headless.transport.address import Address, UnixAddress
+from headless.transport.handshake import tell_untrusted
 
 if sys.platform == "win32":
     raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
@@ -79,26 +80,6 @@ class Dialect:
 
 HEADLESS = Dialect(SUBPROTOCOL, MAX_BEFORE_LOGIN)
 """The launcher's protocol."""
-
-
-class _TlsObject(ssl.SSLObject):
-    """Has the client told that its certificate is not taken: uvloop, like asyncio, drops the connection instead.
-
-    The alert lies in the outgoing buffer when the handshake fails; a want for more to read has it sent, and the
-    handshake fails when the client has closed, or by its time limit.
-    """
-
-    _failure: ssl.SSLCertVerificationError | None = None
-
-    def do_handshake(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-        try:
-            super().do_handshake()
-        except ssl.SSLCertVerificationError as exc:
-            log.warning("refused method=tls reason=%r", f"client certificate: {exc.verify_message}")
-            self._failure = exc
-            raise ssl.SSLWantReadError from exc
 
 
 class Channel:
@@ -191,6 +172,10 @@ class _Pulse:
         protocol.send_ping(b"")
         self._connection.send_data()
         self._timer = self._connection.loop.call_later(self._interval_s, self._beat)
+
+
+def _tell_refused(reason: str) -> None:
+    log.warning("refused method=tls reason=%r", f"client certificate: {reason}")
 
 
 def open_socket(address: Address, socket_mode: int) -> socket.socket:
@@ -287,7 +272,7 @@ async def listen(
 
     options: dict[str, Any] = {"backlog": BACKLOG}  # else the loop listens anew, with its own 100
     if listener.tls:
-        listener.tls.sslobject_class = _TlsObject
+        tell_untrusted(listener.tls, _tell_refused)
         options |= {"ssl_handshake_timeout": TLS_HANDSHAKE_S, "ssl_shutdown_timeout": CLOSE_TIMEOUT_S}
     return await serve(
         _handle,

@@ -14,7 +14,7 @@ import pytest
 
 from fault_support import fill, scale
 from headless.inventory.seal import seal
-from inventory_identities import Holder, make_holder
+from inventory_identities import Holder, make_collector
 from inventory_server import CollectorServer, post, read_status, talk, write_report
 from job_support import require_mounts
 from postgres import run_postgres
@@ -29,9 +29,7 @@ REPORTS = scale(40, 1000)
 @pytest.fixture
 def holder(tmp_path: Path) -> Holder:
     """Whose key the collector has."""
-    holder = make_holder(tmp_path, "collector")
-    (tmp_path / "both.pem").write_bytes(holder.certificate_file.read_bytes() + holder.key_file.read_bytes())
-    return holder
+    return make_collector(tmp_path)
 
 
 class Senders:

@@ -17,7 +17,7 @@ import pytest
 from fault_support import scale
 from headless.inventory.collect.access import Access
 from inventory_database import DatabaseServer, run_database
-from inventory_identities import Holder, make_holder
+from inventory_identities import Holder, make_collector
 from inventory_outage import Clock, FastClock, Reporting, Watching, check_stored
 from inventory_server import CollectorServer
 from support import TIME_SCALE, wait_for
@@ -53,9 +53,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[DatabaseServer]:
 @pytest.fixture
 def holder(tmp_path: Path) -> Holder:
     """Whose key the collector has."""
-    holder = make_holder(tmp_path, "collector")
-    (tmp_path / "both.pem").write_bytes(holder.certificate_file.read_bytes() + holder.key_file.read_bytes())
-    return holder
+    return make_collector(tmp_path)
 
 
 class Outage:

@@ -25,12 +25,12 @@ from headless.inventory.certificates import explain_end
 from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.web.advice import Advice
 from headless.inventory.web.answers import tell_later
-from headless.inventory.web.handshake import tell_untrusted
 from headless.inventory.web.limits import SHUT, Doors, Networks
 from headless.inventory.web.opening import Opening
 from headless.inventory.web.protocol import GuardedProtocol, Patience
 from headless.inventory.web.settings import WebSettings
 from headless.transport.address import TcpAddress, parse_address
+from headless.transport.handshake import tell_untrusted
 from headless.transport.server import open_socket
 from headless.transport.tls import build_server_context
 
@@ -42,6 +42,7 @@ __all__ = ["run_collector"]
 BACKLOG = 2048
 LARGEST_HEAD = 16 << 10  # bytes of a request's line and headers
 STOP_S = 10  # for which requests that have begun may end
+QUIET_S = 60.0  # between two lines of the log about certificates
 NOT_RENEWED = "the settings, the keys of sealed reports, the authorities and the references: they need a new start"
 FIRST = asyncio.FIRST_COMPLETED
 
@@ -194,7 +195,15 @@ def _build_tls(web: WebSettings) -> ssl.SSLContext | None:
     if not web.tls_cert:
         return None
     context = build_server_context(web.tls_cert, web.tls_key or web.tls_cert, web.client_ca or None)
-    tell_untrusted(context)
+    told = -QUIET_S
+
+    def tell(reason: str) -> None:
+        nonlocal told
+        if time.monotonic() >= told + QUIET_S:
+            told = time.monotonic()
+            log.warning("certificate-not-trusted reason=%r", f"a client's: {reason}: see 'client_ca'")
+
+    tell_untrusted(context, tell)
     return context
 
 

@@ -1,29 +1,22 @@
-"""TLS handshakes that fail by the client's certificate: told to the client, and in the log."""
+"""TLS handshakes that fail by the client's certificate: the client is told."""
 
-import logging
 import ssl
-import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 __all__ = ["tell_untrusted"]
 
-QUIET_S = 60.0  # between two lines of the log
 READS = 8  # for which a refused client is listened to: it may send its request before it looks for our word on it
 
-log = logging.getLogger("headless.inventory")
 
+def tell_untrusted(context: ssl.SSLContext, tell: Callable[[str], None]) -> None:
+    """Have a server's context tell of clients whose certificates it does not trust.
 
-def tell_untrusted(context: ssl.SSLContext) -> None:
-    """Have a server's context tell of clients whose certificates it does not trust."""
-    told = [-QUIET_S]
-
-    class Handshake(_Handshake):
-        def tell(self, reason: str) -> None:
-            if time.monotonic() >= told[0] + QUIET_S:
-                told[0] = time.monotonic()
-                log.warning("certificate-not-trusted reason=%r", f"a client's: {reason}: see 'client_ca'")
-
-    context.sslobject_class = Handshake
+    Args:
+        context: of the server.
+        tell: is given OpenSSL's reason, once for each such client.
+    """
+    context.sslobject_class = type("Handshake", (_Handshake,), {"_tell": staticmethod(tell)})
 
 
 class _Handshake(ssl.SSLObject):
@@ -33,12 +26,9 @@ class _Handshake(ssl.SSLObject):
     the time for the handshake is over.
     """
 
+    _tell: ClassVar[Callable[[str], None]]
     _failure: ssl.SSLCertVerificationError | None = None
     _reads = 0
-
-    def tell(self, reason: str) -> None:
-        """Tell of a client's certificate that is not trusted."""
-        raise NotImplementedError
 
     def do_handshake(self, *arguments: Any) -> None:
         """Go on with the handshake."""
@@ -50,6 +40,6 @@ class _Handshake(ssl.SSLObject):
         try:
             super().do_handshake(*arguments)
         except ssl.SSLCertVerificationError as exc:
-            self.tell(exc.verify_message.rstrip("."))
+            type(self)._tell(exc.verify_message.rstrip("."))
             self._failure = exc
             raise ssl.SSLWantReadError from exc
