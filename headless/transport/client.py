@@ -34,6 +34,9 @@ PINGS_MISSED = 3
 SILENCE_LIMIT_S = PINGS_MISSED * 20.0
 """That time, in seconds, for a server that does not say how often it pings."""
 
+SHORTEST_S = 0.1
+"""What an attempt to connect has at least, in seconds: one that was made too late shall still find what is wrong."""
+
 LAST_LOOK_S = 0.001  # whoever was stopped for long may find that all the news has come meanwhile
 
 GOODBYE_LIMIT_S = 1.0
@@ -212,7 +215,8 @@ def connect(
     Args:
         address: of the server.
         tls: how to look at its certificate; ``None`` for a unix socket.
-        limit_s: seconds until it must be done; only the resolver of host names keeps its own time.
+        limit_s: seconds until it must be done, :data:`SHORTEST_S` if they are fewer; only the resolver of host names
+            keeps its own time.
         own: whether, on a unix socket, the server must be a process of this very user.
         opening: what to ask for; a launcher's session by default.
         max_message: the largest message that is taken, in bytes.
@@ -228,7 +232,7 @@ def connect(
         Refused: the server does not take the client certificate, or its owner.
         ParameterError: the files that ``tls`` names are of no use.
     """
-    limit = _Limit(time.monotonic() + limit_s, opening.kind)
+    limit = _Limit(time.monotonic() + max(limit_s, SHORTEST_S), opening.kind)
     channel = _open_socket(address, limit, dial)
     try:
         if own:

@@ -119,6 +119,11 @@ def test_a_unix_socket_that_is_not_there_is_no_socket_or_has_no_server(tmp_path:
     assert "Connection refused: does a server" in refusal(UnixAddress(str(stale)))
 
 
+def test_an_attempt_that_begins_too_late_still_finds_what_is_wrong(tmp_path: Path) -> None:
+    text = refusal(UnixAddress(str(tmp_path / "none")), limit_s=-1.0)
+    assert "No such file or directory: does a server" in text
+
+
 @pytest.mark.parametrize(
     ("secured", "message"), [(ClientTls(), "no TLS answer in time"), (None, "no answer in time")], ids=["tls", "plain"]
 )
