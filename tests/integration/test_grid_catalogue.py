@@ -95,6 +95,23 @@ def test_wildcards(session: RawSession) -> None:
     assert session.lines("ls", "-a") == [".a3", "b[1]", "d1", "d2"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("du", "-n", "no*"),
+        ("lfnexpiretime", "-a", "-d", "1", "no*"),
+        ("toXml", "-x", "c.xml", "no*"),
+        ("mv", "-f", "no*", "x"),
+        ("rm", "-r", "no*"),
+    ],
+)
+def test_wildcards_that_match_nothing_are_an_error_of_any_command(session: RawSession, words: tuple[str, ...]) -> None:
+    reply = session.ask(*words)
+    assert (reply["metadata"]["exitcode"], reply["results"]) == ("2", []), reply
+    assert reply["metadata"]["error"].endswith("no*"), reply
+    assert [session.code("rm", "-f", "no*"), session.code("toXml", "-i", "no*")] == [0, 0]
+
+
 def test_stat(session: RawSession) -> None:
     session.rows("touch", "f")
     (row,) = session.rows("stat", "-nomsg", "f")
