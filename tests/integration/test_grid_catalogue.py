@@ -230,6 +230,31 @@ def test_modes_and_owners(session: RawSession, admin: GridUser) -> None:
         chief.rows("chown", "-R", "tester", f"{HOME}test_modes_and_owners/d")
 
 
+def test_a_dot_may_be_part_of_an_owners_name(session: RawSession, server: GridServer, admin: GridUser) -> None:
+    server.add_user("a.b")
+    session.rows("touch", "f")
+    path = f"{HOME}test_a_dot_may_be_part_of_an_owners_name/f"
+    with open_session(admin) as chief:
+        for words, found in (("tester.shared", "tester shared"), ("a.b", "a.b shared"), ("a.b:a.b", "a.b a.b")):
+            chief.rows("chown", words, path)
+            row = chief.rows("stat", path)[0]
+            assert f"{row['owner']} {row['gowner']}" == found
+        assert [chief.code("chown", words, path) for words in ("a.c", "a.b.b", "tester.x")] == [22, 22, 22]
+        chief.rows("chown", "tester:tester", path)
+
+
+def test_what_no_database_can_hold_is_refused(session: RawSession, admin: GridUser) -> None:
+    assert [session.code(*words) for words in (("whois", "a\0b"), ("groups", "a\0"), ("ps", "-s", "\0"))] == [22] * 3
+    with open_session(admin) as chief:
+        assert chief.lines("jquota", "set", "other", "maxParallelJobs", "9" * 18) == [
+            "maxParallelJobs of other is 2147483647"
+        ]
+        assert chief.lines("jquota", "set", "other", "maxTotalCpuCost", "9" * 18) == [
+            f"maxTotalCpuCost of other is {'9' * 18}"
+        ]
+        assert chief.error("jquota", "set", "other", "maxParallelJobs", "x").endswith("'x' is no number")
+
+
 def test_guids(session: RawSession) -> None:
     session.rows("touch", "f")
     (row,) = session.rows("lfn2guid", "f")
