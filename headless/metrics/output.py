@@ -34,6 +34,7 @@ AT_A_TIME = 16  # requests that are answered; to more than that the answer is to
 
 log = logging.getLogger("headless.metrics")
 _silent = logging.getLogger("headless.metrics.http")
+_silent.setLevel(logging.CRITICAL + 1)  # port scanners fill no log
 
 
 class MetricsFile:
@@ -79,7 +80,7 @@ class MetricsFile:
         """Write once; never raises for a file or journal that is of no use."""
         try:
             text = await self._metrics.render()
-            await asyncio.to_thread(write_atomically, self._path, text, durable=False, mode=0o644)
+            await asyncio.to_thread(write_atomically, self._path, text, durable=False, mode=0o644, is_exact=True)
         except (OSError, Unavailable) as exc:
             reason = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
             if reason != self._complaint:
@@ -153,7 +154,6 @@ async def serve_metrics(metrics: FreshText, address: TcpAddress) -> tuple[Server
         compression=None,
         logger=_silent,
     )
-    _silent.setLevel(logging.CRITICAL + 1)  # port scanners fill no log
     host, port = channel.getsockname()[:2]
     return server, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
