@@ -10,6 +10,7 @@ from headless.grid.copy.content import Content
 from headless.grid.copy.limit import copy_within_limit, write_within_limit
 from headless.grid.copy.pool import SessionPool
 from headless.grid.copy.remote_sweep import name_replaced, name_temporary
+from headless.grid.copy.replicas import is_lost
 from headless.grid.copy.small import is_simple
 from headless.grid.copy.specs import Specs, parse_specs
 from headless.grid.copy.storage import Ended
@@ -44,7 +45,8 @@ def put(work: Work, lfn: str, content: Content, specs: str, *, is_new: bool) -> 
     A file that is there and differs is replaced only if that was asked for, in this order: the new one is written and
     registered under a hidden name beside it; the old one is moved to another hidden name; the new one is moved to the
     LFN; the old one is removed. Whoever is killed in between leaves both whole, and the next run with ``-f`` in the
-    folder settles what is hidden: the old one goes back if nothing is in its place.
+    folder settles what is hidden: the old one goes back if nothing is in its place. One that is the same is replaced
+    too, then, if all storages have lost it.
 
     Args:
         work: of the run.
@@ -64,8 +66,9 @@ def put(work: Work, lfn: str, content: Content, specs: str, *, is_new: bool) -> 
     present = None if is_new else look(work.pool, lfn)
     if present is not None:
         if present.size == content.size and present.md5 and present.md5 == content.finish():
-            return _complete(work, lfn, content, parse_specs(specs))
-        if not work.options.force:
+            if not (work.options.force and content.size and is_lost(work, lfn)):
+                return _complete(work, lfn, content, parse_specs(specs))
+        elif not work.options.force:
             raise GridError(errno.EEXIST, f"{lfn} is there and differs: give -f to replace it")
     if present is None:
         return _write_new(work, lfn, content, parse_specs(specs))
