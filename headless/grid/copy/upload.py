@@ -10,6 +10,7 @@ from headless.grid.copy.content import Content
 from headless.grid.copy.limit import copy_within_limit, write_within_limit
 from headless.grid.copy.pool import SessionPool
 from headless.grid.copy.remote_sweep import name_replaced, name_temporary
+from headless.grid.copy.replicas import is_lost
 from headless.grid.copy.small import is_simple
 from headless.grid.copy.specs import Specs, parse_specs
 from headless.grid.copy.storage import Ended
@@ -46,11 +47,11 @@ class _Written:
 def put(work: Work, lfn: str, content: Content, specs: str, *, is_new: bool) -> tuple[Status, tuple[str, ...]]:
     """Write a file to an LFN.
 
-    A file that is there and differs, or has a replica that the server knows to be broken, is replaced only if that was
-    asked for, in this order: the new one is written and registered under a hidden name beside it; the old one is moved
-    to another hidden name; the new one is moved to the LFN; the old one is removed. Whoever is killed in between leaves
-    both whole, and the next run with ``-f`` in the folder settles what is hidden: the old one goes back if nothing is
-    in its place.
+    A file that is there and differs, or is at none of its storages, or has a replica that the server knows to be broken,
+    is replaced only if that was asked for, in this order: the new one is written and registered under a hidden name
+    beside it; the old one is moved to another hidden name; the new one is moved to the LFN; the old one is removed.
+    Whoever is killed in between leaves both whole, and the next run with ``-f`` in the folder settles what is hidden:
+    the old one goes back if nothing is in its place.
 
     Args:
         work: of the run.
@@ -70,7 +71,7 @@ def put(work: Work, lfn: str, content: Content, specs: str, *, is_new: bool) -> 
     present = None if is_new else look(work.pool, lfn)
     if present is not None:
         is_same = present.size == content.size and present.md5 and present.md5 == content.finish()
-        if is_same and not (work.options.force and _is_broken(work, lfn)):
+        if is_same and not (work.options.force and content.size and _is_spoilt(work, lfn)):
             return _complete(work, lfn, content, parse_specs(specs))
         if not is_same and not work.options.force:
             raise GridError(errno.EEXIST, f"{lfn} is there and differs: give -f to replace it")
@@ -126,9 +127,9 @@ def _complete(work: Work, lfn: str, content: Content, specs: Specs) -> tuple[Sta
     return ("copied", tuple(_write(work, lfn, content, parse_specs(ask)).storages)) if ask else ("same", ())
 
 
-def _is_broken(work: Work, lfn: str) -> bool:
-    """Whether the server knows of a replica that is not what it should be; JAliEn's does not say."""
-    return any(row.get("fault") for row in work.pool.ask("whereis", "-nomsg", lfn).rows)
+def _is_spoilt(work: Work, lfn: str) -> bool:
+    """Whether the server knows of a replica that is not what it should be, which JAliEn's does not say; or all are gone."""
+    return any(row.get("fault") for row in work.pool.ask("whereis", "-nomsg", lfn).rows) or is_lost(work, lfn)
 
 
 def _list_storages(work: Work, lfn: str) -> set[str]:
