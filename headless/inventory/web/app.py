@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -92,7 +93,8 @@ class _Strict:
         path = scope["path"]
         if path.startswith(("http://", "https://")):
             scope = {**scope, "path": "/" + path.partition("//")[2].partition("/")[2]}
-        await self._app(scope, receive, send)
+        with suppress(ClientDisconnect):  # it has not sent all, and does not hear us any more: no bug of ours
+            await self._app(scope, receive, send)
 
 
 async def _answer_not_found(request: Request, error: Exception) -> Response:
