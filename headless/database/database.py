@@ -117,6 +117,14 @@ class Database:
         """
         return await self._loop.run_in_executor(self._readers, self._read, function)
 
+    async def read_apart(self, function: Callable[[Connection], Result]) -> Result:
+        """Run a function that only reads, though all readers be at something that takes long, or hangs.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        return await asyncio.to_thread(self._read, function)
+
     async def close(self) -> None:
         """End when all that was asked for is written."""
         self._work.put(None)
