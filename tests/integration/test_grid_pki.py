@@ -164,7 +164,9 @@ def test_a_disk_that_is_full_is_named(server: GridServer, tmp_path: Path) -> Non
 
 def test_no_authority(tmp_path: Path) -> None:
     words = [HEADLESS, "grid", "pki", "--state", str(tmp_path / "none"), "user", "anna", "--out", str(tmp_path)]
-    done = subprocess.run(words, env={"HOME": "/"}, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        words, env={"HOME": "/"}, capture_output=True, text=True, check=False, timeout=60 * TIME_SCALE
+    )
     assert done.returncode == 2
     assert "headless grid pki init" in done.stderr
 
