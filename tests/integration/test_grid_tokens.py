@@ -138,8 +138,8 @@ def test_an_administrator_makes_tokens_of_others_and_of_hosts(users: dict[str, G
             host.talk(users["boss"])
         token = _take(talk, tmp_path, "-u", "tester")
         assert talk.run("token", "-u", "nobody").code == 2
-        names = ("h" * 65, "n\u00f6de", "a b")  # none of which a certificate could have
-        assert [talk.run("token", "-t", "host", "-hostname", name).code for name in names] == [22, 22, 22]
+        wrong = ("h" * 65, "n\u00f6de", "a b")  # none of which a certificate could have
+        assert [talk.run("token", "-t", "host", "-hostname", name).code for name in wrong] == [22, 22, 22]
     with token.talk(users["tester"]) as talk:
         assert talk.ask("whoami")[0]["username"] == "tester"
 

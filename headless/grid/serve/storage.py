@@ -81,7 +81,10 @@ class StorageServer:
         Raises:
             ParameterError: it does not start; the message has its own words.
         """
-        await self._open()
+        try:
+            await self._open()
+        except OSError as exc:
+            raise ParameterError(f"storage {self.name} does not start: {exc}") from exc
         self._keeper = asyncio.create_task(self._keep())
 
     async def _open(self) -> None:

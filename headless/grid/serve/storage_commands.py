@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 from headless.grid.errnos import EINVAL, EISDIR, ENODATA, ENOENT, ENOTSUP, EPERM, EREMOTEIO
 from headless.grid.messages import GridError, Row
 from headless.grid.serve.arguments import parse_arguments, take_values
-from headless.grid.serve.bookings import list_replicas
+from headless.grid.serve.bookings import list_faults, list_replicas
 from headless.grid.serve.call import Call, Command, Rows
 from headless.grid.serve.entries import Entry
 from headless.grid.serve.lookup import look_up
@@ -65,6 +65,8 @@ async def _whereis(call: Call) -> Rows:
         found = await call.grid.catalogue.read(lambda connection: _find_guid(connection, call, word.lower()))
     else:
         entry, found = await call.grid.catalogue.read(partial(find_file, call=call, word=word))
+    guid = entry.guid if entry else word.lower()
+    faults = await call.grid.catalogue.read(lambda connection: list_faults(connection, guid))
     name = entry.path if entry else word
     heading = f"the file {name.rsplit('/', 1)[-1]} is in\n"
     rows: list[Row] = []
@@ -75,7 +77,8 @@ async def _whereis(call: Call) -> Rows:
         line = f"\tSE => {storage:<25} pfn => {pfn}"
         message = line if not rows else "\n" + line
         message = (heading + "\n" if not rows else "") + message
-        rows.append({"seNumber": number, "seName": storage, "pfn": pfn, "message": message})
+        fault = {"fault": faults[storage]} if storage in faults else {}
+        rows.append({"seNumber": number, "seName": storage, "pfn": pfn, **fault, "message": message})
     return rows or [{"message": f"{name} has no replica"}]
 
 
