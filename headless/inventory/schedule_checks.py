@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from headless.inventory.certificates import holds_private_key
 from headless.inventory.schedule_files import NOBODY, READ, SECRET
@@ -36,6 +37,8 @@ def find_obstacles(program: str, values: Mapping[str, Any], user: str, *, by_sys
     for path in dict.fromkeys((program, sys.executable)):
         if not _can(user, "-x", path):
             yield f"{path}: {who} cannot run it"
+    if _has_password(values.get("to") or ""):
+        yield "--to: a password stands in the URL, and everybody can read it in the file: give --token-file instead"
     for option in READ:
         value = values.get(option) or ()
         for path in (value,) if isinstance(value, str) else value:
@@ -53,6 +56,13 @@ def find_obstacles(program: str, values: Mapping[str, Any], user: str, *, by_sys
                 yield f"--{option} {path}: {who} cannot read it"
             elif option == "encrypt" and holds_private_key(path):
                 yield f"--{option} {path}: a private key stands in it, which opens all reports"
+
+
+def _has_password(url: str) -> bool:
+    try:
+        return urlsplit(url).password is not None
+    except ValueError:
+        return False
 
 
 def _is_known(user: str) -> bool:

@@ -93,11 +93,12 @@ def test_files_are_named_by_their_whole_paths(world: World) -> None:
 def test_what_will_not_work_is_told_with_the_line(world: World) -> None:
     (world.home / "both.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
     given = ("--encrypt", str(world.home / "both.pem"), "--encrypt", "nosuch.pem", "--token-file", "nosuchtok")
-    done = world.run(*REPORT, "--to", "https://a/b", *given, "--cron", "--user", getpass.getuser())
+    done = world.run(*REPORT, "--to", "https://any:secret@a/b", *given, "--cron", "--user", getpass.getuser())
     assert done.returncode == 0 and b" inventory report " in done.stdout
     said = done.stderr.decode()
     assert "--encrypt nosuch.pem: no such file" in said and "--token-file nosuchtok: no such file" in said
-    assert "both.pem: a private key stands in it" in said and said.count("\n") == 3
+    assert "both.pem: a private key stands in it" in said and said.count("\n") == 4
+    assert "--to: a password stands in the URL" in said
 
 
 def test_what_its_user_cannot_use_is_told(world: World) -> None:
