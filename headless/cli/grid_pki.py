@@ -9,6 +9,7 @@ import click
 
 from headless.cli.grid_hints import show_state, show_user
 from headless.cli.grid_serve import default_grid_state
+from headless.cli.group import OneLineGroup
 from headless.config import read_environment
 from headless.errors import ParameterError
 
@@ -21,7 +22,7 @@ HOST_NAME = re.compile(r"[A-Za-z0-9_:.-]{1,253}")
 STATUS = "\n\n\b\nExit status: 0 done, 2 a name, the state folder or the authority is of no use."
 
 
-@click.group(name="pki")
+@click.group(name="pki", cls=OneLineGroup)
 @click.option("--state", metavar="FOLDER", help="of the grid")
 @click.pass_context
 def pki(context: click.Context, state: str | None) -> None:
@@ -80,7 +81,7 @@ def user(state: str, name: str, out: str, role: tuple[str, ...], days: int, emai
         write_pair(os.path.join(folder, "usercert.pem"), os.path.join(folder, "userkey.pem"), pair)
         write_authorities(os.path.join(folder, "certificates"), authority)
     except OSError as exc:
-        raise ParameterError(f"{exc.filename}: {exc.strerror}: choose another folder") from exc
+        raise _refuse(exc, folder, "folder") from exc
     show_user(folder)
 
 
@@ -103,7 +104,7 @@ def remove(state: str, name: str) -> None:
         Removals(authority.folder).note(name)
         Registrations(state).add(Registration(name=name, subject="", is_removed=True))
     except OSError as exc:
-        raise ParameterError(f"{exc.filename}: {exc.strerror}: choose another folder") from exc
+        raise _refuse(exc, state, "folder") from exc
 
 
 def _check_there(registrations: "Registrations", name: str) -> None:
@@ -160,7 +161,7 @@ def host(state: str, hosts: tuple[str, ...], days: int, out: str | None) -> None
         write_pair(os.path.join(folder, "hostcert.pem"), os.path.join(folder, "hostkey.pem"), pair)
         write_authorities(os.path.join(folder, "certificates"), authority)
     except OSError as exc:
-        raise ParameterError(f"{exc.filename}: {exc.strerror}: choose another folder") from exc
+        raise _refuse(exc, out or authority.folder, "folder") from exc
 
 
 @pki.command(
@@ -183,4 +184,9 @@ def storage(state: str, name: str, out: str) -> None:
         key = Envelopes.open(authority.folder).derive_key_text(name)
         write_atomically(os.path.abspath(out), key.encode(), mode=0o400)
     except OSError as exc:
-        raise ParameterError(f"{exc.filename}: {exc.strerror}: choose another file") from exc
+        raise _refuse(exc, out, "file") from exc
+
+
+def _refuse(error: OSError, place: str, what: str) -> ParameterError:
+    """What cannot be read or written; where a disk is full the system names no file."""
+    return ParameterError(f"{error.filename or place}: {error.strerror}: choose another {what}")

@@ -15,7 +15,7 @@ import pytest
 from grid_files import Local, book, commit, put
 from grid_support import GridServer, GridUser
 from grid_talk import Talk
-from support import wait_for
+from support import TIME_SCALE, wait_for
 
 pytestmark = [pytest.mark.peer("xrootd"), pytest.mark.peer("xrdcp")]
 FIRST, SECOND = "LOCAL::SITE::SE1", "LOCAL::SITE::SE2"
@@ -194,7 +194,7 @@ def test_what_was_missing_is_looked_for_when_a_disk_is_back(user: GridUser, loca
     disk = Disk(user, FIRST)
     with Talk(user) as talk:
         (row,) = put(talk, "half-mounted", local, FIRST)
-    with closing(sqlite3.connect(user.server.state / "catalogue.db", timeout=30)) as catalogue:
+    with closing(sqlite3.connect(user.server.state / "catalogue.db", timeout=30 * TIME_SCALE)) as catalogue:
         one = f"where guid = '{row['guid']}'"
         catalogue.execute(f"update grid_replicas set fault = 'missing', checked_ms = 9 {one}")
         catalogue.commit()
