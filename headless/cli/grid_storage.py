@@ -85,7 +85,11 @@ async def _replace_in_catalogue(state: str, database: str, name: str, *, is_dry:
 
     catalogue = Catalogue.open(database, state)
     try:
-        again = await catalogue.write(lambda connection: replace_storage(connection, name, is_dry=is_dry))
-        return again, await catalogue.read(lambda connection: list_lost(connection, name, click.echo))
+        again = await catalogue.read(lambda connection: replace_storage(connection, name, is_dry=True))
+        # First the list: where it cannot be written nothing is changed.
+        lost = await catalogue.read(lambda connection: list_lost(connection, name, click.echo))
+        if not is_dry:
+            await catalogue.write(lambda connection: replace_storage(connection, name))
+        return again, lost
     finally:
         await catalogue.close()

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -35,13 +36,15 @@ def user(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[GridUser]:
         assert "bug" not in server.log
 
 
-def _replace(user: GridUser, place: str, *options: str) -> "subprocess.CompletedProcess[str]":
+def _replace(
+    user: GridUser, place: str, *options: str, output: IO[str] | None = None
+) -> "subprocess.CompletedProcess[str]":
     server = user.server
     database = server.options[:2] if server.options[0] == "--database" else ()
     return subprocess.run(
         [HEADLESS, "grid", "storage", "--state", str(server.state), *database, "replace", *options, place],
-        env={"HOME": str(server.folder), "PATH": "/usr/bin:/bin"}, cwd="/", capture_output=True, text=True, check=False,
-        timeout=60 * TIME_SCALE,
+        env={"HOME": str(server.folder), "PATH": "/usr/bin:/bin"}, cwd="/", stdout=output or subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, check=False, timeout=60 * TIME_SCALE,
     )  # fmt: skip
 
 
@@ -58,6 +61,8 @@ def _lose(user: GridUser) -> str:
 def test_what_another_storage_holds_is_made_again_and_the_rest_is_listed(user: GridUser) -> None:
     place = _lose(user)
     lost = [f"{HOME}/a b", f"{HOME}/one"]
+    with open("/dev/full", "w") as full:  # then nothing is done
+        assert _replace(user, place, output=full).returncode == 2
     for options in (("-n",), ()):
         done = _replace(user, place, *options)
         assert (done.returncode, done.stdout.splitlines()) == (4, lost), done.stderr

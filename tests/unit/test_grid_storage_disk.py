@@ -37,16 +37,24 @@ def test_what_is_there(folder: Path) -> None:
 def test_what_is_not(folder: Path, tmp_path: Path) -> None:
     disk = _take(folder)
     folder.rename(tmp_path / "disk")
-    for made in ([], [folder], [folder / "data"]):
+    for made in ([], [folder]):
         for place in made:
             place.mkdir()
-        assert "macaroons.key: No such file or directory" in asyncio.run(disk.look())
+        assert "data: No such file or directory" in asyncio.run(disk.look())
         assert asyncio.run(disk.look_back()) == asyncio.run(disk.look())
-    (folder / "macaroons.key").write_text("another")
-    assert "is another storage's" in asyncio.run(disk.look())
+    (folder / "data").mkdir()
     (folder / "macaroons.key").write_text(KEY)
     assert "is not the folder that it was" in asyncio.run(disk.look())
     assert asyncio.run(disk.look_back()) == asyncio.run(disk.look())
+    disk.release()
+
+
+def test_a_key_that_is_removed_takes_no_disk_away(folder: Path) -> None:
+    disk = _take(folder)
+    (folder / "macaroons.key").write_text("another")
+    assert (asyncio.run(disk.look()), "is another storage's" in asyncio.run(disk.look_back())) == ("", True)
+    (folder / "macaroons.key").unlink()
+    assert (asyncio.run(disk.look()), "No such file" in asyncio.run(disk.look_back())) == ("", True)
     disk.release()
 
 

@@ -160,6 +160,14 @@ class StorageServer:
         raise ParameterError(f"storage {self.name} does not start: {self.folder.tell_failure()}")
 
     async def _keep(self) -> None:
+        while True:
+            try:
+                await self._watch()
+            except Exception:
+                log.exception("bug in what keeps %s", self.name)
+                await asyncio.sleep(WATCH_S)
+
+    async def _watch(self) -> None:
         pause, began = PAUSES_S[0], time.monotonic()
         while True:
             status = await self._wait_for_end(WATCH_S)

@@ -76,14 +76,19 @@ class StorageDisk:
         return "this process could not look" if reason is None else reason
 
     def _find_fault(self) -> str:
-        reason = self._compare_key() or self._compare_folder(self.identity)
-        if not reason and (self.is_read_only or time.monotonic() >= self._write_at):
+        if reason := self._compare_folder(self.identity):
+            return reason
+        with suppress(FileNotFoundError):  # whoever has removed it has not taken the disk away
+            self._read_key()
+        if self.is_read_only or time.monotonic() >= self._write_at:
             self._write_at = time.monotonic() + WRITE_S
             self.is_read_only = not self._is_writable()
-        return reason
+        return ""
 
     def _find_stranger(self) -> str:
-        return self._compare_key() or self._compare_folder((None, self.identity[1]))  # mounted anew it may be another
+        if reason := self._compare_folder((None, self.identity[1])):  # mounted anew it may be another device
+            return reason
+        return "" if self._read_key() == self._key else f"{self._key_file} is another storage's"
 
     def _compare_folder(self, identity: tuple[int | None, int]) -> str:
         found, (device, inode) = os.stat(self._data), identity
@@ -99,12 +104,11 @@ class StorageDisk:
             return exc.errno not in (errno.EROFS, errno.EIO)
         return True
 
-    def _compare_key(self) -> str:
+    def _read_key(self) -> bytes:
         with open(self._key_file, "rb", buffering=0) as file:
             if sys.platform == "linux":  # what memory has of it tells nothing of the disk
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-            found = file.read().strip()
-        return "" if found == self._key else f"{self._key_file} is another storage's"
+            return file.read().strip()
 
     async def _ask(self, function: Callable[[], str]) -> str | None:
         """What a look says; one that hangs is waited for by the next ones too, and not doubled.
