@@ -120,10 +120,14 @@ class Database:
     async def read_apart(self, function: Callable[[Connection], Result]) -> Result:
         """Run a function that only reads, though all readers be at something that takes long, or hangs.
 
+        The end of the process does not wait for it.
+
         Raises:
             Unavailable: the database is away.
         """
-        return await asyncio.to_thread(self._read, function)
+        done: asyncio.Future[Result] = self._loop.create_future()
+        threading.Thread(target=self._read_for, args=(function, done), daemon=True).start()
+        return await done
 
     async def close(self) -> None:
         """End when all that was asked for is written."""
@@ -182,6 +186,15 @@ class Database:
                 return function(connection.execution_options(reads=True))
         except DBAPIError as exc:
             raise Unavailable(f"the server cannot read its {self.schema.name}: {_explain(exc)}") from exc
+
+    def _read_for(self, function: Callable[[Connection], Result], done: "asyncio.Future[Result]") -> None:
+        result: Any
+        try:
+            result = self._read(function)
+        except Exception as exc:  # noqa: BLE001  # the caller's, handed back to it
+            result = exc
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            self._loop.call_soon_threadsafe(_resolve, [done], [result])
 
     def _run_writer(self) -> None:
         work = self._work.get()

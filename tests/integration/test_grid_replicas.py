@@ -72,6 +72,11 @@ def test_a_wrong_content_is_told_and_no_byte_of_it_is_removed(user: GridUser, lo
         target = other.path.with_name("back")
         assert run_xrdcp(show(talk.ask("access", "read", "wrong")[0]), str(target)).returncode == 0
         assert target.read_bytes() == other.path.read_bytes()
+        assert [row["fault"] for row in talk.ask("whereis", "wrong")] == ["content"]
+    again = user.run("cp", "-f", f"file:{local.path}", "wrong")
+    assert (again.returncode, again.stderr) == (0, b"")
+    assert user.run("cp", "-f", "wrong", f"file:{target}").returncode == 0
+    assert target.read_bytes() == local.path.read_bytes()
 
 
 def test_a_wrong_replica_is_made_anew_from_a_good_one(user: GridUser, local: Local, other: Local) -> None:
