@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from headless.cli.group import OneLineGroup
 from headless.cli.serve import default_state
 from headless.config import read_environment
 from headless.errors import JobFailed, ParameterError
@@ -23,7 +24,10 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @click.group(
-    name="audit", epilog=EXIT_STATUS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120}
+    cls=OneLineGroup,
+    name="audit",
+    epilog=EXIT_STATUS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 def audit() -> None:
     """The server's audit log: logins, starts, ends, cancels, changes of permissions.

@@ -9,6 +9,7 @@ import click
 
 from headless.cli.grid_hints import show_state, show_user
 from headless.cli.grid_serve import default_grid_state
+from headless.cli.group import OneLineGroup
 from headless.config import read_environment
 from headless.errors import ParameterError
 
@@ -21,7 +22,7 @@ HOST_NAME = re.compile(r"[A-Za-z0-9_:.-]{1,253}")
 STATUS = "\n\n\b\nExit status: 0 done, 2 a name, the state folder or the authority is of no use."
 
 
-@click.group(name="pki")
+@click.group(name="pki", cls=OneLineGroup)
 @click.option("--state", metavar="FOLDER", help="of the grid")
 @click.pass_context
 def pki(context: click.Context, state: str | None) -> None:

@@ -6,13 +6,14 @@ import os
 import click
 
 from headless.cli.grid_serve import default_grid_state
+from headless.cli.group import OneLineGroup
 from headless.config import read_environment
 from headless.errors import JobFailed, ParameterError
 
 __all__ = ["storage"]
 
 
-@click.group(name="storage")
+@click.group(name="storage", cls=OneLineGroup)
 @click.option("--state", metavar="FOLDER", help="of the grid")
 @click.option("--database", metavar="URL", default="", help="as for 'headless grid serve'")
 @click.pass_context

@@ -4,7 +4,7 @@ import importlib
 
 import click
 
-from headless.cli.inventory_group import OneLineGroup
+from headless.cli.group import OneLineGroup
 
 __all__ = ["inventory"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from headless.cli.inventory_group import OneLineGroup
+from headless.cli.group import OneLineGroup
 from headless.cli.inventory_output import demand_output, print_now
 from headless.cli.inventory_rows import tidy
 from headless.cli.serve import default_state

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from headless.cli.group import OneLineGroup
 from headless.cli.inventory_admin import collector_options, open_kept, read_settings, work_off
-from headless.cli.inventory_group import OneLineGroup
 from headless.cli.inventory_output import demand_output
 from headless.cli.inventory_rows import PRINTERS, choose_form, form_options, tidy
 from headless.errors import ParameterError

@@ -2,6 +2,7 @@
 
 import click
 
+from headless.cli.group import OneLineGroup
 from headless.cli.jobs_act import attach, cancel, prune, rerun
 from headless.cli.jobs_look import list_command, logs, show
 
@@ -9,6 +10,7 @@ __all__ = ["jobs"]
 
 
 @click.group(
+    cls=OneLineGroup,
     name="jobs",
     context_settings={
         "help_option_names": ["-h", "--help"],

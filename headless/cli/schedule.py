@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import click
 
+from headless.cli.group import OneLineGroup
 from headless.cli.scheduled import Launch, parse_launch
 from headless.errors import ParameterError
 from headless.schedule.checks import check_name
@@ -28,7 +29,9 @@ _WINDOWS_PROGRAM = r"C:\Program Files\headless\headless.exe"
 _EPILOG = "Exit status: 0 printed or written; 2 a parameter that cannot be converted, or a file that exists."
 
 
-@click.group(name="schedule", context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
+@click.group(
+    name="schedule", cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG
+)
 def schedule() -> None:
     """Print what makes cron, systemd or Windows start a launch by itself.
 

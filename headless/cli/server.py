@@ -4,13 +4,14 @@ from typing import Any
 
 import click
 
+from headless.cli.group import OneLineGroup
 from headless.config import read_environment
 from headless.errors import ConnectionFailed, ParameterError
 
 __all__ = ["server"]
 
 
-@click.group(name="server", context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(name="server", cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def server() -> None:
     """The embedded server, which a launch without --service starts: look at it, stop it.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from headless.cli.group import OneLineGroup
 from headless.cli.serve import default_state
 from headless.config import read_environment
 from headless.errors import ParameterError
@@ -26,7 +27,10 @@ EXIT_STATUS = "\n\n\b\nExit status: 0 done, 2 nothing was changed."
 
 
 @click.group(
-    name="user", epilog=EXIT_STATUS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120}
+    cls=OneLineGroup,
+    name="user",
+    epilog=EXIT_STATUS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 def user() -> None:
     """Users of a server: how they log in, what they may run. A running server sees changes at once.

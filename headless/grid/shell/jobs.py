@@ -60,8 +60,10 @@ def _read_jdl(path: str) -> str:
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read(MAX_JDL + 1)
-    except (OSError, UnicodeDecodeError) as exc:
-        raise GridError(getattr(exc, "errno", EINVAL) or EINVAL, f"submit: {path} cannot be read: {exc}") from exc
+    except OSError as exc:
+        raise GridError(exc.errno or EINVAL, f"submit: {path} cannot be read: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise GridError(EINVAL, f"submit: {path} cannot be read: {exc}") from exc
     if len(text) > MAX_JDL or "=" not in text:
         raise GridError(EINVAL, f"submit: {path} is no JDL of at most {MAX_JDL} bytes")
     return text

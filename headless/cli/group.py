@@ -1,7 +1,5 @@
 """A group of commands, which says in one line what is wrong with the choice of one."""
 
-import difflib
-
 import click
 
 __all__ = ["OneLineGroup"]
@@ -24,6 +22,8 @@ class OneLineGroup(click.Group):
         known = self.list_commands(ctx)
         if args[0] in known or args[0].startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
+        import difflib  # on this way alone
+
         close = difflib.get_close_matches(args[0], known, 1)
         hint = f"did you mean '{ctx.command_path} {close[0]}'?" if close else f"known are {', '.join(known)}"
         raise click.UsageError(f"unknown command {args[0][:60]!r}: {hint}", ctx)
