@@ -131,11 +131,12 @@ class _Run:
             GridError: one cannot be listed whole.
         """
         asked = self._asked
-        if not asked.is_upload:
+        is_new = not asked.is_upload and not os.path.lexists(asked.folder)
+        if is_new and not asked.is_dry:
             os.makedirs(asked.folder, exist_ok=True)
-        if not os.path.isdir(asked.folder):
+        if not (is_new or os.path.isdir(asked.folder)):
             raise GridError(ENOTDIR, f"{asked.folder} is no folder")
-        self._local = self._list(walk_local(asked.folder))
+        self._local = {} if is_new else self._list(walk_local(asked.folder))
         kind, _ = look_at_grid(self._copier.pool, asked.lfn)
         if kind == "f" or (not kind and not asked.is_upload):
             raise GridError(ENOTDIR if kind else ENOENT, f"{asked.lfn} is no folder of the grid")

@@ -87,6 +87,8 @@ def test_a_folder_is_mirrored_up_and_down(sync: Launch, tmp_path: Path) -> None:
     assert (sync.counts["copied"], sync.counts["dry_run"]) == (3, True)
     sync.run(str(up), "alien:mirror", *exclude)
     assert (sync.counts["copied"], sync.counts["same"]) == (3, 0)
+    sync.run("alien:mirror", str(down), "--dry-run")
+    assert (sync.counts["copied"], down.exists()) == (3, False)
     sync.run("alien:mirror", str(down))
     assert _read(down) == WANTED
     # Only what differs: of the same size, larger, new, gone.

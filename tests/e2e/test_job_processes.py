@@ -20,8 +20,9 @@ DAEMON = """
 child("trap '' HUP; sleep 600 & exit 0", stdout=-3, stderr=-3, start_new_session=True).wait()
 """
 IGNORES_TERM = """
-child("trap '' TERM; echo ready; while :; do sleep 600; done")
-time.sleep(0.3)
+victim = child("trap '' TERM; echo ready; while :; do sleep 600; done")
+while not open(f"/proc/{victim.pid}/task/{victim.pid}/children").read():
+    time.sleep(0.01)
 """
 STOPPED = """
 victim = child("exec sleep 600")
@@ -92,7 +93,7 @@ def test_what_a_job_leaves_behind_is_ended_and_told_beside_its_own_outcome(
 
 
 def test_children_that_end_by_themselves_are_nobodys_fault(server: Server) -> None:
-    done = _launch(server, "child('sleep 0.2; echo last words')", "-o", "-")
+    done = _launch(server, "child('sleep 0.05; echo last words')", "-o", "-")
     assert (done.returncode, done.stdout) == (0, b"last words\n")
     assert b"left behind" not in done.stderr
 

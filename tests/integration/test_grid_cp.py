@@ -304,7 +304,8 @@ def test_what_cannot_be_is_one_clear_line(user: GridUser, words: tuple[str, ...]
 def test_a_dry_run_copies_nothing(user: GridUser, home: str, tmp_path: Path) -> None:
     (tmp_path / "f").write_text("x")
     assert _copy(user, "-dryrun", f"file:{tmp_path}/f", f"{home}f") == f"{tmp_path}/f -> {home}f\n"
-    assert _list(user, home) == []
+    assert _copy(user, "-dryrun", f"file:{tmp_path}/", f"{home}new/below/") == f"{tmp_path}/f -> {home}new/below/f\n"
+    assert user.run("find", "-d", home, "*").stdout == b""
 
 
 def test_results_as_json(user: GridUser, home: str, tmp_path: Path) -> None:

@@ -50,8 +50,9 @@ class Disk:
         self.folder.mkdir()
 
     def put_back(self) -> None:
-        """Have it again."""
-        shutil.rmtree(self.folder)
+        """Have it again, at once: no folder in its place would be one more fault to be told."""
+        for path in self.folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         self.place.rename(self.folder)
 
     def wait_gone(self) -> None:

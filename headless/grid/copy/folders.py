@@ -14,8 +14,13 @@ KEPT = 8  # folders; a walk comes back to few
 class TargetFolders:
     """Folders of the grid that files are written to; those that are missing are made."""
 
-    def __init__(self, pool: SessionPool) -> None:
+    def __init__(self, pool: SessionPool, *, is_dry: bool = False) -> None:
+        """Args:
+        pool: sessions.
+        is_dry: whether nothing is written, and no folder made.
+        """
         self._pool = pool
+        self._is_dry = is_dry
         self._names: dict[str, frozenset[str] | None] = {}
 
     def is_new(self, lfn: str) -> bool:
@@ -32,6 +37,8 @@ class TargetFolders:
         """The names in it; ``None`` if they are not to be had: then each file's own question will tell why."""
         try:
             reply = self._pool.run("ls", "-nomsg", "-a", folder)
+            if reply.code == ENOENT and self._is_dry:
+                return frozenset()
             if reply.code == ENOENT:
                 made = self._pool.run("mkdir", "-nomsg", "-p", folder)
                 return None if made.code else frozenset()

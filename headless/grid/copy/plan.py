@@ -30,7 +30,7 @@ class Plan:
     def __init__(self, pool: SessionPool, words: CopyWords) -> None:
         self._pool = pool
         self._words = words
-        self._folders = TargetFolders(pool)
+        self._folders = TargetFolders(pool, is_dry=words.is_dry)
         self._targets: set[int] = set()
 
     def copy_all(self, sources: Sequence[Place], target: Place) -> Iterator[Item]:
