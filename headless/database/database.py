@@ -174,10 +174,10 @@ class Database:
             time.sleep(LOCK_PAUSE_S)
 
     def _release(self) -> None:
-        if self._connection is not None:
-            self._connection.invalidate()  # given back it would be reset, for which the database must answer
-            self._connection.close()
-        self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()  # given back it would be reset, for which the database must answer
+            connection.close()
         self._engine.dispose()
 
     def _read(self, function: Callable[[Connection], Result]) -> Result:
@@ -220,15 +220,14 @@ class Database:
                     results.append(_run_savepoint(connection, function))
         except (SQLAlchemyError, ParameterError) as exc:
             reason = _explain(exc)
-            with contextlib.suppress(SQLAlchemyError):
-                self._release()
+            self._give_up()
             if reason != self._failing:  # told once, and not at each try while the database is away
                 log.error("%s-write-failed reason=%r", self.schema.name, reason)
             self._failing = reason
             return [Unavailable(f"the server cannot write its {self.schema.name}: {reason}") for _ in functions]
         except Exception as exc:
             log.exception("bug in the database")  # the thread goes on: without it nothing is ever written again
-            self._connection = None
+            self._give_up()
             return [
                 Unavailable(f"the server cannot write its {self.schema.name}: {type(exc).__name__}") for _ in functions
             ]
@@ -236,6 +235,11 @@ class Database:
             log.info("%s-written-again", self.schema.name)
         self._failing = ""
         return results
+
+    def _give_up(self) -> None:
+        """Leave a connection of which nothing is known any more: it must not keep the lock from the next one."""
+        with contextlib.suppress(Exception):
+            self._release()
 
 
 def _run_savepoint(connection: Connection, function: Callable[[Connection], Any]) -> Any:

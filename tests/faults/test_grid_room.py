@@ -81,7 +81,7 @@ def test_what_fails_on_a_disk_that_fills_leaves_nothing_and_is_not_counted(
     folder.mkdir()
     for name in names:
         _make(folder, name, 6 << 20)
-    done = user.run("cp", "-j", "-strictspec", "-T", "2", f"file:{folder}/", f"both/@{SMALL}")
+    done = user.run("cp", "-strictspec", "-T", "2", f"file:{folder}/", f"both/@{SMALL}")
     assert done.returncode == 28, done.stderr
     with Talk(user) as talk:
         there = [name for name in names if talk.run("stat", f"both/{name}").code == 0]

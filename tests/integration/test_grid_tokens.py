@@ -14,7 +14,7 @@ from grid_support import GridServer, GridUser
 from grid_talk import Talk
 from headless.grid.serve.pki import Authority
 from headless.grid.serve.tokens import TokenSubject
-from support import wait_for
+from support import TIME_SCALE, wait_for
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def test_a_role_or_user_that_is_none_is_refused(
 def test_the_token_of_a_deleted_user_is_refused(users: dict[str, GridUser], tmp_path: Path) -> None:
     with Talk(users["gone"]) as talk:
         token = _take(talk, tmp_path)
-    with sqlite3.connect(users["gone"].server.state / "catalogue.db", timeout=10) as database:
+    with sqlite3.connect(users["gone"].server.state / "catalogue.db", timeout=10 * TIME_SCALE) as database:
         database.execute("delete from grid_users where name = 'gone'")
     database.close()
     with pytest.raises(InvalidStatus, match="401"):

@@ -47,11 +47,11 @@ class _Written:
 def put(work: Work, lfn: str, content: Content, specs: str, *, is_new: bool) -> tuple[Status, tuple[str, ...]]:
     """Write a file to an LFN.
 
-    A file that is there and differs, or is at none of its storages, or has a replica that the server knows to be broken,
-    is replaced only if that was asked for, in this order: the new one is written and registered under a hidden name
-    beside it; the old one is moved to another hidden name; the new one is moved to the LFN; the old one is removed.
-    Whoever is killed in between leaves both whole, and the next run with ``-f`` in the folder settles what is hidden:
-    the old one goes back if nothing is in its place.
+    A file that is there and differs, or is at none of its storages, or of which the server knows that a replica is
+    broken, is replaced only if that was asked for, in this order: the new one is written and registered under a hidden
+    name beside it; the old one is moved to another hidden name; the new one is moved to the LFN; the old one is
+    removed. Whoever is killed in between leaves both whole, and the next run with ``-f`` in the folder settles what is
+    hidden: the old one goes back if nothing is in its place.
 
     Args:
         work: of the run.
@@ -128,7 +128,7 @@ def _complete(work: Work, lfn: str, content: Content, specs: Specs) -> tuple[Sta
 
 
 def _is_spoilt(work: Work, lfn: str) -> bool:
-    """Whether the server knows of a replica that is not what it should be, which JAliEn's does not say; or all are gone."""
+    """Whether all replicas are gone, or the server knows that one is not what it should be; JAliEn's does not say."""
     return any(row.get("fault") for row in work.pool.ask("whereis", "-nomsg", lfn).rows) or is_lost(work, lfn)
 
 

@@ -131,7 +131,7 @@ async def book_replicas(
         GridError: EBADFD: no storage takes it; ENOSPC: none has room; EACCES, EEXIST, EDQUOT, ENOTDIR.
     """
     grid, session = call.grid, call.session
-    up = await grid.stores.list_up(await grid.stores.list_all())
+    up = await grid.stores.list_writable()
     roomy = await grid.stores.list_with_room(up, size)
     lifetime = grid.settings.envelope_lifetime_s
 

@@ -69,7 +69,7 @@ async def _copy(grid: Grid, transfer: Transfer, size: int, md5: str) -> str:
     stores = await grid.stores.list_all()
     up = await grid.stores.list_up(stores)
     sources = [store for store in up if store.name in found]
-    target = next((store for store in up if store.name == transfer.storage), None)
+    target = next((store for store in await grid.stores.list_writable() if store.name == transfer.storage), None)
     if not found or transfer.storage not in {store.name for store in stores}:
         raise GridError(ENODATA, "there is no replica to copy" if not found else f"there is no {transfer.storage}")
     if not sources or target is None:

@@ -22,9 +22,10 @@ from headless.grid.serve.schema import entries, replicas
 from headless.grid.serve.stores import Store
 from headless.grid.serve.xrootd import Found
 
-__all__ = ["COMMANDS", "UP", "describe_stores", "require_store"]
+__all__ = ["COMMANDS", "SHOWN", "describe_stores", "require_store"]
 
-UP, DOWN = "online", "offline"
+UP, DOWN, READ_ONLY = "online", "offline", "read-only"
+SHOWN = {UP: "", DOWN: "  away", READ_ONLY: "  read-only"}
 
 
 async def require_store(call: Call, name: str) -> Store:
@@ -148,8 +149,10 @@ def _count_used(connection: Connection) -> dict[str, tuple[int, int]]:
 
 async def _describe(call: Call, store: Store, files: int, used: int) -> dict[str, str]:
     status = UP if await call.grid.stores.list_up([store]) else DOWN
+    if status == UP and store not in await call.grid.stores.list_writable():
+        status = READ_ONLY
     total, free = used, 0  # of one that is away nobody knows; nothing can be written there either
-    if status == UP:
+    if status != DOWN:
         with suppress(GridError):
             total, free = await call.grid.storage_client.read_space(store)
     qos = ",".join(store.qos)
@@ -167,7 +170,7 @@ async def _describe(call: Call, store: Store, files: int, used: int) -> dict[str
         "status": status,
     }
     line = f"{store.name:<28} {store.number:>6} {used:>16} {free:>16} {total:>16} {files:>10} {qos}, {store.url}"
-    return {**row, "message": line if status == UP else f"{line}  away"}
+    return {**row, "message": line + SHOWN[status]}
 
 
 async def _list_distance(call: Call) -> Rows:

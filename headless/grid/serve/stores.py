@@ -233,6 +233,11 @@ class Stores:
         away = {server.name for server in self._servers if server.is_away}
         return [store for store in stores if self._probes[store.url][1] and store.name not in away]
 
+    async def list_writable(self) -> list[Store]:
+        """Those of them all that take files just now, as far as is known here."""
+        read_only = {server.name for server in self._servers if server.is_read_only}
+        return [store for store in await self.list_up(await self.list_all()) if store.name not in read_only]
+
     async def list_with_room(self, stores: Sequence[Store], size: int) -> list[Store]:
         """Those of which nobody knows that so many bytes have no room there; in the same order."""
         return await asyncio.to_thread(lambda: [store for store in stores if _has_room(store.folder, size)])
