@@ -171,11 +171,11 @@ def token() -> None:
     help="for the holder of this client certificate, in either form: /DC=org/CN=a, CN=a,DC=org; no token is made",
 )
 @click.option(
-    "--expires", default="", metavar="DATE|DAYS", help="it counts until then, or for so many days  [until removed]"
+    "--expires", default=None, metavar="DATE|DAYS", help="it counts until then, or for so many days  [until removed]"
 )
 @collector_options
 def token_add(
-    name: str, role: str, sites: tuple[str, ...], subject: str, expires: str, config: str, state: str
+    name: str, role: str, sites: tuple[str, ...], subject: str, expires: str | None, config: str, state: str
 ) -> None:
     """Make a token, and print it: this once."""
     from headless.inventory.collect.access import Access
@@ -183,7 +183,7 @@ def token_add(
 
     if not subject:
         demand_output()
-    end = parse_end(expires, time.time()) if expires else 0
+    end = 0 if expires is None else parse_end(expires, time.time())  # an empty variable of a script's is no "never"
     access = Access(read_settings(config, state).access)
     made = access.add(name, role, sites, subject, end)
     for site in sites:

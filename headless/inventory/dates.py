@@ -48,7 +48,11 @@ def parse_end(text: str, now: float) -> int:
     """
     if text.isascii() and text.isdigit() and len(text) <= 5 and int(text):
         return int(now) + int(text) * DAY_S
-    end = parse_date(text)
+    try:
+        end = parse_date(text)
+    except ParameterError:
+        reason = "a number of days is expected, or a time, such as 2026-01-31, or 2026-01-31T04:00:00Z"
+        raise ParameterError(f"{text[:60]!r} is no end: {reason}") from None
     if end <= now:
         raise ParameterError(f"{text[:60]!r} has passed: a time to come is expected, or a number of days")
     return end

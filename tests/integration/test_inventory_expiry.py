@@ -91,7 +91,7 @@ def test_the_list_shows_ends(collector: AskedCollector) -> None:
 
 def test_an_end_that_has_passed_is_refused(collector: AskedCollector) -> None:
     words = ("token", "add", "late", "--site", "S", "--state", str(collector.server.state), "--expires")
-    for end, reason in (("2001-09-09", "has passed"), ("tomorrow", "is no time")):
+    for end, reason in (("2001-09-09", "has passed"), ("tomorrow", "a number of days is expected"), ("", "is no end")):
         done = collector.run(*words, end, token="")
         assert done.returncode == 2 and reason in done.stderr
     assert "late" not in (collector.server.state / "access.json").read_text()
