@@ -1,4 +1,4 @@
-"""The databases that can be used: how each is connected to, and how one writer keeps others out."""
+"""The databases that can be used, and how each is connected to."""
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
@@ -12,18 +12,21 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from headless.errors import ParameterError
 from headless.extras import tell_install
 
-__all__ = ["build_engine", "check_url", "is_passing", "try_lock"]
+__all__ = ["build_engine", "check_url", "is_passing"]
 
 LOCK_LIMIT_S = 5.0  # for which another program may hold the database
 
-# A host that vanishes must not hold the writer for as long as TCP would (libpq, connection parameters).
+# A host that vanishes must not hold the writer for as long as TCP would, two hours: it is gone after 30 s without an
+# answer, three of them asked for (libpq, connection parameters). Nor may its session hold the lock for as long: so the
+# server is told the same of us (PostgreSQL, connections and authentication).
 POSTGRES_LIMITS = {
     "connect_timeout": 5,
     "tcp_user_timeout": 30_000,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
     "keepalives_count": 3,
-    "options": "-c statement_timeout=30s -c lock_timeout=10s",
+    "options": "-c statement_timeout=30s -c lock_timeout=10s -c tcp_user_timeout=30s -c tcp_keepalives_idle=15"
+    " -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
 }
 MYSQL_LIMITS = {"connect_timeout": 5, "read_timeout": 40, "write_timeout": 40, "charset": "utf8mb4"}
 # Too long a text is an error, as elsewhere, and not cut; a quote is a quote.
@@ -92,22 +95,6 @@ def is_passing(error: BaseException | None) -> bool:
     if isinstance(error, OperationalError):
         return True
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", "") == READ_ONLY
-
-
-def try_lock(connection: Connection, number: int) -> bool:
-    """Take the one writer's lock, which the connection then holds until it ends; whether it was to be had.
-
-    On SQLite every transaction that writes takes the file's own lock instead.
-    """
-    name = connection.engine.dialect.name
-    if name == "postgresql":
-        ask = sqlalchemy.text("select pg_try_advisory_lock(:number)")
-    elif name == "mysql":
-        # Its locks are the server's, by a name of 64 characters at most; ours is one database's.
-        ask = sqlalchemy.text("select get_lock(concat('headless.', :number, '.', md5(database())), 0)")
-    else:
-        return True
-    return bool(connection.execute(ask, {"number": number}).scalar_one())
 
 
 def _connect_postgresql(_: object, __: object, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:

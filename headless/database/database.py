@@ -7,13 +7,13 @@ not a hundred, and what a transaction decides (overlap, above all) nobody else d
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import queue
 import sqlite3
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, Self, TypeVar
@@ -22,19 +22,19 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 
-from headless.database.backends import build_engine, check_url, try_lock
+from headless.database.backends import build_engine, check_url
+from headless.database.lock import BEATS_S, LOCK_WAIT_S, await_lock, tell_alive
 from headless.database.schema import Schema
 from headless.errors import ParameterError, Unavailable
 
 if sys.platform == "win32":
     raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
 
-__all__ = ["Database"]
+__all__ = ["LOCK_PATIENCE_S", "Database"]
 
 BATCH = 500  # callers that share one commit
 LOCK_PATIENCE_S = 5.0
-"""For which the lock of a server that was killed is waited for: its backend may not have noticed yet."""
-LOCK_PAUSE_S = 0.1
+"""For which the lock is waited for when the writer connects anew: its own session may not have ended yet."""
 NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "9p", "afs", "ceph", "lustre", "fuse.sshfs", "glusterfs")
 
 log = logging.getLogger("headless.database")
@@ -64,17 +64,19 @@ class Database:
         self._failing = ""  # why the last write has failed, if it has
 
     @classmethod
-    def open(cls, url: str, state: str) -> Self:
+    def open(cls, url: str, state: str, wait_s: float = LOCK_WAIT_S) -> Self:
         """Open it; a new one is made, an older one brought up to date.
 
         Args:
             url: ``postgresql://...``, ``mysql://...`` where the schema is made for it; empty for the file in the state
                 folder.
             state: the server's state folder, absolute.
+            wait_s: for which the lock of a server that is no more is waited for.
 
         Raises:
-            ParameterError: it is no database of ours, of a newer version, in use by another server, or cannot be
-                read or written; the message says which.
+            Held: it is in use by another server.
+            ParameterError: it is no database of ours, of a newer version, or cannot be read or written; the message
+                says which.
         """
         path = os.path.join(state, cls.schema.file)
         known = cls.schema.backends
@@ -84,10 +86,10 @@ class Database:
             _check_file_system(state, cls.schema.name)
         database = cls(parsed, shown)
         try:
-            database._prepare()
+            database._prepare(wait_s)
         except ParameterError as exc:
             database._release()
-            raise ParameterError(f"{cls.schema.name} {shown}: {exc}") from exc
+            raise type(exc)(f"{cls.schema.name} {shown}: {exc}") from exc
         except SQLAlchemyError as exc:
             database._release()
             raise ParameterError(f"{cls.schema.name} {shown} is of no use: {_explain(exc)}") from exc
@@ -124,27 +126,27 @@ class Database:
         self._readers.shutdown()
         self._release()
 
-    def _prepare(self) -> None:
+    def _prepare(self, wait_s: float) -> None:
         if self._engine.dialect.name == "sqlite" and not os.path.lexists(self._path):
             os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        connection = self._connect()
+        connection = self._connect(wait_s)
         with connection.begin():
             before = self.schema.upgrade(connection)
         last = len(self.schema.migrations)
         if before not in (0, last):
             log.info("%s-migrated from=%d to=%d", self.schema.name, before, last)
 
-    def _connect(self) -> Connection:
+    def _connect(self, wait_s: float = LOCK_PATIENCE_S) -> Connection:
         """The writer's connection, made anew after a failure; nobody else writes while it lives.
 
         Raises:
-            ParameterError: another server writes it.
+            Held: another server writes it.
             SQLAlchemyError: the database cannot be reached.
         """
         if self._connection is None:
             self._connection = self._engine.connect()
             with self._connection.begin():
-                self._lock(self._connection)
+                await_lock(self._connection, self.schema.advisory_lock, wait_s, functools.partial(self._tell, wait_s))
                 self.forget(self._connection)
         return self._connection
 
@@ -154,12 +156,10 @@ class Database:
         A database that comes back may be a replica, or a copy, that lacks what was committed last.
         """
 
-    def _lock(self, connection: Connection) -> None:
-        until = time.monotonic() + LOCK_PATIENCE_S
-        while not try_lock(connection, self.schema.advisory_lock):
-            if time.monotonic() > until:
-                raise ParameterError("it is in use by another server")
-            time.sleep(LOCK_PAUSE_S)
+    def _tell(self, wait_s: float, holder: str) -> None:
+        if wait_s <= LOCK_PATIENCE_S:
+            return  # it is told as the reason why something else has failed, if it has
+        log.warning("%s-locked limit_s=%d reason=%r", self.schema.name, wait_s, f"in use by another server{holder}")
 
     def _release(self) -> None:
         if self._connection is not None:
@@ -176,7 +176,7 @@ class Database:
             raise Unavailable(f"the server cannot read its {self.schema.name}: {_explain(exc)}") from exc
 
     def _run_writer(self) -> None:
-        work = self._work.get()
+        work = self._await_work()
         while work is not None:
             batch: list[_Work] = []
             while work is not None and len(batch) < BATCH:
@@ -187,7 +187,24 @@ class Database:
             results = self._write_batch([function for function, _ in batch])
             self._loop.call_soon_threadsafe(_resolve, [done for _, done in batch], results)
             if work is batch[-1]:
-                work = self._work.get()
+                work = self._await_work()
+
+    def _await_work(self) -> _Work | None:
+        while True:
+            try:
+                return self._work.get(timeout=BEATS_S.get(self._engine.dialect.name))
+            except queue.Empty:
+                self._beat()
+
+    def _beat(self) -> None:
+        """Keep the lock while there is nothing to write; what is gone is found out, and told, by the next write."""
+        if self._connection is None:
+            return
+        try:
+            tell_alive(self._connection)
+        except SQLAlchemyError:
+            with contextlib.suppress(SQLAlchemyError):
+                self._release()
 
     def _write_batch(self, functions: list[Callable[[Connection], Any]]) -> list[Any]:
         """Run all in one transaction; the result, or the exception, of each."""

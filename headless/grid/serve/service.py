@@ -76,11 +76,12 @@ class _Service:
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
+        authority = Authority.open(self._settings.pki)
+        # Which may wait for another's lock: a signal ends it, as nothing has begun.
+        self._catalogue = Catalogue.open(self._settings.database, self._settings.state)
         stop: asyncio.Queue[signal.Signals] = asyncio.Queue()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.put_nowait, number)
-        authority = Authority.open(self._settings.pki)
-        self._catalogue = Catalogue.open(self._settings.database, self._settings.state)
         envelopes = Envelopes.open(self._settings.pki)
         stores = Stores(self._catalogue, envelopes)
         client = StorageClient(envelopes)

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.engine import make_url
 
 from headless.database.backends import check_url
+from headless.database.database import LOCK_PATIENCE_S
 from headless.errors import ParameterError, Skipped, Unavailable
 from headless.inventory.collect.kept import Kept
 from headless.inventory.collect.remembered import remember
@@ -69,11 +70,16 @@ def make_state(settings: CollectorSettings) -> None:
 
 
 @asynccontextmanager
-async def open_collector(settings: CollectorSettings) -> AsyncIterator[Collector]:
+async def open_collector(settings: CollectorSettings, wait_s: float = LOCK_PATIENCE_S) -> AsyncIterator[Collector]:
     """Open a collector; nobody else can while the block runs.
+
+    Args:
+        settings: of it.
+        wait_s: for which the lock of the database is waited for, and all that runs beside with it.
 
     Raises:
         Skipped: another process runs it.
+        Held: another collector writes its database, or one that is no more has not been noticed to be gone.
         ParameterError: the state folder, the database or a key is of no use.
     """
     make_state(settings)
@@ -85,7 +91,7 @@ async def open_collector(settings: CollectorSettings) -> AsyncIterator[Collector
         stack.callback(kept.close)
         spool = Spool(settings.spool, settings.max_spool)
         stack.push_async_callback(spool.close)
-        store = Store.open(settings.database, settings.state)
+        store = Store.open(settings.database, settings.state, wait_s)
         stack.push_async_callback(store.close)
         worker = Worker(settings, store, spool, kept)
         stack.callback(worker.close)

@@ -3,12 +3,15 @@
 import asyncio
 import logging
 import sys
+import time
 from contextlib import AsyncExitStack
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headless.database.backends import build_engine, check_url, is_passing
+from headless.database.database import LOCK_PATIENCE_S
+from headless.database.lock import LOCK_WAIT_S, Held
 from headless.errors import ParameterError
 from headless.inventory.collect.access import Access
 from headless.inventory.collect.collector import Collector, explain_loss, make_state, open_collector
@@ -49,6 +52,7 @@ class Opening:
         self._desk: Desk
         self._collector: Collector | None = None
         self._is_told = False
+        self._held_since: float | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -62,7 +66,7 @@ class Opening:
         """
         make_state(self._settings)
         _warn_of_tokens(self._settings)
-        if not await self._try_open():
+        if not await self._try_open(LOCK_PATIENCE_S):
             spool = Spool(self._settings.spool, self._settings.max_spool)
             self._stack.push_async_callback(spool.close)
             self._app = build_feeds_app(self._settings, spool, self._web)
@@ -71,22 +75,27 @@ class Opening:
         """Work until cancelled; open the rest first, as soon as that can be.
 
         Raises:
-            HeadlessError: the database is there, and of no use.
+            HeadlessError: the database is there, and of no use, or another collector's.
         """
         while self._collector is None:
             await asyncio.sleep(PAUSE_S)
             # In a thread: a host that does not answer would hold up the feeds.
             if await asyncio.to_thread(_can_reach, self._settings.database):
-                await self._try_open()
+                await self._try_open(0)
+            else:
+                self._held_since = None
         warming = asyncio.create_task(warm(self._desk))
         try:
             await self._collector.worker.run()
         finally:
             warming.cancel()
 
-    async def _try_open(self) -> bool:
+    async def _try_open(self, wait_s: float) -> bool:
         try:
-            collector = await self._stack.enter_async_context(open_collector(self._settings))
+            collector = await self._stack.enter_async_context(open_collector(self._settings, wait_s))
+        except Held as exc:
+            self._wait_for_lock(exc)
+            return False
         except ParameterError as exc:
             if not self._settings.database or not is_passing(exc.__cause__):
                 raise
@@ -94,7 +103,7 @@ class Opening:
                 log.error("waiting reason=%r", str(exc))
             self._is_told = True
             return False
-        if self._is_told:
+        if self._is_told or self._held_since is not None:
             log.info("going-on")
         if reason := await explain_loss(collector):
             log.error("inventory-empty reason=%r", reason)
@@ -103,6 +112,19 @@ class Opening:
         self._app = build_app(collector, self._web, self._desk)
         self._collector = collector
         return True
+
+    def _wait_for_lock(self, exc: Held) -> None:
+        """Go on without the database: the one that has it may have lost its host, which nobody has told its session.
+
+        Raises:
+            ParameterError: that has been so for too long.
+        """
+        now = time.monotonic()
+        if self._held_since is None:
+            self._held_since = now
+            log.warning("inventory-locked limit_s=%d reason=%r", LOCK_WAIT_S, str(exc))
+        if now > self._held_since + LOCK_WAIT_S:
+            raise ParameterError(f"{exc}: what has come meanwhile is kept in {self._settings.spool}") from exc
 
 
 def _warn_of_tokens(settings: CollectorSettings) -> None:
