@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
-GIVE_UP_S = 0.1  # an attempt that has less time than this would only blur the reason of the one before
+GIVE_UP_S = 0.25  # an attempt that has less time than this would only blur the reason of the one before
 
 
 def choose_pause(failures: int, left_s: float, draw: float) -> float | None:
@@ -30,13 +30,13 @@ def choose_pause(failures: int, left_s: float, draw: float) -> float | None:
         draw: random, from 0 to below 1.
 
     Returns:
-        Seconds; at least one more attempt fits in after them. ``None`` to give up.
+        Seconds; after them there is time enough for one more attempt. ``None`` to give up.
     """
     if left_s < GIVE_UP_S:
         return None
     limit_s = min(FIRST_PAUSE_S * 2.0 ** min(failures, 10), LONGEST_PAUSE_S)
     # Who would sleep past the end tries once more shortly before it, and not all in the same instant.
-    return min(draw * limit_s, left_s * (1 + draw) / 2)
+    return min(draw * limit_s, (left_s - GIVE_UP_S) * (1 + draw) / 2)
 
 
 class Attempts:

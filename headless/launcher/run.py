@@ -19,8 +19,6 @@ from headless.launcher.talk import Talk
 
 __all__ = ["check_job", "run_job"]
 
-LATE_S = 0.2  # a failure so short before --not-after is one for its sake
-
 
 def run_job(settings: LaunchSettings, environment: Environment, talk: Talk) -> int:
     """Run one job; return the launcher's exit code where it is not an error's.
@@ -47,7 +45,9 @@ def run_job(settings: LaunchSettings, environment: Environment, talk: Talk) -> i
                 talk.info(f"job {job_id} accepted")
                 return 0 if settings.timeout_s is None else _wait(link, settings, talk, job_id, sinks)
         except ConnectionFailed as exc:
-            if time.monotonic() + LATE_S < latest:
+            from headless.launcher.attempts import GIVE_UP_S
+
+            if time.monotonic() + GIVE_UP_S <= latest:
                 raise
             raise Skipped(f"not started: the time of --not-after has passed; the last try: {exc}") from exc
 

@@ -117,14 +117,14 @@ def test_control_c_at_the_password_ends_by_that_signal(server: Server, secret: P
 
 
 def test_a_person_may_take_longer_than_a_login_may(world: World) -> None:
-    server = world.serve("--login-timeout", "1")
+    server = world.serve("--login-timeout", "3")
     mapping = ["--run-as", "root"] if os.geteuid() == 0 else []
     server.user("add", "batch", "--allow-code", *mapping, "--password-stdin", stdin=PASSWORD.encode())
     secret = world.home / "secret"
     terminal = launch(server, secret, "-t", "-1")
     confirm(server, terminal)
     terminal.expect("Password of batch: ")
-    time.sleep(1.5)  # the server's limit, and a little
+    time.sleep(3.5)  # the server's limit, and a little
     terminal.type(PASSWORD + "\n")
     assert terminal.finish() == 0
     assert secret.exists()

@@ -33,10 +33,10 @@ NOW = datetime.datetime(2026, 10, 25, 0, 0, tzinfo=datetime.UTC)
         (5, 30, 0.5, 2.5),
         (5000, 30, 0.5, 2.5),
         (0, 30, 0.0, 0.0),
-        (9, 4, 0.75, 3.5),  # the pause would be 3.75
-        (9, 2, 0.5, 1.5),
-        (9, 0.11, 0.5, 0.0825),
-        (0, 0.09, 0.5, None),
+        (9, 4, 0.75, 3.28125),  # the pause would be 3.75
+        (9, 2, 0.5, 1.3125),
+        (9, 0.35, 0.5, 0.075),
+        (0, 0.24, 0.5, None),
         (0, 0, 0.5, None),
         (0, -5, 0.5, None),
     ],
@@ -51,7 +51,7 @@ def test_pauses_grow_and_leave_time_for_another_attempt(
 def test_every_row_of_pauses_comes_to_an_end_within_its_time(draw: float) -> None:
     left_s, failures = 30.0, 0
     while (pause_s := choose_pause(failures, left_s, draw)) is not None:
-        assert 0 <= pause_s < LONGEST_PAUSE_S and pause_s < left_s
+        assert 0 <= pause_s < LONGEST_PAUSE_S and pause_s <= left_s - GIVE_UP_S
         left_s -= pause_s + 0.01  # what an attempt takes
         failures += 1
     assert -0.02 < left_s < GIVE_UP_S
