@@ -16,7 +16,7 @@ from headless.errors import ParameterError
 __all__ = ["BEATS_S", "LOCK_WAIT_S", "Held", "await_lock", "tell_alive", "try_lock"]
 
 LOCK_WAIT_S = 75.0
-"""For which a start waits: longer than servers keep the session of a host that is no more, shorter than systemd waits."""
+"""For which a start waits: longer than servers keep the session of a lost host, and shorter than systemd waits."""
 LOCK_PAUSE_S = 0.1
 SILENCE_S = 60
 """After which MariaDB takes a writer that says nothing for gone: it has no keepalive that a session could ask for."""

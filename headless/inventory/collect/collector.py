@@ -24,7 +24,7 @@ from headless.inventory.collect.worker import Worker
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
 
-__all__ = ["Collector", "check_state", "explain_loss", "make_state", "open_collector"]
+__all__ = ["Collector", "check_state", "explain_loss", "find_database", "make_state", "open_collector"]
 
 INVENTORY = "inventory.db"  # in the state folder, unless it is elsewhere
 
@@ -115,13 +115,29 @@ async def explain_loss(collector: Collector) -> str:
     )
 
 
+def find_database(settings: CollectorSettings) -> str:
+    """The URL of the database of a state folder, without its password; empty if it is within, or none is known."""
+    if settings.database:
+        return _strip_password(settings.database)
+    try:
+        with open(os.path.join(settings.state, "database"), encoding="utf-8") as file:
+            found = file.read().strip()
+    except OSError:
+        return ""
+    return "" if found == INVENTORY else found
+
+
+def _strip_password(url: str) -> str:
+    return make_url(url).set(password=None).render_as_string()
+
+
 def _check_database(settings: CollectorSettings) -> None:
     """Remember which database a state folder goes with: a command without the settings must not begin another."""
     path = os.path.join(settings.state, "database")
     database = INVENTORY
     if settings.database:
         check_url(settings.database, "database", Store.schema.backends)
-        database = make_url(settings.database).set(password=None).render_as_string()
+        database = _strip_password(settings.database)
     try:
         with open(path, "a+", encoding="utf-8") as file:
             file.seek(0)
