@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import sqlalchemy
@@ -9,6 +10,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
+from headless.database.links import Links
 from headless.errors import ParameterError
 from headless.extras import tell_install
 
@@ -32,6 +34,7 @@ MYSQL_LIMITS = {"connect_timeout": 5, "read_timeout": 40, "write_timeout": 40, "
 # Too long a text is an error, as elsewhere, and not cut; a quote is a quote.
 MYSQL_SESSION = "set session sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 10"
 STATEMENT_LIMIT_S = 30
+CUT = "nobody waits for the database any more"
 READ_ONLY = "25006"  # what PostgreSQL calls it: a server that has come back, but not as the first of its kind
 
 DRIVERS = {
@@ -70,18 +73,25 @@ def check_url(url: str, setting: str, known: Collection[str] = ("postgresql",)) 
     return parsed.set(drivername=f"{name}+{driver}")
 
 
-def build_engine(url: URL) -> Engine:
-    """Prepare connections to a database; none is made yet."""
+def build_engine(url: URL, links: Links | None = None) -> Engine:
+    """Prepare connections to a database; none is made yet.
+
+    Args:
+        url: of it.
+        links: are told of its connections, of SQLite's not.
+    """
     name = url.get_backend_name()
+    links = links or Links()
     if name == "postgresql":
         engine = sqlalchemy.create_engine(url, pool_pre_ping=True, connect_args=POSTGRES_LIMITS)
-        event.listen(engine, "do_connect", _connect_postgresql)
+        event.listen(engine, "do_connect", partial(_connect_postgresql, links))
         return engine
     if name == "mysql":
         # Repeatable reads, the default, would show the writer what it was told before it waited for its turn.
         engine = sqlalchemy.create_engine(
             url, pool_pre_ping=True, isolation_level="READ COMMITTED", connect_args=MYSQL_LIMITS
         )
+        event.listen(engine, "do_connect", partial(_connect_mysql, links))
         event.listen(engine, "connect", _prepare_mysql)
         return engine
     engine = sqlalchemy.create_engine(url, connect_args={"timeout": LOCK_LIMIT_S, "check_same_thread": False})
@@ -97,10 +107,29 @@ def is_passing(error: BaseException | None) -> bool:
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", "") == READ_ONLY
 
 
-def _connect_postgresql(_: object, __: object, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+def _connect_postgresql(
+    links: Links, _: object, __: object, arguments: Sequence[Any], options: Mapping[str, Any]
+) -> Any:
+    from psycopg import OperationalError as Gone
+
     from headless.database.patience import PatientConnection
 
-    return PatientConnection.connect(*arguments, **options)
+    if links.is_cut:
+        raise Gone(CUT)
+    connection = PatientConnection.connect(*arguments, **options)
+    links.add(connection)
+    return connection
+
+
+def _connect_mysql(links: Links, _: object, __: object, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+    import pymysql
+
+    if links.is_cut:
+        raise pymysql.OperationalError(CUT)
+    connection = pymysql.Connection(*arguments, **options, defer_connect=True)
+    links.add(connection)  # its first words may be waited for as long as others
+    connection.connect()
+    return connection
 
 
 def _prepare_mysql(connection: Any, _: object) -> None:

@@ -23,6 +23,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from headless.database.backends import build_engine, check_url
+from headless.database.links import Links
 from headless.database.lock import BEATS_S, LOCK_WAIT_S, await_lock, tell_alive
 from headless.database.schema import Schema
 from headless.errors import ParameterError, Unavailable
@@ -32,6 +33,7 @@ if sys.platform == "win32":
 
 __all__ = ["LOCK_PATIENCE_S", "Database"]
 
+CUT_PAUSE_S = 0.1  # between tries to cut a connection: one may just be made
 BATCH = 500  # callers that share one commit
 LOCK_PATIENCE_S = 5.0
 """For which the lock is waited for when the writer connects anew: its own session may not have ended yet."""
@@ -55,7 +57,8 @@ class Database:
         path: what to call it in messages.
         """
         self._path = path
-        self._engine = build_engine(url)
+        self._links = Links()
+        self._engine = build_engine(url, self._links)
         self._loop = asyncio.get_running_loop()
         self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(self.readers, f"{self.schema.name}-read")
@@ -119,12 +122,24 @@ class Database:
         """
         return await self._loop.run_in_executor(self._readers, self._read, function)
 
-    async def close(self) -> None:
-        """End when all that was asked for is written."""
+    async def close(self, limit_s: float | None = None) -> None:
+        """End when all that was asked for is written.
+
+        Args:
+            limit_s: after which the database is not waited for any more: what it was at is then done, or is not.
+        """
         self._work.put(None)
-        await asyncio.to_thread(self._writer.join)
-        self._readers.shutdown()
+        ended = asyncio.ensure_future(asyncio.to_thread(self._join, limit_s is not None))
+        while not (await asyncio.wait([ended], timeout=limit_s))[0]:
+            if not self._links.is_cut:
+                log.warning("%s-left reason=%r", self.schema.name, f"it has not answered for {limit_s:g} s")
+            self._links.cut()
+            limit_s = CUT_PAUSE_S
         self._release()
+
+    def _join(self, is_hurried: bool) -> None:
+        self._readers.shutdown(cancel_futures=is_hurried)
+        self._writer.join()
 
     def _prepare(self, wait_s: float) -> None:
         if self._engine.dialect.name == "sqlite" and not os.path.lexists(self._path):
@@ -218,7 +233,9 @@ class Database:
             reason = _explain(exc)
             with contextlib.suppress(SQLAlchemyError):
                 self._release()
-            if reason != self._failing:  # told once, and not at each try while the database is away
+            if (
+                reason != self._failing and not self._links.is_cut
+            ):  # told once, and not at each try while the database is away
                 log.error("%s-write-failed reason=%r", self.schema.name, reason)
             self._failing = reason
             return [Unavailable(f"the server cannot write its {self.schema.name}: {reason}") for _ in functions]

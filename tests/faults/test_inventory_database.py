@@ -15,7 +15,7 @@ from headless.inventory.collect.access import Access
 from headless.inventory.collect.schema import SCHEMA
 from inventory_database import DatabaseServer, run_database
 from inventory_outage import FastClock, ask, read_stored
-from inventory_server import CollectorServer, open_socket, post, read_status, talk, write_report
+from inventory_server import LIMIT_S, CollectorServer, open_socket, post, read_all, read_status, talk, write_report
 from postgres import run_postgres
 from support import HEADLESS, wait_for
 
@@ -186,6 +186,35 @@ def test_stopped_while_it_says_nothing(tmp_path: Path, database: DatabaseServer)
             database.thaw()
         server.start()
         check_once(server, url, "before", "during")
+
+
+@pytest.mark.peer("faketime")
+def test_stopped_while_somebody_asks_and_it_says_nothing(tmp_path: Path, database: DatabaseServer) -> None:
+    """The question has 10 s, and the database 10 s after that, by the collector's clock; who asked is told."""
+    url = database.create_database("asked")
+    with CollectorServer(tmp_path, options=["--database", url]) as server:
+        FastClock(tmp_path / "clock", server, SPEED)
+        server.start()
+        token = Access(str(server.state / "access.json")).add("watcher", "admin", ())
+        assert read_status(talk(server.port, ask("/api/v1/hosts", token))) == 200
+        reference = b"[[rule]]\npackage = 'app'\nversion = '>= 1'\n"
+        head, _, body = post("/api/v1/conform", reference, f"Authorization: Bearer {token}").partition(b"\r\n\r\n")
+        database.freeze()
+        try:
+            with open_socket(server.port) as channel:
+                channel.sendall(head + b"\r\nExpect: 100-continue\r\n\r\n")
+                assert channel.recv(100).startswith(b"HTTP/1.1 100 ")  # so it is being answered
+                assert server.process is not None
+                server.process.terminate()
+                channel.sendall(body)
+                answer = read_all(channel)
+            assert server.process.wait(LIMIT_S) == 0
+        finally:
+            database.thaw()
+    assert read_status(answer) == 503
+    assert b"the collector stops" in answer and b"\r\nretry-after: " in answer.lower()
+    assert "action=cut-off requests=1" in server.log
+    assert not re.search("Traceback|ASGI|bug", server.log), server.log
 
 
 def test_read_only(tmp_path: Path, database: DatabaseServer) -> None:

@@ -26,6 +26,8 @@ if sys.platform == "win32":
 
 __all__ = ["Collector", "check_state", "explain_loss", "find_database", "make_state", "open_collector"]
 
+CLOSE_S = 10.0
+"""For which the database is waited for at the end: what it has not stored is in the spool."""
 INVENTORY = "inventory.db"  # in the state folder, unless it is elsewhere
 
 
@@ -92,7 +94,7 @@ async def open_collector(settings: CollectorSettings, wait_s: float = LOCK_PATIE
         spool = Spool(settings.spool, settings.max_spool)
         stack.push_async_callback(spool.close)
         store = Store.open(settings.database, settings.state, wait_s)
-        stack.push_async_callback(store.close)
+        stack.push_async_callback(store.close, CLOSE_S)
         worker = Worker(settings, store, spool, kept)
         stack.callback(worker.close)
         yield Collector(settings, store, spool, kept, worker)

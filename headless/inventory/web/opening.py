@@ -7,7 +7,7 @@ import time
 from contextlib import AsyncExitStack
 
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headless.database.backends import build_engine, check_url, is_passing
 from headless.database.database import LOCK_PATIENCE_S
@@ -19,6 +19,7 @@ from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.collect.spool import Spool
 from headless.inventory.collect.store import Store
 from headless.inventory.web.advice import Advice
+from headless.inventory.web.answers import tell_end
 from headless.inventory.web.app import build_app, build_feeds_app
 from headless.inventory.web.desk import Desk
 from headless.inventory.web.settings import WebSettings
@@ -55,8 +56,20 @@ class Opening:
         self._held_since: float | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        await self._app(scope, receive, send)
+        """Answer a request; one that is cancelled, as at the end of all, is told so if nothing was said to it yet."""
+        has_begun = False
+
+        async def note(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note)
+        except asyncio.CancelledError:
+            if has_begun:
+                raise
+            await tell_end(scope, receive, send)
 
     async def begin(self) -> None:
         """Open all of it, or, if only the database is away, the spool.
