@@ -37,10 +37,12 @@ Of the environment:
 
 \b
 Exit status: 0 if all went well, else the last failed command's errno:
-  22   a bad parameter, certificate or key    107  no connection, or a server that is not to be trusted; what was sent
-  28   the output cannot be written                may have been done
-  110  no answer in time                      126  no certificate         127  the certificate is over
-  129  the server does not take the certificate
+  2    no such file or folder               28   the output cannot be written
+  22   a bad parameter, certificate or key  61   the file is in the catalogue, and no storage has it any more
+  77   its storages are away: later         107  no connection, or a server that is not to be trusted; what was sent
+  110  no answer in time                         may have been done
+  126  no certificate                       129  the server does not take the certificate
+  127  the certificate is over
 """
 
 

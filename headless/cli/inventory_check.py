@@ -30,7 +30,7 @@ def check(
     models: tuple[str, ...],
     advisories: tuple[str, ...],
     vex: tuple[str, ...],
-    day: str | None,
+    date: str | None,
     fail_on: str,
     as_json: bool,
 ) -> None:
@@ -43,7 +43,7 @@ def check(
 
     A line a shortfall; none if all is well.
     """
-    standard = read_standard(references, models, advisories, vex, day)
+    standard = read_standard(references, models, advisories, vex, date)
     rows: list[Row] = []
     hosts: set[HostFacts] = set()
     is_judged = False

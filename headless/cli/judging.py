@@ -1,6 +1,5 @@
 """The options that say what hosts are judged by, and reading what they name."""
 
-import datetime
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -10,6 +9,7 @@ import click
 
 from headless.errors import ParameterError
 from headless.inventory.advice_files import read_advice
+from headless.inventory.dates import parse_date
 from headless.inventory.formats import parse_report
 from headless.inventory.listing import is_listing, parse_listing
 from headless.inventory.reference import Reference, build_reference
@@ -40,7 +40,7 @@ OPTIONS = (
         metavar="PATH",
         help="what of --advisories does not count: OpenVEX or CycloneDX JSON; told in --json; may be repeated",
     ),
-    click.option("--on", "day", metavar="DAY", help="judge as on that day, such as 2026-01-31; left out: now"),
+    click.option("--on", "date", metavar="DATE", help="judge as then: RFC 3339, or a day, which means its end  [now]"),
 )
 
 
@@ -52,7 +52,7 @@ def standard_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def read_standard(
-    references: Sequence[str], models: Sequence[str], advisories: Sequence[str], vex: Sequence[str], day: str | None
+    references: Sequence[str], models: Sequence[str], advisories: Sequence[str], vex: Sequence[str], date: str | None
 ) -> Standard:
     """Read what the options name.
 
@@ -64,7 +64,7 @@ def read_standard(
     return Standard(
         (*map(read_reference, references), *map(_read_model, models)),
         read_advice(advisories, vex),
-        _parse_day(day) if day else time.time(),
+        parse_date(date) if date else time.time(),
     )
 
 
@@ -100,12 +100,3 @@ def _read_file(path: str) -> bytes:
     if len(data) > LIMIT:
         raise BadReport(f"larger than {LIMIT >> 20} MiB")
     return data
-
-
-def _parse_day(text: str) -> float:
-    """The end of the day, UTC: that day's deadlines have passed."""
-    try:
-        day = datetime.datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=datetime.UTC)
-    except ValueError:
-        raise ParameterError(f"--on {text!r}: a day is expected, such as 2026-01-31") from None
-    return day.timestamp() + 86400

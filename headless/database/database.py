@@ -122,6 +122,14 @@ class Database:
         """
         return await self._loop.run_in_executor(self._readers, self._read, function)
 
+    async def read_apart(self, function: Callable[[Connection], Result]) -> Result:
+        """Run a function that only reads, though all readers be at something that takes long, or hangs.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        return await asyncio.to_thread(self._read, function)
+
     async def close(self, limit_s: float | None = None) -> None:
         """End when all that was asked for is written.
 
@@ -135,6 +143,8 @@ class Database:
                 log.warning("%s-left reason=%r", self.schema.name, f"it has not answered for {limit_s:g} s")
             self._links.cut()
             limit_s = CUT_PAUSE_S
+        if limit_s is not None:
+            self._links.cut()  # those that are read apart, which nobody waits for
         self._release()
 
     def _join(self, is_hurried: bool) -> None:

@@ -5,20 +5,23 @@ import shutil
 import sys
 from contextlib import suppress
 
-__all__ = ["SPARE_ROOM", "count_room", "remove_tree", "sync_folder", "write_atomically"]
+__all__ = ["SPARE_ROOM", "count_room", "remove_tree", "sync_folder", "write_atomically", "write_synced"]
 
 SPARE_ROOM = 512 * 1024
 """Bytes of a disk that no output takes: how a job ended must find room, and so must the tidying up."""
 
 
-def write_atomically(path: str, data: bytes, *, durable: bool = True, mode: int = 0o600) -> None:
+def write_atomically(
+    path: str, data: bytes, *, durable: bool = True, mode: int = 0o600, is_exact: bool = False
+) -> None:
     """Write a file under a temporary name in its own folder and rename it.
 
     Args:
         path: of the file; whatever is there is replaced.
         data: its content.
         durable: whether the content must survive a power cut once this returns.
-        mode: permissions of the new file, from its first byte on.
+        mode: permissions of the new file, from its first byte on; the umask takes away from them.
+        is_exact: the umask does not: it is for others, who read it.
 
     Raises:
         OSError: it could not be written; what was there before still is.
@@ -29,6 +32,8 @@ def write_atomically(path: str, data: bytes, *, durable: bool = True, mode: int 
     descriptor = os.open(temporary, flags, mode)
     try:
         try:
+            if is_exact:
+                os.chmod(temporary, mode)
             view = memoryview(data)
             while view:
                 view = view[os.write(descriptor, view) :]
@@ -42,6 +47,19 @@ def write_atomically(path: str, data: bytes, *, durable: bool = True, mode: int 
         raise
     if durable:
         sync_folder(os.path.dirname(path) or ".")
+
+
+def write_synced(path: str, data: bytes) -> None:
+    """Write a new file, for its owner alone, whose content survives a power cut once this returns.
+
+    Raises:
+        OSError: it is there already, or cannot be written; part of it may have been made.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
 
 
 def sync_folder(folder: str) -> None:

@@ -92,6 +92,8 @@ def parse_request(text: str) -> Request:
         "".join((command, *words)).encode()
     except UnicodeEncodeError as exc:  # half a surrogate pair: what could not even be said in an answer
         raise GridError(EINVAL, "Incoming JSON is not ok: a text is no UTF-8") from exc
+    if any("\0" in word for word in words):  # no name holds one, and PostgreSQL takes none
+        raise GridError(EINVAL, "Incoming JSON is not ok: a text holds a NUL")
     return Request(command, words)
 
 

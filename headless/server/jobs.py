@@ -222,19 +222,22 @@ class Jobs:
             record = found or record
         return job or LiveJob(record, await self.engine.find(record.job_id))
 
-    async def cancel(self, account: Account, job_id: str) -> LiveJob:
+    async def cancel(self, account: Account, job_id: str) -> JobState:
         """Ask for a job's end. One that has ended is left alone; the end of one that runs is seen later.
+
+        Returns:
+            The state that it was in before: a final one says that it was over already.
 
         Raises:
             ParameterError: unknown, or another user's.
             Unavailable: the wish could not be written down.
         """
         job = await self.find(account, job_id)
-        if job.state.is_final:
-            return job
-        await self.chronicle.cancel(job, account.user.name)
-        await self._enforce_cancel(job)
-        return job
+        state = job.state
+        if not state.is_final:
+            await self.chronicle.cancel(job, account.user.name)
+            await self._enforce_cancel(job)
+        return state
 
     async def _enforce_cancel(self, job: LiveJob) -> None:
         if job.state is JobState.WAITING:

@@ -1,26 +1,19 @@
-"""Metrics as Prometheus reads them: what became of each job name's runs, and what the server is doing."""
+"""The job server's metrics: what became of each job name's runs, and what the server is doing."""
 
 import asyncio
-import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from headless.metrics.fresh import FreshText
 from headless.server.journal import Journal
 from headless.server.schema import names
 
-__all__ = ["CONTENT_TYPE", "Figures", "Metrics"]
+__all__ = ["Figures", "Metrics"]
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 NAMES_LIMIT = 10_000  # those that ended last
-FRESH_S = 1.0  # for which a text serves all who ask
-SHARE = 10  # of the time at most one such part is spent on it: a text that took 0.5 s serves for 5
-FRESH_LIMIT_S = 10.0
-
-log = logging.getLogger("headless.metrics")
 
 
 def _nothing() -> int:
@@ -46,44 +39,24 @@ class Figures:
     hooks_failed: Callable[[], int] = _nothing
 
 
-class Metrics:
-    """Makes the text, at most once a second however many ask."""
+class Metrics(FreshText):
+    """Makes the text of what the journal has, and of the server's figures."""
 
     def __init__(self, journal: Journal, figures: Figures) -> None:
         """Args:
         journal: that holds what became of each name.
         figures: of the server.
         """
+        super().__init__()
         self._journal = journal
         self._figures = figures
-        self._started_at = time.time()
-        self._text = b""
-        self.made_at = 0.0  # when the making of the text began, on the monotonic clock
-        self._fresh_until = 0.0
-        self._making = asyncio.Lock()
 
-    @property
-    def fresh_s(self) -> float:
-        """For how many seconds :meth:`render` still returns what it has."""
-        return max(0.0, self._fresh_until - time.monotonic())
-
-    async def render(self) -> bytes:
-        """The text as of now, or of the last second.
-
-        Raises:
-            Unavailable: the journal cannot be read.
-        """
-        async with self._making:
-            begin = time.monotonic()
-            if begin >= self._fresh_until:
-                rows, left_out = await self._journal.read(_read_names)
-                figures = {name: ask() for name, ask in vars(self._figures).items()}
-                # A hundred thousand lines take longer than the event loop may be away.
-                self._text = await asyncio.to_thread(_build_text, rows, left_out, figures, self._started_at)
-                took_s = time.monotonic() - begin
-                self.made_at = begin
-                self._fresh_until = begin + took_s + max(FRESH_S, min(FRESH_LIMIT_S, SHARE * took_s))
-        return self._text
+    async def make(self) -> bytes:
+        """See :meth:`FreshText.make`."""
+        rows, left_out = await self._journal.read(_read_names)
+        figures = {name: ask() for name, ask in vars(self._figures).items()}
+        # A hundred thousand lines take longer than the event loop may be away.
+        return await asyncio.to_thread(_build_text, rows, left_out, figures, self.started_at)
 
 
 def _read_names(connection: Connection) -> tuple[list[dict[str, Any]], int]:

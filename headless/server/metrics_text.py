@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
-import headless
 from headless.job import JobState
+from headless.metrics.text import build_process, build_text
 
 __all__ = ["build_metrics"]
 
@@ -19,27 +17,11 @@ Row = dict[str, Any]
 
 def build_metrics(rows: Sequence[Row], left_out: int, figures: dict[str, int], started_at: float) -> bytes:
     """The text of rows of the table ``names`` and of the server's figures."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Given([*_build_server(figures, left_out, started_at), *_build_jobs(rows)]))
-    return generate_latest(registry)
+    return build_text([*build_process(started_at), *_build_server(figures, left_out), *_build_jobs(rows)])
 
 
-class _Given(Collector):
-    """Metrics that are there already: nothing is counted here, the journal does."""
-
-    def __init__(self, metrics: Sequence[Metric]) -> None:
-        self._metrics = metrics
-
-    def collect(self) -> Iterator[Metric]:
-        yield from self._metrics
-
-
-def _build_server(figures: dict[str, int], left_out: int, started_at: float) -> Iterator[Metric]:
-    build = GaugeMetricFamily("headless_build_info", "The server's version; always 1.", labels=["version"])
-    build.add_metric([headless.__version__], 1)
-    yield build
+def _build_server(figures: dict[str, int], left_out: int) -> Iterator[Metric]:
     for name, text, value in (
-        ("start_time_seconds", "When the server was started, in seconds since 1970.", started_at),
         ("jobs_running", "Jobs that are running.", figures["running"]),
         ("jobs_waiting", "Jobs that are accepted and have not begun.", figures["waiting"]),
         ("sessions", "Sessions that are logged in.", figures["sessions"]),

@@ -7,12 +7,11 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
+from headless.metrics.output import MetricsFile, tell_metrics
 from headless.server.hooks.courier import Courier
 from headless.server.journal import Journal
 from headless.server.metrics import Figures, Metrics
-from headless.server.metrics_output import MetricsFile, serve_metrics
-from headless.server.settings import ServerSettings, parse_metrics_listen
-from headless.transport.server import close_quietly, wait_closed
+from headless.server.settings import ServerSettings
 
 if sys.platform == "win32":
     raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
@@ -54,24 +53,14 @@ class Reporting:
             ConnectionFailed: the address for the metrics is not to be had.
             ParameterError: its host is unknown.
         """
-        tasks = [asyncio.ensure_future(_keep_running(self._courier.run))]
         metrics = Metrics(self._journal, replace(figures, hooks_failed=lambda: self._courier.failed))
-        server = None
-        if self._settings.metrics_file:
-            self._file = MetricsFile(metrics, self._settings.metrics_file)
-            tasks.append(asyncio.ensure_future(_keep_running(self._file.run)))
+        courier = asyncio.ensure_future(_keep_running(self._courier.run))
         try:
-            if self._settings.metrics_listen:
-                server, shown = await serve_metrics(metrics, parse_metrics_listen(self._settings.metrics_listen))
-                log.info("metrics address=http://%s/metrics", shown)
-            yield
+            async with tell_metrics(metrics, self._settings.metrics_file, self._settings.metrics_listen) as self._file:
+                yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            if server is not None:
-                close_quietly(server)
-                await wait_closed(server)
+            courier.cancel()
+            await asyncio.gather(courier, return_exceptions=True)
 
 
 async def _keep_running(function: Callable[[], Awaitable[object]]) -> None:

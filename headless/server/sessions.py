@@ -272,7 +272,7 @@ class ServerSession:
         return await self._history.show(self._who, message.job_id)
 
     async def _job_cancel(self, message: JobNamed) -> dict[str, Any]:
-        return _name_job(await self._jobs.cancel(self._who, message.job_id))
+        return {"job_id": message.job_id, "state": await self._jobs.cancel(self._who, message.job_id)}
 
     async def _job_rerun(self, message: JobRerun) -> dict[str, Any]:
         return _name_job(await self._history.rerun(self._who, message, self._peer.source))

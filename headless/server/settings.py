@@ -10,11 +10,12 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
 from headless.errors import ParameterError
+from headless.metrics.settings import parse_metrics_listen
 from headless.server.hooks.actions import HOOKS, Action, Hooks, parse_actions
 from headless.server.limits import parse_limits
-from headless.transport.address import Address, TcpAddress, UnixAddress, parse_address
+from headless.transport.address import Address, UnixAddress, parse_address
 
-__all__ = ["ServerSettings", "build_settings", "parse_listen", "parse_metrics_listen", "parse_settings"]
+__all__ = ["ServerSettings", "build_settings", "parse_listen", "parse_settings"]
 
 MIB = 1 << 20
 PATHS = ("state", "modules", "python", "certificate", "key", "client_ca", "sendmail", "metrics_file")
@@ -168,21 +169,6 @@ def parse_listen(text: str) -> Address:
         raise ParameterError(f"setting 'listen': {exc}") from exc
     if isinstance(address, UnixAddress) and plain != text:
         raise ParameterError(f"setting 'listen': {text!r}: a unix socket needs no proxy: leave 'proxied:' out")
-    return address
-
-
-def parse_metrics_listen(text: str) -> TcpAddress:
-    """Read where to serve the metrics; port 0 means any that is free.
-
-    Raises:
-        ParameterError: it is no HOST:PORT.
-    """
-    try:
-        address = parse_listen(text)
-    except ParameterError as exc:
-        raise ParameterError(f"setting 'metrics_listen' is HOST:PORT, not {text!r}") from exc
-    if text.startswith("proxied:") or not isinstance(address, TcpAddress):
-        raise ParameterError(f"setting 'metrics_listen' is HOST:PORT, not {text!r}")
     return address
 
 

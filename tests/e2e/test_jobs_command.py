@@ -149,6 +149,16 @@ def test_cancel_returns_when_the_job_is_over(batch: Session) -> None:
     assert errors.endswith(f"job {job_id} was over already: stopped\n")
 
 
+def test_the_end_of_a_job_that_waits_is_no_end_that_it_had_before(batch: Session, tmp_path: Path) -> None:
+    first = batch.launch("-c", wait_code(tmp_path / "go"), "--name", "queue")
+    second = batch.launch("-c", "pass", "--name", "queue", "--overlap", "wait")
+    code, _, errors = batch.jobs("cancel", second, "-v")
+    assert code == 0
+    assert f"job {second} is over: stopped: " in errors
+    (tmp_path / "go").touch()
+    batch.wait_state(first, "ended")
+
+
 def test_rerun_is_a_new_job_of_the_same_kind(batch: Session) -> None:
     old = batch.launch("-c", "import sys; print('ran', sys.argv[1:])", "--name", "twice", "-t", "60", "--", "x")
     code, text, errors = batch.jobs("rerun", old)

@@ -95,6 +95,23 @@ def test_wildcards(session: RawSession) -> None:
     assert session.lines("ls", "-a") == [".a3", "b[1]", "d1", "d2"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("du", "-n", "no*"),
+        ("lfnexpiretime", "-a", "-d", "1", "no*"),
+        ("toXml", "-x", "c.xml", "no*"),
+        ("mv", "-f", "no*", "x"),
+        ("rm", "-r", "no*"),
+    ],
+)
+def test_wildcards_that_match_nothing_are_an_error_of_any_command(session: RawSession, words: tuple[str, ...]) -> None:
+    reply = session.ask(*words)
+    assert (reply["metadata"]["exitcode"], reply["results"]) == ("2", []), reply
+    assert reply["metadata"]["error"].endswith("no*"), reply
+    assert [session.code("rm", "-f", "no*"), session.code("toXml", "-i", "no*")] == [0, 0]
+
+
 def test_stat(session: RawSession) -> None:
     session.rows("touch", "f")
     (row,) = session.rows("stat", "-nomsg", "f")
@@ -211,6 +228,31 @@ def test_modes_and_owners(session: RawSession, admin: GridUser) -> None:
         assert [row["owner"] for row in session.rows("find", "-d", "-w", ".")] == ["tester", "chief", "tester"]
         assert chief.code("chown", "nobody-here", f"{HOME}test_modes_and_owners/d") == 22
         chief.rows("chown", "-R", "tester", f"{HOME}test_modes_and_owners/d")
+
+
+def test_a_dot_may_be_part_of_an_owners_name(session: RawSession, server: GridServer, admin: GridUser) -> None:
+    server.add_user("a.b")
+    session.rows("touch", "f")
+    path = f"{HOME}test_a_dot_may_be_part_of_an_owners_name/f"
+    with open_session(admin) as chief:
+        for words, found in (("tester.shared", "tester shared"), ("a.b", "a.b shared"), ("a.b:a.b", "a.b a.b")):
+            chief.rows("chown", words, path)
+            row = chief.rows("stat", path)[0]
+            assert f"{row['owner']} {row['gowner']}" == found
+        assert [chief.code("chown", words, path) for words in ("a.c", "a.b.b", "tester.x")] == [22, 22, 22]
+        chief.rows("chown", "tester:tester", path)
+
+
+def test_what_no_database_can_hold_is_refused(session: RawSession, admin: GridUser) -> None:
+    assert [session.code(*words) for words in (("whois", "a\0b"), ("groups", "a\0"), ("ps", "-s", "\0"))] == [22] * 3
+    with open_session(admin) as chief:
+        assert chief.lines("jquota", "set", "other", "maxParallelJobs", "9" * 18) == [
+            "maxParallelJobs of other is 2147483647"
+        ]
+        assert chief.lines("jquota", "set", "other", "maxTotalCpuCost", "9" * 18) == [
+            f"maxTotalCpuCost of other is {'9' * 18}"
+        ]
+        assert chief.error("jquota", "set", "other", "maxParallelJobs", "x").endswith("'x' is no number")
 
 
 def test_guids(session: RawSession) -> None:

@@ -52,11 +52,11 @@ LINE = "S/node1: {}: dpkg libssl3 3.0.13-1~deb12u1, wanted >= 3.0.14 by 2026-01-
 @pytest.mark.parametrize(
     ("day", "options", "code", "state"),
     [
-        ("2026-01-30", (), 0, "early"),
-        ("2026-01-30", ("--fail-on", "early"), 4, "early"),
-        ("2026-01-31", (), 4, "due"),
-        ("2026-01-31", ("--fail-on", "overdue"), 0, "due"),
-        ("2026-02-14", ("--fail-on", "overdue"), 4, "overdue"),
+        ("2026-01-31", (), 0, "early"),
+        ("2026-01-31", ("--fail-on", "early"), 4, "early"),
+        ("2026-02-01", (), 4, "due"),
+        ("2026-02-14", ("--fail-on", "overdue"), 0, "due"),
+        ("2026-02-15", ("--fail-on", "overdue"), 4, "overdue"),
     ],
 )
 def test_a_host_that_falls_short(

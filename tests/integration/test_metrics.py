@@ -17,13 +17,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import headless
 from headless.errors import Unavailable
+from headless.metrics import fresh, output
+from headless.metrics.output import CONTENT_TYPE, MetricsFile, serve_metrics
 from headless.server import metrics as metrics_module
-from headless.server import metrics_output
 from headless.server.hooks.events import EventKind
 from headless.server.hooks.outbox import record_skip
 from headless.server.journal import Journal
-from headless.server.metrics import CONTENT_TYPE, Figures, Metrics
-from headless.server.metrics_output import MetricsFile, serve_metrics
+from headless.server.metrics import Figures, Metrics
 from headless.server.metrics_text import build_metrics
 from headless.server.schema import names
 from headless.transport.address import TcpAddress
@@ -148,13 +148,13 @@ def test_a_text_serves_all_who_ask_within_a_second(tmp_path: Path, monkeypatch: 
         return build_metrics(*arguments)
 
     monkeypatch.setattr("headless.server.metrics_text.build_metrics", count)
-    monkeypatch.setattr(metrics_module, "FRESH_S", 1000.0)
+    monkeypatch.setattr(fresh, "FRESH_S", 1000.0)
 
     async def run(journal: Journal) -> None:
         metrics = Metrics(journal, Figures())
         texts = await asyncio.gather(*(metrics.render() for _ in range(20)))
         assert (len(set(texts)), len(built)) == (1, 1)
-        monkeypatch.setattr(metrics_module, "FRESH_S", 0.0)
+        monkeypatch.setattr(fresh, "FRESH_S", 0.0)
         metrics._fresh_until = 0.0
         await metrics.render()
         assert len(built) == 2
@@ -172,7 +172,7 @@ async def until(condition: Any, what: str) -> None:
 def test_the_file_is_whole_readable_by_all_and_follows_each_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics_output, "INTERVAL_S", 1000.0)
+    monkeypatch.setattr(output, "INTERVAL_S", 1000.0)
     path = tmp_path / "headless.prom"
     leftover = tmp_path / "headless.prom.123.0a1b2c3d.tmp"
     leftover.touch()
@@ -194,7 +194,7 @@ def test_the_file_is_whole_readable_by_all_and_follows_each_end(
             await task
         assert sorted(item.name for item in tmp_path.glob("headless.prom*")) == ["headless.prom"]
 
-    umask = os.umask(0o022)
+    umask = os.umask(0o077)  # as an administrator may have it: node_exporter is to read it all the same
     try:
         with_journal(tmp_path, run)
     finally:
@@ -303,7 +303,7 @@ def test_what_is_no_such_request_gets_no_metrics_and_harms_nobody(tmp_path: Path
 
 
 def test_a_request_that_never_comes_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics_output, "REQUEST_LIMIT_S", 0.2)
+    monkeypatch.setattr(output, "REQUEST_LIMIT_S", 0.2)
 
     def look(port: int) -> None:
         with connected(port) as channel:

@@ -1,6 +1,8 @@
 """What is kept of millions of letters is looked up, never read through."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -63,3 +65,16 @@ def test_the_index_of_before_is_replaced(kept: Kept, tmp_path: Path) -> None:
         assert [item.received for item in opened.list_by_fate(Fate.HELD)] == [1]
         names = opened._connection.execute("select name from sqlite_master where type = 'index' and sql is not null")
         assert sorted(name for (name,) in names) == ["letters_by_received", "letters_not_stored"]
+
+
+def test_a_second_one_in_the_process_takes_no_locks_away(kept: Kept, tmp_path: Path) -> None:
+    """Else whoever else closes the file takes himself for the last, and removes what is not in it yet."""
+    keep(kept, Fate.HELD, 1)
+    look = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('select 1 from tries').fetchall(); c.close()"
+    )
+    with closing(Kept(str(tmp_path / "envelopes.db"))) as second:
+        subprocess.run([sys.executable, "-c", look, str(tmp_path / "envelopes.db")], check=True)
+        keep(kept, Fate.HELD, 2)
+        assert (tmp_path / "envelopes.db-wal").exists()
+        assert second.count_held() == 2

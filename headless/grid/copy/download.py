@@ -13,11 +13,12 @@ from headless.grid.copy.access import Replica, parse_known, parse_replicas
 from headless.grid.copy.hashing import STRONG, Hashing, hash_file, hash_sums, select_kinds
 from headless.grid.copy.limit import copy_within_limit, run_within
 from headless.grid.copy.local import Target, name_descriptor, open_target
+from headless.grid.copy.missing import explain_missing
 from headless.grid.copy.small import SMALL, is_simple, read_small
 from headless.grid.copy.told import ask_told, is_same_sum
 from headless.grid.copy.values import Known, Status, Transfer
 from headless.grid.copy.work import Work
-from headless.grid.errnos import EBADFD
+from headless.grid.errnos import EBADFD, ENODATA
 from headless.grid.messages import GridError
 
 if sys.platform == "win32":
@@ -55,7 +56,7 @@ def get(work: Work, transfer: Transfer) -> tuple[Status, Known, tuple[str, ...]]
         known = transfer.source if transfer.source and transfer.source.md5 else replicas[0].known
         if known != transfer.source and _is_done(work, target, known):
             return "same", known, ()
-        return _get_any(work, target, known, replicas)
+        return _get_any(work, target, known, transfer.lfn, replicas)
 
 
 def ask_replicas(work: Work, lfn: str, specs: str) -> list[Replica]:
@@ -100,12 +101,15 @@ def _is_done(work: Work, target: Target, known: Known) -> bool:
 
 
 def _get_any(
-    work: Work, target: Target, known: Known, replicas: list[Replica]
+    work: Work, target: Target, known: Known, lfn: str, replicas: list[Replica]
 ) -> tuple[Status, Known, tuple[str, ...]]:
-    """Read the first replica that can be read; where there are few, each has another chance, unless it is wrong."""
-    left = list(replicas)
-    failure = GridError(errno.ENOENT, "there is no replica")
-    for _ in range(TRIES if work.options.recover else 1):
+    """Read the first replica that can be read; where there are few, each has another chance, unless it is wrong.
+
+    Each that is missing is passed by at once: only where all are is the file lost.
+    """
+    left, missing = list(replicas), list[Replica]()
+    tries = TRIES if work.options.recover else 1
+    while left and tries:
         replica = left.pop(0)
         try:
             with target.write_temporary(work.under_way) as descriptor:
@@ -118,10 +122,13 @@ def _get_any(
             if exc.exit_code == errno.EEXIST:
                 raise
             failure = GridError(exc.exit_code, f"{replica.storage or replica.url}: {exc}")
+            if exc.exit_code == ENODATA:
+                missing.append(replica)
+                tries -= not work.options.recover
+                continue
+            tries -= 1
             left += [] if exc.exit_code == errno.EBADMSG else [replica]
-        if not left:
-            break
-    raise failure
+    raise explain_missing(work, lfn, missing, failure) if missing else failure
 
 
 def _place(work: Work, target: Target, found: Known, descriptor: int) -> Status:
@@ -208,7 +215,7 @@ def _unzip(work: Work, replica: Replica, descriptor: int) -> Known:
             with open(descriptor, "wb", closefd=False) as file:
                 shutil.copyfileobj(member, file)
         except KeyError as exc:
-            raise GridError(errno.ENOENT, f"no {replica.member!r} in the archive: {exc}") from exc
+            raise GridError(ENODATA, f"no {replica.member!r} in the archive: {exc}") from exc
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as exc:
             raise GridError(errno.EBADMSG, f"{replica.member!r} cannot be taken out of the archive: {exc}") from exc
     return Known(os.fstat(descriptor).st_size, hash_file(descriptor))

@@ -2,11 +2,12 @@
 
 import errno
 
-from headless.grid.errnos import EREMOTEIO
+from headless.grid.errnos import ENODATA, EREMOTEIO
 
 __all__ = ["find_errno"]
 
-# XProtocol's XErrorCode: what a storage answers.
+# XProtocol's XErrorCode: what a storage answers. A file that it has not got is in the catalogue all the same: ENOENT
+# is for an LFN that is not there.
 ANSWERS = {
     3000: errno.EINVAL,
     3001: errno.EINVAL,
@@ -16,7 +17,7 @@ ANSWERS = {
     3008: errno.ENOMEM,
     3009: errno.ENOSPC,
     3010: errno.EACCES,
-    3011: errno.ENOENT,
+    3011: ENODATA,
     3013: errno.EOPNOTSUPP,
     3014: errno.EHOSTUNREACH,
     3015: errno.EISDIR,
@@ -35,7 +36,7 @@ CLIENT = {
     206: errno.ETIMEDOUT,
     207: errno.ECANCELED,
     208: errno.ETIMEDOUT,
-    304: errno.ENOENT,
+    304: ENODATA,
     305: errno.EBADMSG,
 }
 

@@ -5,11 +5,14 @@ import sys
 import time
 
 from headless.errors import HeadlessError
+from headless.grid.copy.access import Replica
 from headless.grid.copy.content import GridContent, open_content
 from headless.grid.copy.download import ask_replicas, get
+from headless.grid.copy.missing import explain_missing, is_missing
 from headless.grid.copy.upload import put
 from headless.grid.copy.values import Known, Status, Transfer, TransferResult
 from headless.grid.copy.work import Work
+from headless.grid.errnos import ENODATA
 from headless.grid.messages import GridError
 
 if sys.platform == "win32":
@@ -66,14 +69,21 @@ def _copy_within(work: Work, transfer: Transfer) -> tuple[Status, Known, tuple[s
     """From storage to storage, through this machine's memory."""
     replicas = ask_replicas(work, transfer.path, "")
     known = transfer.source if transfer.source and transfer.source.md5 else replicas[0].known
-    for left, replica in zip(reversed(range(min(len(replicas), TRIES))), replicas, strict=False):
+    missing = list[Replica]()
+    tries = TRIES
+    for left, replica in zip(reversed(range(len(replicas))), replicas, strict=True):
         content = GridContent(transfer.path, replica, known)
         try:
             status, storages = put(work, transfer.lfn, content, transfer.specs, is_new=transfer.is_new)
+            return status, known, storages
         except GridError as exc:
             work.check()
-            if not left or exc.exit_code == errno.EEXIST:
+            if exc.exit_code == errno.EEXIST:
                 raise
-        else:
-            return status, known, storages
+            if exc.exit_code == ENODATA and is_missing(replica):
+                missing.append(replica)
+            else:
+                tries -= 1
+            if not left or not tries:
+                raise explain_missing(work, transfer.path, missing, exc) if missing else exc from exc
     raise AssertionError

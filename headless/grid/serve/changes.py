@@ -51,22 +51,18 @@ async def _change(call: Call, word: str, change: Change) -> None:
     await call.grid.catalogue.write(lambda connection: change(connection, call.session, path))
 
 
-async def expand_words(call: Call, words: Sequence[str]) -> list[str]:
-    """The paths of all words, wildcards replaced; what matches nothing is noted as failed.
-
-    Raises:
-        GridError: E2BIG.
-    """
-    return await call.grid.catalogue.read(lambda connection: _expand(connection, call, words))
+async def expand_words(call: Call, words: Sequence[str], *, may_be_missing: bool = False) -> list[str]:
+    """The paths of all words, wildcards replaced; what matches nothing is noted as failed, unless it may be missing."""
+    return await call.grid.catalogue.read(lambda connection: _expand(connection, call, words, may_be_missing))
 
 
-def _expand(connection: Connection, call: Call, words: Sequence[str]) -> list[str]:
+def _expand(connection: Connection, call: Call, words: Sequence[str], may_be_missing: bool) -> list[str]:
     found: list[str] = []
     for word in words:
         try:
             found += expand(connection, call.session, word)
         except GridError as exc:
-            if exc.exit_code != ENOENT or "f" not in parse_arguments(call.options, "rfivRp").flags:
+            if exc.exit_code != ENOENT or not may_be_missing:
                 call.fail(exc)
     return found
 
@@ -155,11 +151,12 @@ def _touch_path(connection: Connection, session: Session, path: str, settings: G
 
 async def _rm(call: Call) -> Rows:
     arguments = parse_arguments(call.options, "rfivR")
-    for path in await expand_words(call, arguments.require_words()):
+    may_be_missing = "f" in arguments.flags
+    for path in await expand_words(call, arguments.require_words(), may_be_missing=may_be_missing):
         try:
             await _remove(call, path, bool(arguments.flags & {"r", "R"}))
         except GridError as exc:
-            if exc.exit_code != ENOENT or "f" not in arguments.flags:
+            if exc.exit_code != ENOENT or not may_be_missing:
                 call.fail(exc)
     return []
 

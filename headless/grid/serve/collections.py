@@ -22,7 +22,11 @@ async def _to_xml(call: Call) -> Rows:
     arguments = parse_arguments(call.options, "ai", "x")
     if "a" in arguments.flags:
         raise GridError(EOPNOTSUPP, "toXml -a: what is stored is never changed: make a new collection of all files")
-    shown = _show(call, await expand_words(call, arguments.require_words()), "i" in arguments.flags)
+    ignores_missing = "i" in arguments.flags
+    paths = await expand_words(call, arguments.require_words(), may_be_missing=ignores_missing)
+    if call.failure is not None:
+        raise call.failure  # a collection that lacks something is not stored as if it were whole
+    shown = _show(call, paths, ignores_missing)
     return await store_pages(call, arguments.values["x"], shown) if "x" in arguments.values else shown
 
 

@@ -5,7 +5,7 @@ from sqlalchemy import Connection, func, select
 from headless.grid.serve.arguments import parse_arguments
 from headless.grid.serve.call import Call, Command, Rows
 from headless.grid.serve.schema import replicas
-from headless.grid.serve.storage_commands import describe_stores, require_store
+from headless.grid.serve.storage_commands import UP, describe_stores, require_store
 
 __all__ = ["COMMANDS"]
 
@@ -17,9 +17,7 @@ async def _df(call: Call) -> Rows:
     wanted = {(await require_store(call, word)).name for word in words}
     broken = await call.grid.catalogue.read(_count_broken)
     rows = [row for row in await describe_stores(call) if not wanted or row["seName"] in wanted]
-    up = {store.name for store in await call.grid.stores.list_up(await call.grid.stores.list_all())}
-    shown = [_show(row, broken.get(row["seName"], 0), is_up=row["seName"] in up) for row in rows]
-    return [{"message": HEADING}, *shown]
+    return [{"message": HEADING}, *[_show(row, broken.get(row["seName"], 0)) for row in rows]]
 
 
 def _count_broken(connection: Connection) -> dict[str, int]:
@@ -27,11 +25,11 @@ def _count_broken(connection: Connection) -> dict[str, int]:
     return dict(connection.execute(query).all())
 
 
-def _show(row: dict[str, str], broken: int, *, is_up: bool) -> dict[str, str]:
+def _show(row: dict[str, str], broken: int) -> dict[str, str]:
     size, used, free = (int(row[name]) for name in ("totalSpace", "usedSpace", "freeSpace"))
     percent = f"{100 * (size - free) / size:.0f}%" if size else "-"
     shown = f"{row['seName']:<28} {size:>16} {used:>16} {free:>16} {percent:>5} {row['fileCount']:>10} {broken:>7}"
-    return {**row, "broken": str(broken), "message": shown if is_up else f"{shown}  away"}
+    return {**row, "broken": str(broken), "message": shown if row["status"] == UP else f"{shown}  away"}
 
 
 COMMANDS = {
@@ -39,6 +37,6 @@ COMMANDS = {
         _df,
         "df [SE...]: how full the storages are, in bytes\n  Used: by this grid's files; Use%: by whatever is there;"
         "\n  Broken: replicas that are missing, or are not what was stored"
-        "\n  away: it takes no connections; nobody knows its size then",
+        "\n  away: it takes no connections, or its disk is gone; nobody knows its size then",
     )
 }

@@ -21,6 +21,7 @@ if sys.platform == "win32":
 __all__ = ["COMMANDS"]
 
 PARTITION = "local"
+MOST = dict.fromkeys(("max_parallel", "max_unfinished"), (1 << 31) - 1)  # what these columns hold on PostgreSQL
 JQUOTA_USAGE = """jquota list [USER]: what a user's jobs may use, and do use
 jquota set USER FIELD NUMBER: for administrators
   FIELD  maxParallelJobs, maxUnfinishedJobs, maxTotalRunningTime (seconds in 24 hours), maxTotalCpuCost (the same, times
@@ -68,7 +69,8 @@ async def _set(call: Call, words: list[str]) -> Rows:
         raise GridError(EPERM, "only administrators set quotas")
     if len(words) != 3 or words[1].lower() not in FIELDS:
         raise GridError(EINVAL, "give USER FIELD NUMBER: -h says which fields there are")
-    user, field, number = words[0], FIELDS[words[1].lower()], parse_id(words[2])
+    user, field, number = words[0], FIELDS[words[1].lower()], _parse_number(words[2])
+    number = min(number, MOST.get(field, number))
 
     def change(connection: Connection) -> None:
         _require_user(connection, user)
@@ -76,6 +78,12 @@ async def _set(call: Call, words: list[str]) -> Rows:
 
     await call.grid.catalogue.write(change)
     return [{"message": f"{words[1]} of {user} is {number}"}]
+
+
+def _parse_number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise GridError(EINVAL, f"{text[:40]!r} is no number")
+    return int(text)
 
 
 def _require_user(connection: Connection, user: str) -> None:

@@ -32,10 +32,17 @@ async def _chmod(call: Call) -> Rows:
 async def _chown(call: Call) -> Rows:
     arguments = parse_arguments(call.options, "R")
     text, *words = arguments.require_words(2)
-    owner, _, group = text.replace(".", ":", 1).partition(":")
-    await call.grid.catalogue.read(lambda connection: _check_names(connection, call.session, owner, group))
+    owner, group = await call.grid.catalogue.read(lambda connection: _read_names(connection, call.session, text))
     values: dict[str, str | int] = {"owner": owner} if owner else {}
     return await _set(call, words, "R" in arguments.flags, values | ({"group": group} if group else {}))
+
+
+def _read_names(connection: Connection, session: Session, text: str) -> tuple[str, str]:
+    """The names in ``USER:ROLE``, checked; in ``USER.ROLE`` too, as JAliEn writes it, if that is no user's name."""
+    sign = ":" if ":" in text or find_user_by_name(connection, text) is not None else "."
+    owner, _, group = text.partition(sign)
+    _check_names(connection, session, owner, group)
+    return owner, group
 
 
 def _check_names(connection: Connection, session: Session, owner: str, group: str) -> None:

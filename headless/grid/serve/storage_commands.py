@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 from sqlalchemy import Connection, func, select
@@ -21,9 +22,9 @@ from headless.grid.serve.schema import entries, replicas
 from headless.grid.serve.stores import Store
 from headless.grid.serve.xrootd import Found
 
-__all__ = ["COMMANDS", "describe_stores", "require_store"]
+__all__ = ["COMMANDS", "UP", "describe_stores", "require_store"]
 
-DOWN = "offline"
+UP, DOWN = "online", "offline"
 
 
 async def require_store(call: Call, name: str) -> Store:
@@ -143,12 +144,11 @@ def _count_used(connection: Connection) -> dict[str, tuple[int, int]]:
 
 
 async def _describe(call: Call, store: Store, files: int, used: int) -> dict[str, str]:
-    try:
-        if not await call.grid.stores.list_up([store]):
-            raise GridError(EREMOTEIO, "it is away")
-        total, free = await call.grid.storage_client.read_space(store)
-    except GridError:
-        total, free = used, 0  # nobody knows; nothing can be written there either
+    status = UP if await call.grid.stores.list_up([store]) else DOWN
+    total, free = used, 0  # of one that is away nobody knows; nothing can be written there either
+    if status == UP:
+        with suppress(GridError):
+            total, free = await call.grid.storage_client.read_space(store)
     qos = ",".join(store.qos)
     row = {
         "seName": store.name,
@@ -161,9 +161,10 @@ async def _describe(call: Call, store: Store, files: int, used: int) -> dict[str
         "demoteWrite": "0.0",
         "qos": qos,
         "endpointUrl": store.url,
+        "status": status,
     }
     line = f"{store.name:<28} {store.number:>6} {used:>16} {free:>16} {total:>16} {files:>10} {qos}, {store.url}"
-    return {**row, "message": line}
+    return {**row, "message": line if status == UP else f"{line}  away"}
 
 
 async def _list_distance(call: Call) -> Rows:
@@ -243,7 +244,7 @@ async def _ask(call: Call, entry: Entry, store: Store, pfn: str, with_sum: bool)
             row["errorMessage"] = said
     except GridError as exc:
         row |= {"status": DOWN, "errorMessage": str(exc), "failedCommand": f"xrdfs {store.url} stat {pfn}"}
-    if row["status"] != "online":
+    if row["status"] != UP:
         call.fail(GridError(EREMOTEIO, f"{entry.path}: {store.name}: {row['errorMessage']}"))
     shown = row["statResponse"] or row["errorMessage"]
     return row | {"message": f"{store.name:<28} {row['pfn']}  {row['status']}  {shown}"}
@@ -264,7 +265,7 @@ def _judge(entry: Entry, found: Found | None, md5: str) -> tuple[str, str]:
         return "error", f"the file has {found.size} bytes, not {entry.size}"
     if md5 and entry.md5 and md5 != entry.md5:
         return "error", f"the MD5 sum is {md5}, not {entry.md5}"
-    return "online", f"size {found.size}" + (f" md5 {md5}" if md5 else "") + f", {found.took_ms} ms"
+    return UP, f"size {found.size}" + (f" md5 {md5}" if md5 else "") + f", {found.took_ms} ms"
 
 
 async def _random_pfns(call: Call) -> Rows:

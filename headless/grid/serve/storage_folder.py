@@ -112,13 +112,13 @@ class StorageFolder:
             os.makedirs(path, 0o755, exist_ok=True)
             for folder, mode in ((path, 0o755), (self.data, 0o755), (os.path.join(path, ADMIN), 0o700)):
                 self._make_folder(folder, mode)
+            self._check_way()
             lock = lock_folder(path)
         except OSError as exc:
             raise ParameterError(f"storage folder {path} is of no use: {exc}") from exc
         if lock is None:
             raise ParameterError(f"storage folder {path} is in use by another server")
         self._lock = lock
-        self._check_way()
 
     @property
     def data(self) -> str:
@@ -181,7 +181,9 @@ class StorageFolder:
 
     def close(self) -> None:
         """Give the lock back."""
-        os.close(self._lock)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def _is_ours(self, pid: int) -> bool:
         try:

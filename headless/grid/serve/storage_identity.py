@@ -16,7 +16,7 @@ from headless.grid.serve.storage_folder import DATA, KEY
 if sys.platform == "win32":
     raise ImportError("a grid of one's own runs on POSIX systems only")
 
-__all__ = ["check_identity", "count_files", "has_files", "is_empty", "is_known"]
+__all__ = ["check_identity", "count_files", "has_files", "is_empty", "is_known", "look_again"]
 
 
 def count_files(connection: Connection, name: str) -> int:
@@ -31,6 +31,12 @@ def is_known(connection: Connection, name: str) -> bool:
         connection.execute(select(table.c.storage).where(table.c.storage == name).limit(1)).first() is not None
         for table in (replicas, bookings, orphans)
     )
+
+
+def look_again(connection: Connection, name: str) -> None:
+    """Have the verifier look once more at what it has found missing at a storage."""
+    missing = (replicas.c.storage == name) & (replicas.c.fault == "missing")
+    connection.execute(replicas.update().where(missing).values(checked_ms=0))
 
 
 def has_files(folder: str) -> bool:

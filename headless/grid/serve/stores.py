@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Row, func, select
@@ -18,7 +19,14 @@ from headless.grid.serve.catalogue import Catalogue
 from headless.grid.serve.envelopes import Envelopes
 from headless.grid.serve.schema import storages
 from headless.grid.serve.storage import StorageServer
-from headless.grid.serve.storage_identity import check_identity, count_files, has_files, is_empty, is_known
+from headless.grid.serve.storage_identity import (
+    check_identity,
+    count_files,
+    has_files,
+    is_empty,
+    is_known,
+    look_again,
+)
 
 if sys.platform == "win32":
     raise ImportError("a grid of one's own runs on POSIX systems only")
@@ -42,6 +50,7 @@ class Store:
         url: ``root://HOST:PORT``.
         qos: the classes that it offers.
         folder: where its files are, if it is this process's own; empty of others.
+        identity: of that folder, while its disk is there: device and inode.
     """
 
     name: str
@@ -49,6 +58,7 @@ class Store:
     url: str
     qos: tuple[str, ...]
     folder: str = ""
+    identity: tuple[int, int] = (0, 0)
 
     @property
     def site(self) -> str:
@@ -153,7 +163,10 @@ class Stores:
                 await self._register(name, url)
             for count, (name, folder) in enumerate(pair for pair in folders if not is_url(pair[1])):
                 port = first_port + count if first_port else before.get(name, 0)
-                server = StorageServer(name, folder, port, self._envelopes.derive_key_text(name))
+                server = StorageServer(
+                    name, folder, port, self._envelopes.derive_key_text(name),
+                    partial(self._check, name, folder), partial(self._take_back, name, host),
+                )  # fmt: skip
                 self._servers.append(server)
                 await server.start()
                 await self._register(name, f"root://{host}:{server.port}")
@@ -161,6 +174,13 @@ class Stores:
             await self.stop()
             raise
         await self._tell_left_out({name for name, _ in folders})
+
+    async def _take_back(self, name: str, host: str) -> None:
+        """A storage of ours runs again. What was found missing there may have been away with its disk."""
+        (server,) = (server for server in self._servers if server.name == name)
+        await self._register(name, f"root://{host}:{server.port}")
+        await self._catalogue.write(lambda connection: look_again(connection, name))
+        self._probes.clear()
 
     async def _check(self, name: str, folder: str) -> None:
         files = await self._count_files(name) if is_empty(folder) else 0
@@ -198,9 +218,9 @@ class Stores:
     async def list_all(self) -> list[Store]:
         """All storages, by number."""
         if self._known is None:
-            folders = {server.name: server.folder.data for server in self._servers}
+            ours = {server.name: server for server in self._servers}
             stores = await self._catalogue.read(list_stores)
-            self._known = [replace(store, folder=folders.get(store.name, "")) for store in stores]
+            self._known = [_place(store, ours.get(store.name)) for store in stores]
         return self._known
 
     async def list_up(self, stores: Sequence[Store]) -> list[Store]:
@@ -209,11 +229,24 @@ class Stores:
         stale = [store.url for store in stores if self._probes.get(store.url, (0.0, False))[0] < since]
         if stale:
             await asyncio.gather(*map(self._probe, stale))
-        return [store for store in stores if self._probes[store.url][1]]
+        away = {server.name for server in self._servers if server.is_away}
+        return [store for store in stores if self._probes[store.url][1] and store.name not in away]
+
+    async def confirm(self, name: str) -> bool:
+        """Whether a storage's disk is there at this very moment, if it is one of ours.
+
+        A storage whose disk has just gone has none of its files, and says so: nobody may act on that.
+        """
+        server = next((server for server in self._servers if server.name == name), None)
+        return server is None or not (server.is_away or await server.disk.look())
 
     async def _probe(self, url: str) -> None:
         is_up = await _probe(url)
         self._probes[url] = (time.monotonic(), is_up)
+
+
+def _place(store: Store, server: StorageServer | None) -> Store:
+    return replace(store, folder=server.folder.data, identity=server.disk.identity) if server else store
 
 
 async def _probe(url: str) -> bool:

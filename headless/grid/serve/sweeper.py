@@ -39,6 +39,8 @@ async def _sweep(grid: Grid) -> None:
                 removed.append((name, pfn))
             except GridError as exc:
                 log.warning("remove-failed storage=%s pfn=%s reason=%r", name, pfn, str(exc))
+        there = {name for name in {name for name, _ in removed} if await grid.stores.confirm(name)}
+        removed = [(name, pfn) for name, pfn in removed if name in there]
         await grid.catalogue.write(partial(_forget, removed=removed))
         log.info("swept files=%d of=%d", len(removed), len(rows))
         done = rows[-1]

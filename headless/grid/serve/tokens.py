@@ -6,6 +6,7 @@ number in one more OU. No other certificate of the grid's authority has such a s
 
 import asyncio
 import datetime
+import re
 import time
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ DAYS = {"user": 31, "job": 2, "jobagent": 2, "host": 365}
 """The longest that a token of each kind is valid; also what it is if nothing is said."""
 JOB = "queueid="
 DAY_S = 86400
+HOST_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # as long as a certificate's subject lets a name be
 USAGE = """token [-u USER] [-v DAYS] [-t user|job|jobagent|host] [-jobid ID] [-hostname NAME]: a certificate and its key
   -v  days; never longer than the certificate that you have logged in with"""
 
@@ -120,7 +122,7 @@ async def _decide(call: Call, kind: str, user: str, given: dict[str, str]) -> To
     if not session.user.is_admin and (name != session.user.name or kind in ("host", "jobagent")):
         raise GridError(EPERM, "tokens of others, of agents and of hosts are for administrators")
     if kind == "host":
-        return TokenSubject(kind, _require(given, "-hostname"), session.user.name)
+        return TokenSubject(kind, _read_host(given), session.user.name)
     found = await call.grid.catalogue.read(lambda connection: find_user_by_name(connection, name))
     if found is None:
         raise GridError(ENOENT, f"there is no user {name}")
@@ -146,6 +148,13 @@ def _read_job(given: dict[str, str]) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 16):
         raise GridError(EINVAL, f"-jobid {text!r}: give a number")
     return int(text)
+
+
+def _read_host(given: dict[str, str]) -> str:
+    name = _require(given, "-hostname")
+    if not HOST_NAME.fullmatch(name):
+        raise GridError(EINVAL, f"-hostname {name[:80]!r}: give a host's name, of 64 characters at most")
+    return name
 
 
 def _require(given: dict[str, str], option: str) -> str:

@@ -80,6 +80,8 @@ def _list_due(
 async def _look(grid: Grid, store: Store, replica: _Replica, entry: Entry) -> str:
     """What is wrong with a replica; empty if nothing is."""
     found = await grid.storage_client.hash(store, replica.pfn)
+    if found is None and not await grid.stores.confirm(store.name):
+        raise GridError(ENOLINK, f"{store.name}: its disk is gone")
     fault = MISSING if found is None else ""
     if found is not None and (found.size != entry.size or (entry.md5 and found.md5 != entry.md5)):
         fault = CONTENT

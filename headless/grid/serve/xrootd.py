@@ -311,10 +311,12 @@ def _seal_here(store: Store, path: str) -> Found | None:
     try:
         descriptor = os.open(store.folder + path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
+        _check_there(store)
         return None
     except OSError as exc:
         raise GridError(EREMOTEIO, f"{store.name}: {exc.strerror}") from exc
     try:
+        _check_there(store)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # an envelope is good for what lies below its path too
             return None
         os.fchmod(descriptor, 0o444)
@@ -325,6 +327,20 @@ def _seal_here(store: Store, path: str) -> Found | None:
         raise GridError(EREMOTEIO, f"{store.name}: {exc.strerror}") from exc
     finally:
         os.close(descriptor)
+
+
+def _check_there(store: Store) -> None:
+    """A file in a mount point is none: its disk hides it when it is back.
+
+    Raises:
+        GridError: EREMOTEIO: the storage's disk is gone.
+    """
+    try:
+        found = os.stat(store.folder)
+    except OSError as exc:
+        raise GridError(EREMOTEIO, f"{store.name}: its disk is gone: {exc.strerror}") from exc
+    if (found.st_dev, found.st_ino) != store.identity:
+        raise GridError(EREMOTEIO, f"{store.name}: its disk is gone")
 
 
 def _has_writer(descriptor: int) -> bool:

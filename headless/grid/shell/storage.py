@@ -27,7 +27,9 @@ def show_storages(shell: Shell, name: str, args: list[str]) -> Reply:
     rows = []
     for row in found:
         number = "" if is_number else f"{row['seNumber']: <6}"
-        rows.append({**row, "message": row[selected] if selected else f"{number}{row['seName']: <32}{row['server']}"})
+        away = "  away" if row.get("status") == "offline" else ""  # a server may not tell
+        line = f"{number}{row['seName']: <32}{row['server']}{away}"
+        rows.append({**row, "message": row[selected] if selected else line})
     return shell.answer(*rows)
 
 

@@ -10,7 +10,7 @@ import sqlite3
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -114,6 +114,16 @@ class Item:
         return self.reason in OUTCOMES
 
 
+def _make_file(path: str) -> None:
+    """Make the file if it is not there, for its owner alone.
+
+    One that is there is not even opened: closing it would take away all locks that this process has on it, if it is
+    open a second time here (https://sqlite.org/howtocorrupt.html, 2.2).
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
 class Kept:
     """The kept letters. For one thread at a time."""
 
@@ -125,7 +135,7 @@ class Kept:
             ParameterError: it is of no use.
         """
         try:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            _make_file(path)
             self._connection = sqlite3.connect(
                 path, timeout=LOCK_LIMIT_S, isolation_level=None, check_same_thread=False
             )
@@ -230,6 +240,17 @@ class Kept:
         """How many letters were stored."""
         ask = "select count(*) from letters where fate = 'stored'"
         return int(self._connection.execute(ask).fetchone()[0])
+
+    def count_held(self) -> int:
+        """How many letters wait for a review."""
+        ask = f"select count(*) from letters where {OF_FATE}"  # noqa: S608  # our own words
+        return int(self._connection.execute(ask, (Fate.HELD,)).fetchone()[0])
+
+    def find_last_stored(self) -> int:
+        """When the newest letter that was stored came; 0 if none is kept."""
+        ask = "select received from letters where fate = 'stored' order by received desc limit 1"
+        row = self._connection.execute(ask).fetchone()
+        return int(row[0]) if row else 0
 
     def get(self, number: int) -> Item | None:
         """A letter by its id."""

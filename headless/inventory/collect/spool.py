@@ -21,11 +21,12 @@ from hashlib import sha256
 from typing import Any
 
 from headless.errors import ParameterError, Unavailable
+from headless.execution.files import sync_folder, write_synced
 
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
 
-__all__ = ["PART_BYTES", "Arrived", "Letter", "Spool", "count_tries"]
+__all__ = ["PART_BYTES", "Arrived", "Letter", "Spool", "count_tries", "find_arrival"]
 
 GROUP = 256  # bodies in one file at most
 GROUP_BYTES = 16 << 20  # of bodies, above which a file takes no more
@@ -34,6 +35,8 @@ PART_BYTES = 4 << 20
 HALF = 0.5  # of the limit, below which a full spool is told to have room again
 QUIET_S = 60.0  # between two lines of the log about a full disk
 PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+TRIAL = 64 << 10  # bytes that must find room for the disk to be well: more than most reports
+TRIED_S = 5.0  # for which what was written shows that it is
 NEW, DONE = ".new", ".batch"
 
 log = logging.getLogger("headless.inventory")
@@ -42,6 +45,11 @@ log = logging.getLogger("headless.inventory")
 def count_tries(name: str) -> int:
     """How often a process has ended while it opened what is in a file of the spool."""
     return int(name.removesuffix(DONE).rsplit(".", 1)[1])
+
+
+def find_arrival(name: str) -> float:
+    """When a file of the spool was written, seconds since the epoch."""
+    return int(name.partition("-")[0]) / 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,11 @@ _Put = tuple[Letter, "asyncio.Future[None]"]
 
 
 class Spool:
-    """A folder of bodies. Several processes may put into one; one takes out of it."""
+    """A folder of bodies. Several processes may put into one; one takes out of it.
+
+    Attributes:
+        limit: bytes that may wait.
+    """
 
     def __init__(self, folder: str, limit: int) -> None:
         """Args:
@@ -96,12 +108,12 @@ class Spool:
             ParameterError: the folder is of no use.
         """
         self._folder = folder
-        self._limit = limit
+        self.limit = limit
         self._queue: queue.SimpleQueue[_Put | None] = queue.SimpleQueue()
         self._numbers = itertools.count()
         self._writer: threading.Thread | None = None
         self._arrived = asyncio.Event()
-        self._told = -QUIET_S
+        self._told = self._written = -QUIET_S
         self._promised = 0  # bytes that are not written yet
         self._is_full = False
         self._lock = threading.Lock()  # of both sizes, which the writer's thread changes too
@@ -141,6 +153,27 @@ class Spool:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._arrived.wait(), limit_s)
         self._arrived.clear()
+
+    @property
+    def size(self) -> int:
+        """Bytes that wait, with those that are promised room."""
+        return self._size + self._promised
+
+    def try_out(self) -> str:
+        """Why nothing can be put at present; empty if something can. For a thread: a disk may not answer."""
+        if self.size * 100 > self.limit * 99:
+            return "it is full"
+        if time.monotonic() < self._written + TRIED_S:
+            return ""
+        path = self._build_stem() + NEW
+        try:
+            write_synced(path, bytes(TRIAL))
+        except OSError as exc:
+            return f"it cannot be written: {exc.strerror}"
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        return ""
 
     def list_files(self) -> list[str]:
         """The names of what is there, the oldest first."""
@@ -218,9 +251,9 @@ class Spool:
         size = os.path.getsize(path)
         os.unlink(path)
         self._grow(-size)
-        if self._is_full and self._size < self._limit * HALF:
+        if self._is_full and self._size < self.limit * HALF:
             self._is_full = False
-            log.info("spool-has-room bytes=%d limit=%d", self._size, self._limit)
+            log.info("spool-has-room bytes=%d limit=%d", self._size, self.limit)
 
     def split(self, name: str) -> None:
         """Make a file of each of its letters, and forget it.
@@ -256,12 +289,12 @@ class Spool:
         """
         size = len(_build_head(letter)) + len(letter.body)
         with self._lock:
-            has_room = self._size + self._promised + size <= self._limit
+            has_room = self._size + self._promised + size <= self.limit
             self._promised += size if has_room else 0
         if has_room:
             return
         if not self._is_full:
-            log.error("spool-full bytes=%d limit=%d", self._size, self._limit)
+            log.error("spool-full bytes=%d limit=%d", self._size, self.limit)
         self._is_full = True
         raise Unavailable("the spool is full")
 
@@ -332,26 +365,26 @@ class Spool:
         Raises:
             OSError: it cannot be; nothing is left of it.
         """
-        stem = self._path(f"{time.time_ns():020d}-{os.getpid()}-{next(self._numbers)}")
+        stem = self._build_stem()
         data = b"".join(_build_record(letter) for letter in letters)
         try:
-            descriptor = os.open(stem + NEW, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with open(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            write_synced(stem + NEW, data)
             os.rename(stem + NEW, f"{stem}.0{DONE}")
         except OSError:
             with contextlib.suppress(OSError):
                 os.unlink(stem + NEW)
             raise
         try:
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         except OSError:
             with contextlib.suppress(OSError):
                 os.unlink(f"{stem}.0{DONE}")
             raise
         self._grow(len(data))
+        self._written = time.monotonic()
+
+    def _build_stem(self) -> str:
+        return self._path(f"{time.time_ns():020d}-{os.getpid()}-{next(self._numbers)}")
 
 
 def _build_record(letter: Letter) -> bytes:
@@ -361,11 +394,3 @@ def _build_record(letter: Letter) -> bytes:
 def _build_head(letter: Letter) -> bytes:
     head = {"size": len(letter.body), "how": asdict(letter.how), "replaces": letter.replaces}
     return json.dumps(head).encode() + b"\n"
-
-
-def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

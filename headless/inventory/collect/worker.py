@@ -29,6 +29,7 @@ from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.collect.sizes import Latest, Sizes, count_kinds, read_newest
 from headless.inventory.collect.spool import PART_BYTES, Letter, Spool, count_tries
 from headless.inventory.collect.store import Store
+from headless.inventory.collect.tally import Tally
 from headless.inventory.package import Package
 
 if sys.platform == "win32":
@@ -53,6 +54,7 @@ class Worker:
     Attributes:
         unread: how many letters that were stored before could not be read again; they stay stored.
         why_unread: why not, of the last of them.
+        tally: what it has done, and whether it goes on.
     """
 
     def __init__(self, settings: CollectorSettings, store: Store, spool: Spool, kept: Kept) -> None:
@@ -68,16 +70,21 @@ class Worker:
         self._sizes, self._losses = Sizes(), store.losses
         self._forgot = 0.0
         self.unread, self.why_unread = 0, ""
+        self.tally = Tally()
 
     async def run(self) -> None:
         """Work until cancelled."""
         self._spool.sweep()
         while True:
             try:
-                if not await self.work_off():
+                self.tally.note_step()
+                count = await self.work_off()
+                self.tally.is_failing = False
+                if not count:
                     await self._forget()
                     await self._spool.wait(POLL_S)
             except Exception:
+                self.tally.is_failing = True
                 log.exception("bug in the worker")  # it goes on: without it nothing is ever stored again
                 await asyncio.sleep(LONGEST_PAUSE_S)
 
@@ -119,7 +126,9 @@ class Worker:
             if len(letters) > 1:
                 await self._insist(lambda: self._at_disk(partial(self._spool.split, names[0])))
                 return 0
-            await self._insist(lambda: self._keep([_hold_fatal(letters[0])]))
+            held = [_hold_fatal(letters[0])]
+            await self._insist(lambda: self._keep(held))
+            self._count(letters, held)
         else:
             for part in _divide(letters):
                 await self._process(part, partial(self._spool.mark, list(there)))
@@ -156,6 +165,7 @@ class Worker:
         old = await self._at_disk(partial(self._find_refused, records))
         records = await self._at_disk(lambda: [self._leave_stored(record) for record in records])
         await self._insist(lambda: self._keep(records))
+        self._count(letters, records)
         for record in records:
             if record.fate is not Fate.STORED:
                 how, is_old = record.letter.how, record.letter in old
@@ -163,6 +173,16 @@ class Worker:
                     logging.DEBUG if is_old else logging.WARNING, "%s feed=%s address=%r host=%r reason=%r",
                     "still refused" if is_old else record.fate, how.feed, how.address, record.host, record.reason,
                 )  # fmt: skip
+
+    def _count(self, letters: Sequence[Letter], records: Sequence[Record]) -> None:
+        """Count what has come, by what became of it; what left no record has come before."""
+        fresh = [record for record in records if not record.letter.replaces]
+        known = [record for record in fresh if record.reason == Outcome.REPLAY]
+        new = Counter(str(record.fate) for record in fresh if record.reason != Outcome.REPLAY)
+        self.tally.fates.update(new)
+        self.tally.fates["replayed"] += len(known) + sum(not letter.replaces for letter in letters) - len(fresh)
+        if new[Fate.STORED]:
+            self.tally.last_stored = time.time()
 
     def _find_refused(self, records: Sequence[Record]) -> list[Letter]:
         """Those of the refused that were refused before."""
@@ -282,10 +302,13 @@ class Worker:
             except Unavailable as exc:
                 if not is_told:
                     log.error("waiting reason=%r", str(exc))
-                is_told = True
+                is_told = self.tally.is_waiting = True
+                self.tally.note_step()
                 await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311  # no secret
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
             else:
+                self.tally.note_step()
+                self.tally.is_waiting = False
                 if is_told:
                     log.info("going-on waited_s=%d", time.monotonic() - begun)
                 return result

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sys
 import time
+from collections import Counter
 from contextlib import AsyncExitStack
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,6 +23,8 @@ from headless.inventory.web.advice import Advice
 from headless.inventory.web.answers import tell_end
 from headless.inventory.web.app import build_app, build_feeds_app
 from headless.inventory.web.desk import Desk
+from headless.inventory.web.health import Health
+from headless.inventory.web.metrics import TURNED_AWAY
 from headless.inventory.web.settings import WebSettings
 from headless.inventory.web.warming import warm
 
@@ -36,7 +39,12 @@ log = logging.getLogger("headless.inventory")
 
 
 class Opening:
-    """The collector's application: its feeds alone, until all of it is open."""
+    """The collector's application: its feeds alone, until all of it is open.
+
+    Attributes:
+        health: of what is open.
+        turned_away: how many requests were answered with 503, by what they were.
+    """
 
     def __init__(self, settings: CollectorSettings, web: WebSettings, stack: AsyncExitStack, advice: Advice) -> None:
         """Args:
@@ -50,6 +58,8 @@ class Opening:
         self._web = web
         self._stack = stack
         self._app: ASGIApp
+        self.health: Health
+        self.turned_away = Counter(dict.fromkeys(TURNED_AWAY, 0))
         self._desk: Desk
         self._collector: Collector | None = None
         self._is_told = False
@@ -82,7 +92,8 @@ class Opening:
         if not await self._try_open(LOCK_PATIENCE_S):
             spool = Spool(self._settings.spool, self._settings.max_spool)
             self._stack.push_async_callback(spool.close)
-            self._app = build_feeds_app(self._settings, spool, self._web)
+            self.health = Health(spool)
+            self._app = build_feeds_app(self._settings, spool, self._web, self.health, self.turned_away)
 
     async def run(self) -> None:
         """Work until cancelled; open the rest first, as soon as that can be.
@@ -122,7 +133,8 @@ class Opening:
             log.error("inventory-empty reason=%r", reason)
         marks = self._advice.find_marks if self._advice else None
         self._desk = Desk(collector.store, Access(self._settings.access), marks)
-        self._app = build_app(collector, self._web, self._desk)
+        self.health = Health(collector.spool, collector)
+        self._app = build_app(collector, self._web, self._desk, self.health, self.turned_away)
         self._collector = collector
         return True
 

@@ -11,13 +11,14 @@ import socket
 import ssl
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from ipaddress import ip_address
 
 import uvicorn
 import uvloop
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headless.errors import HeadlessError, ParameterError, Skipped
 from headless.execution.notify import Notifier
@@ -26,9 +27,11 @@ from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.web.advice import Advice
 from headless.inventory.web.answers import tell_later
 from headless.inventory.web.limits import SHUT, Doors, Networks
+from headless.inventory.web.metrics import CollectorMetrics
 from headless.inventory.web.opening import Opening
 from headless.inventory.web.protocol import GuardedProtocol, Patience
 from headless.inventory.web.settings import WebSettings
+from headless.metrics.output import tell_metrics
 from headless.transport.address import TcpAddress, parse_address
 from headless.transport.handshake import tell_untrusted
 from headless.transport.server import open_socket
@@ -83,12 +86,13 @@ async def _run(settings: CollectorSettings, web: WebSettings, notifier: Notifier
     async with AsyncExitStack() as stack:
         opening = Opening(settings, web, stack, advice)
         await opening.begin()
-        server = _Server(_build_config(opening), web, tls)
+        server = _Server(_build_config(opening), web, tls, opening.turned_away)
         address = parse_address(web.listen, is_any_port=True)
         channel = open_socket(address, 0o666)
         if isinstance(address, TcpAddress):
             address = TcpAddress(*channel.getsockname()[:2])
             _warn_of_plain(address, tls)
+        await _tell_metrics(settings, web, opening, stack)
         serving = asyncio.create_task(server.serve([channel]))
         serving.add_done_callback(lambda _: stop.put_nowait("nothing listens"))
         await asyncio.wait([serving, listening := asyncio.create_task(server.listening.wait())], return_when=FIRST)
@@ -107,6 +111,14 @@ async def _run(settings: CollectorSettings, web: WebSettings, notifier: Notifier
             await serving
         finally:
             await _end(working)
+
+
+async def _tell_metrics(settings: CollectorSettings, web: WebSettings, opening: Opening, stack: AsyncExitStack) -> None:
+    """Tell metrics where the settings want them, until the stack is closed."""
+    if web.metrics_file or web.metrics_listen:
+        metrics = CollectorMetrics(settings.kept, opening.turned_away, lambda: opening.health)
+        stack.callback(metrics.close)
+        await stack.enter_async_context(tell_metrics(metrics, web.metrics_file, web.metrics_listen))
 
 
 async def _work(part: Opening | Advice) -> BaseException | None:
@@ -158,12 +170,15 @@ class _Server(uvicorn.Server):
         listening: set as soon as it does.
     """
 
-    def __init__(self, config: uvicorn.Config, web: WebSettings, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, config: uvicorn.Config, web: WebSettings, tls: ssl.SSLContext | None, turned_away: Counter[str]
+    ) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
         self._doors = Doors(web.max_connections, web.max_per_source, Networks(web.proxies))
         self._patience = Patience(web.head_s, web.body_s)
         self._tls = tls
+        self._turned_away = turned_away
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -173,7 +188,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, with a limit to TLS handshakes too."""
         connect = functools.partial(
-            GuardedProtocol, self.config, self.server_state, self._doors, self._patience, tell_later
+            GuardedProtocol, self.config, self.server_state, self._doors, self._patience, self._tell_later
         )
         loop = asyncio.get_running_loop()
         limit_s = self._patience.head if self._tls else None
@@ -207,6 +222,10 @@ class _Server(uvicorn.Server):
             self._doors.check(time.monotonic())
             await asyncio.sleep(TICK_S)
         return True
+
+    async def _tell_later(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._turned_away["connections"] += 1
+        await tell_later(scope, receive, send)
 
     async def on_tick(self, counter: int) -> bool:
         """Look after the connections, ten times a second."""

@@ -11,13 +11,14 @@ from headless.errors import ParameterError
 from headless.inventory.collect.feeds import LOCAL, build_default_feed
 from headless.inventory.collect.settings import NAMES, CollectorSettings, read_collector
 from headless.inventory.web import limits
+from headless.metrics.settings import parse_metrics_listen
 
 __all__ = ["WebSettings", "add_default_feed", "read_serve_settings"]
 
 MIB = 1 << 20
 TABLE = "serve"
 LOOPBACK = ("127.0.0.0/8", "::1/128")
-PATHS = ("tls_cert", "tls_key", "client_ca")
+PATHS = ("tls_cert", "tls_key", "client_ca", "metrics_file")
 LISTS = ("references", "advisories", "vex")  # of paths
 
 
@@ -39,6 +40,8 @@ class WebSettings:
         max_in_flight: bytes of all bodies that are in memory.
         head_s: within which a request's headers must be there.
         body_s: within which its body must.
+        metrics_file: to which metrics are written, as Prometheus reads them; empty: to none.
+        metrics_listen: ``HOST:PORT`` where ``/metrics`` is served, plain HTTP; empty: nowhere.
     """
 
     listen: str = "127.0.0.1:8095"
@@ -54,6 +57,8 @@ class WebSettings:
     max_in_flight: int = 256 * MIB
     head_s: float = 10.0
     body_s: float = 60.0
+    metrics_file: str = ""
+    metrics_listen: str = ""
 
 
 def read_serve_settings(path: str, state: str, given: Mapping[str, str]) -> tuple[CollectorSettings, WebSettings]:
@@ -120,6 +125,8 @@ def _parse_web(values: Mapping[str, Any], origin: str) -> WebSettings:
         raise ParameterError(f"{origin}: what limits something in {TABLE!r} is more than 0")
     if web.vex and not web.advisories:
         raise ParameterError(f"{origin}: 'vex' says what of 'advisories' does not count, and there are none")
+    if web.metrics_listen:
+        parse_metrics_listen(web.metrics_listen)
     if bool(web.tls_key or web.client_ca) and not web.tls_cert:
         raise ParameterError("a key or an authority without a certificate: give --tls-cert")
     return web
