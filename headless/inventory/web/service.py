@@ -209,6 +209,10 @@ class _Server(uvicorn.Server):
             connection.shutdown()
         if not await self._wait_for_end(STOP_S):
             log.warning("cut-off requests=%d reason='not answered within %d s'", len(self.server_state.tasks), STOP_S)
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, GuardedProtocol):
+                    connection.cut_off()
+            await asyncio.sleep(TICK_S)
             for task in list(self.server_state.tasks):
                 task.cancel()
             await self._wait_for_end(CUT_S)
