@@ -31,6 +31,7 @@ POSTGRES_LIMITS = {
     " -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
 }
 MYSQL_LIMITS = {"connect_timeout": 5, "read_timeout": 40, "write_timeout": 40, "charset": "utf8mb4"}
+GREETING_S = 10
 # Too long a text is an error, as elsewhere, and not cut; a quote is a quote.
 MYSQL_SESSION = "set session sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 10"
 STATEMENT_LIMIT_S = 30
@@ -126,9 +127,11 @@ def _connect_mysql(links: Links, _: object, __: object, arguments: Sequence[Any]
 
     if links.is_cut:
         raise pymysql.OperationalError(CUT)
-    connection = pymysql.Connection(*arguments, **options, defer_connect=True)
-    links.add(connection)  # its first words may be waited for as long as others
+    # One that says nothing at all is given up sooner than an answer is; PyMySQL has one limit for both.
+    connection: Any = pymysql.Connection(*arguments, **{**options, "read_timeout": GREETING_S}, defer_connect=True)
+    links.add(connection)
     connection.connect()
+    connection._read_timeout = options["read_timeout"]
     return connection
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, func, select
 
-from headless.database import lock
+from headless.database import backends, lock
 from headless.database.backends import build_engine, check_url
 from headless.database.lock import try_lock
 from headless.inventory.collect.arrival import Arrival, Outcome
@@ -120,6 +120,16 @@ def test_mariadb_lets_go_of_one_that_says_nothing(
         await silent.close()
 
     asyncio.run(be_silent())
+
+
+def test_mariadb_may_take_longer_to_answer_than_to_greet(
+    servers: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends, "GREETING_S", 1.0 * TIME_SCALE)
+    engine = build_engine(check_url(servers("mariadb"), "database", SCHEMA.backends))
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql(f"select sleep({1.5 * TIME_SCALE})").scalar_one() == 0
+    engine.dispose()
 
 
 def test_postgresql_is_asked_to_find_out_soon_that_nobody_is_there(servers: Callable[[str], str]) -> None:
