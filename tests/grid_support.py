@@ -106,7 +106,9 @@ class GridServer:
 
     def run_tool(self, *words: str) -> None:
         """Run ``headless grid``, as whoever runs the server."""
-        subprocess.run([HEADLESS, "grid", *words], check=True, env=_environment(self.folder), cwd="/", timeout=60)
+        subprocess.run(
+            [HEADLESS, "grid", *words], check=True, env=_environment(self.folder), cwd="/", timeout=60 * TIME_SCALE
+        )
 
 
 class GridUser:

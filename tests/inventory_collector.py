@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from support import TIME_SCALE
+
 
 @dataclass
 class Answer:
@@ -71,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self.server.answers.pop(0) if self.server.answers else Answer()
         self.server.has_come.set()
         if answer.hold is not None:
-            answer.hold.wait(30)
+            answer.hold.wait(30 * TIME_SCALE)
         if answer.hang_up:
             self.close_connection = True
             return
@@ -94,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
             back = threading.Thread(target=_pump, args=(other, self.connection), daemon=True)
             back.start()
             _pump(self.connection, other)
-            back.join(30)
+            back.join(30 * TIME_SCALE)
         self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:
@@ -121,4 +123,4 @@ def run_collector(context: ssl.SSLContext | None = None) -> Iterator[ScriptedCol
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(30)
+        thread.join(30 * TIME_SCALE)

@@ -9,7 +9,7 @@ from headless.inventory.package import Package
 from headless.inventory.report import Report
 from headless.inventory.text import write_text
 from inventory_server import CollectorServer, post, read_status, talk
-from support import HEADLESS, wait_for
+from support import HEADLESS, TIME_SCALE, wait_for
 
 MANY = tuple(Package("rpm", f"lib{number}", "0:1-1", "x86_64") for number in range(100))
 
@@ -32,7 +32,7 @@ class Kept:
     def run(self, *words: str) -> str:
         """Run one of the keeper's commands."""
         command = [HEADLESS, "inventory", *words, "--state", str(self.server.state)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=60 * TIME_SCALE, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -49,6 +49,6 @@ class Kept:
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}/api/v1/{path}", headers={"Authorization": f"Bearer {self.token}"}
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=20 * TIME_SCALE) as answer:
             rows: list[dict[str, object]] = json.load(answer)["rows"]
         return rows

@@ -131,7 +131,7 @@ class CollectorServer:
         return len(list((self.state / "spool").glob("*.batch")))
 
     def _ask(self, query: str, *values: str, file: str = "envelopes.db") -> list[tuple[str, str, str]]:
-        with closing(sqlite3.connect(self.state / file, timeout=10)) as connection:
+        with closing(sqlite3.connect(self.state / file, timeout=10 * TIME_SCALE)) as connection:
             return connection.execute(query, values).fetchall()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from support import Server, wait_for
+from support import TIME_SCALE, Server, wait_for
 
 STARTS = {"warm": (), "cold": ("--python", sys.executable)}
 """The two ways to start a job, and the server's options for them."""
@@ -79,7 +79,7 @@ def list_descriptors(pid: int) -> list[str]:
 
 def require_mounts() -> None:
     """Skip a test where even root may not have a mount namespace of its own, as in most containers."""
-    done = subprocess.run(["unshare", "--mount", "true"], capture_output=True, timeout=30, check=False)
+    done = subprocess.run(["unshare", "--mount", "true"], capture_output=True, timeout=30 * TIME_SCALE, check=False)
     if done.returncode:
         pytest.skip(f"needs a mount namespace of its own: {done.stderr.decode().strip()}")
 

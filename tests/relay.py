@@ -7,6 +7,8 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 
+from support import TIME_SCALE
+
 
 @contextlib.contextmanager
 def tls_relay(certificate: str, key: str, connect: Callable[[], socket.socket]) -> Iterator[str]:
@@ -45,7 +47,7 @@ def tls_relay(certificate: str, key: str, connect: Callable[[], socket.socket]) 
 def plain_connect(service: str) -> Callable[[], socket.socket]:
     """Connect to ``HOST:PORT`` without TLS."""
     host, _, port = service.rpartition(":")
-    return lambda: socket.create_connection((host, int(port)), timeout=30)
+    return lambda: socket.create_connection((host, int(port)), timeout=30 * TIME_SCALE)
 
 
 def tls_connect(service: str) -> Callable[[], socket.socket]:
@@ -61,7 +63,7 @@ def tls_connect(service: str) -> Callable[[], socket.socket]:
 
 
 def _serve(context: ssl.SSLContext, channel: socket.socket, connect: Callable[[], socket.socket]) -> None:
-    channel.settimeout(30)
+    channel.settimeout(30 * TIME_SCALE)
     with (
         contextlib.suppress(OSError),
         channel,
@@ -94,6 +96,6 @@ def _pass_on(source: socket.socket, target: socket.socket) -> bool:
             return True
         if not data:
             return False
-        target.settimeout(30)
+        target.settimeout(30 * TIME_SCALE)
         target.sendall(data)
         target.setblocking(False)

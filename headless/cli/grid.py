@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["grid"]
 
 # The module that holds each command of ours; any other word is a command of the grid.
-OWN = {"serve": "headless.cli.grid_serve", "pki": "headless.cli.grid_pki"}
+OWN = {
+    "serve": "headless.cli.grid_serve",
+    "pki": "headless.cli.grid_pki",
+    "storage": "headless.cli.grid_storage",
+}
 
 EPILOG = """\
 \b

@@ -80,7 +80,7 @@ def user(state: str, name: str, out: str, role: tuple[str, ...], days: int, emai
         write_pair(os.path.join(folder, "usercert.pem"), os.path.join(folder, "userkey.pem"), pair)
         write_authorities(os.path.join(folder, "certificates"), authority)
     except OSError as exc:
-        raise ParameterError(f"{exc.filename}: {exc.strerror}: choose another folder") from exc
+        raise _refuse(exc, folder, "folder") from exc
     show_user(folder)
 
 
@@ -103,7 +103,7 @@ def remove(state: str, name: str) -> None:
         Removals(authority.folder).note(name)
         Registrations(state).add(Registration(name=name, subject="", is_removed=True))
     except OSError as exc:
-        raise ParameterError(f"{exc.filename}: {exc.strerror}: choose another folder") from exc
+        raise _refuse(exc, state, "folder") from exc
 
 
 def _check_there(registrations: "Registrations", name: str) -> None:
@@ -160,7 +160,7 @@ def host(state: str, hosts: tuple[str, ...], days: int, out: str | None) -> None
         write_pair(os.path.join(folder, "hostcert.pem"), os.path.join(folder, "hostkey.pem"), pair)
         write_authorities(os.path.join(folder, "certificates"), authority)
     except OSError as exc:
-        raise ParameterError(f"{exc.filename}: {exc.strerror}: choose another folder") from exc
+        raise _refuse(exc, out or authority.folder, "folder") from exc
 
 
 @pki.command(
@@ -183,4 +183,9 @@ def storage(state: str, name: str, out: str) -> None:
         key = Envelopes.open(authority.folder).derive_key_text(name)
         write_atomically(os.path.abspath(out), key.encode(), mode=0o400)
     except OSError as exc:
-        raise ParameterError(f"{exc.filename}: {exc.strerror}: choose another file") from exc
+        raise _refuse(exc, out, "file") from exc
+
+
+def _refuse(error: OSError, place: str, what: str) -> ParameterError:
+    """What cannot be read or written; where a disk is full the system names no file."""
+    return ParameterError(f"{error.filename or place}: {error.strerror}: choose another {what}")

@@ -170,15 +170,22 @@ def token() -> None:
     metavar="DN",
     help="for the holder of this client certificate, in either form: /DC=org/CN=a, CN=a,DC=org; no token is made",
 )
+@click.option(
+    "--expires", default="", metavar="DATE|DAYS", help="it counts until then, or for so many days  [until removed]"
+)
 @collector_options
-def token_add(name: str, role: str, sites: tuple[str, ...], subject: str, config: str, state: str) -> None:
+def token_add(
+    name: str, role: str, sites: tuple[str, ...], subject: str, expires: str, config: str, state: str
+) -> None:
     """Make a token, and print it: this once."""
     from headless.inventory.collect.access import Access
+    from headless.inventory.dates import parse_end
 
     if not subject:
         demand_output()
+    end = parse_end(expires, time.time()) if expires else 0
     access = Access(read_settings(config, state).access)
-    made = access.add(name, role, sites, subject)
+    made = access.add(name, role, sites, subject, end)
     for site in sites:
         if any(letter in site for letter in "/#@"):
             click.echo(f"--site {site!r}: no report of headless can name such a site, nor a question", err=True)
@@ -200,7 +207,8 @@ def token_list(config: str, state: str) -> None:
     for grant in Access(read_settings(config, state).access).list_grants():
         shown = grant.key if grant.is_subject else "token"
         made = time.strftime(TIME, time.gmtime(grant.made))
-        click.echo(f"{grant.name}\t{grant.role}\t{','.join(grant.sites) or '-'}\t{made}\t{shown}")
+        told = f"{grant.name}\t{grant.role}\t{','.join(grant.sites) or '-'}\t{made}\t{shown}"
+        click.echo(f"{told}\t{_tell_end(grant.expires, grant.is_over)}")
 
 
 @token.command(name="remove")
@@ -211,6 +219,11 @@ def token_remove(name: str, config: str, state: str) -> None:
     from headless.inventory.collect.access import Access
 
     Access(read_settings(config, state).access).remove(name)
+
+
+def _tell_end(expires: int, is_over: bool) -> str:
+    word = "ended" if is_over else "until"
+    return f"{word} {time.strftime(TIME, time.gmtime(expires))}" if expires else "-"
 
 
 async def _take(

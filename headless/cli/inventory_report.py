@@ -54,7 +54,7 @@ def report(talk: Talk, /, **values: Any) -> None:
 
     \b
     headless inventory report --site MY-SITE --format json --to https://collector.example.org/feed/
-    headless inventory report --site MY-SITE --encrypt collector.crt --to https://collector.example.org/feed/wlcg
+    headless inventory report --site MY-SITE --encrypt collector.crt --to https://collector.example.org/feed/
     headless inventory report --site MY-SITE --format json --to URL --cron > /etc/cron.d/headless-inventory
     """
     if sys.platform == "win32":

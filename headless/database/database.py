@@ -125,10 +125,14 @@ class Database:
     async def read_apart(self, function: Callable[[Connection], Result]) -> Result:
         """Run a function that only reads, though all readers be at something that takes long, or hangs.
 
+        The end of the process does not wait for it.
+
         Raises:
             Unavailable: the database is away.
         """
-        return await asyncio.to_thread(self._read, function)
+        done: asyncio.Future[Result] = self._loop.create_future()
+        threading.Thread(target=self._read_for, args=(function, done), daemon=True).start()
+        return await done
 
     async def close(self, limit_s: float | None = None) -> None:
         """End when all that was asked for is written.
@@ -187,10 +191,10 @@ class Database:
         log.warning("%s-locked limit_s=%d reason=%r", self.schema.name, wait_s, f"in use by another server{holder}")
 
     def _release(self) -> None:
-        if self._connection is not None:
-            self._connection.invalidate()  # given back it would be reset, for which the database must answer
-            self._connection.close()
-        self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()  # given back it would be reset, for which the database must answer
+            connection.close()
         self._engine.dispose()
 
     def _read(self, function: Callable[[Connection], Result]) -> Result:
@@ -199,6 +203,15 @@ class Database:
                 return function(connection.execution_options(reads=True))
         except DBAPIError as exc:
             raise Unavailable(f"the server cannot read its {self.schema.name}: {_explain(exc)}") from exc
+
+    def _read_for(self, function: Callable[[Connection], Result], done: "asyncio.Future[Result]") -> None:
+        result: Any
+        try:
+            result = self._read(function)
+        except Exception as exc:  # noqa: BLE001  # the caller's, handed back to it
+            result = exc
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            self._loop.call_soon_threadsafe(_resolve, [done], [result])
 
     def _run_writer(self) -> None:
         work = self._await_work()
@@ -228,8 +241,7 @@ class Database:
         try:
             tell_alive(self._connection)
         except SQLAlchemyError:
-            with contextlib.suppress(SQLAlchemyError):
-                self._release()
+            self._give_up()
 
     def _write_batch(self, functions: list[Callable[[Connection], Any]]) -> list[Any]:
         """Run all in one transaction; the result, or the exception, of each."""
@@ -241,17 +253,15 @@ class Database:
                     results.append(_run_savepoint(connection, function))
         except (SQLAlchemyError, ParameterError) as exc:
             reason = _explain(exc)
-            with contextlib.suppress(SQLAlchemyError):
-                self._release()
-            if (
-                reason != self._failing and not self._links.is_cut
-            ):  # told once, and not at each try while the database is away
+            self._give_up()
+            # Told once, and not at each try while the database is away.
+            if reason != self._failing and not self._links.is_cut:
                 log.error("%s-write-failed reason=%r", self.schema.name, reason)
             self._failing = reason
             return [Unavailable(f"the server cannot write its {self.schema.name}: {reason}") for _ in functions]
         except Exception as exc:
             log.exception("bug in the database")  # the thread goes on: without it nothing is ever written again
-            self._connection = None
+            self._give_up()
             return [
                 Unavailable(f"the server cannot write its {self.schema.name}: {type(exc).__name__}") for _ in functions
             ]
@@ -259,6 +269,11 @@ class Database:
             log.info("%s-written-again", self.schema.name)
         self._failing = ""
         return results
+
+    def _give_up(self) -> None:
+        """Leave a connection of which nothing is known any more: it must not keep the lock from the next one."""
+        with contextlib.suppress(Exception):
+            self._release()
 
 
 def _run_savepoint(connection: Connection, function: Callable[[Connection], Any]) -> Any:

@@ -22,6 +22,7 @@ __all__ = [
     "ENOKEY",
     "ENOLINK",
     "ENOMSG",
+    "ENOSPC",
     "ENOSYS",
     "ENOTCONN",
     "ENOTDIR",
@@ -48,6 +49,7 @@ ENOTDIR = 20
 EISDIR = 21
 EINVAL = 22
 EFBIG = 27
+ENOSPC = 28
 ENAMETOOLONG = 36
 ENOSYS = 38
 ENOTEMPTY = 39

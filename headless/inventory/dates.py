@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from headless.errors import ParameterError
 
-__all__ = ["DAY_S", "LATEST", "build_date", "parse_date"]
+__all__ = ["DAY_S", "LATEST", "build_date", "parse_date", "parse_end"]
 
 DAY_S = 86400
 DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -35,6 +35,23 @@ def parse_date(text: str, *, is_start: bool = False) -> int:
     if moment.tzinfo is None or len(text) < 16 or not 0 <= moment.timestamp() <= LATEST:
         raise _no_date(text)
     return int(moment.timestamp())
+
+
+def parse_end(text: str, now: float) -> int:
+    """Read until when something counts: a time as :func:`parse_date` reads it, or a number of days from now on.
+
+    Returns:
+        Seconds since the epoch.
+
+    Raises:
+        ParameterError: it is neither, or has passed.
+    """
+    if text.isascii() and text.isdigit() and len(text) <= 5 and int(text):
+        return int(now) + int(text) * DAY_S
+    end = parse_date(text)
+    if end <= now:
+        raise ParameterError(f"{text[:60]!r} has passed: a time to come is expected, or a number of days")
+    return end
 
 
 def build_date(seconds: int) -> str:

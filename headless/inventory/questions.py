@@ -160,7 +160,12 @@ QUESTIONS = {
         Question(
             "silent",
             "the hosts that have not reported when they meant to",
-            (SITE, TAG, Parameter("since", "that have not reported since; a day: its beginning", kind="date")),
+            (
+                SITE,
+                TAG,
+                Parameter("missed", "that have missed so many reports in a row, at least; left out: 1", kind="number"),
+                Parameter("since", "that have not reported since; a day: its beginning", kind="date"),
+            ),
             _columns("site host (id:number) tag last:time interval:number missed:number"),
         ),
         Question(

@@ -170,6 +170,9 @@ async def _answer(
             text = await metrics.render()
         except Unavailable as exc:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{exc}\n")
+        except Exception:
+            log.exception("bug in the metrics")  # the library's own log is silent
+            return connection.respond(HTTPStatus.INTERNAL_SERVER_ERROR, "a bug in headless: the log has more\n")
     response = connection.respond(HTTPStatus.OK, "")
     headers: Any = response.headers
     del headers["Content-Type"], headers["Content-Length"]

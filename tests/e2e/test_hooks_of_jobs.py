@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from launch_support import wait_code
-from support import Server, World, wait_for
+from support import TIME_SCALE, Server, World, wait_for
 
 
 class Told:
@@ -86,7 +86,7 @@ def test_a_skip_a_limit_and_a_cancel(world: World, told: Told) -> None:
 def test_a_lost_job_is_told_by_the_next_server_too_late_but_told(world: World, told: Told) -> None:
     server = serve(world, told)
     job = world.start("-s", server.unix, "-t", "-1", "-c", "import os; os.kill(os.getppid(), 9)")
-    assert job.wait(30) == 8
+    assert job.wait(30 * TIME_SCALE) == 8
     job.communicate()
     assert "lost" in [event["event"] for event in told.wait(2)]
 
@@ -128,7 +128,7 @@ def test_metrics_in_a_file_and_over_http_tell_what_became_of_each_name(world: Wo
     text = file.read_text()
     assert re.search(r'^headless_job_last_success_timestamp_seconds\{name="nightly"\} 1\.', text, re.MULTILINE)
     assert 'last_success_timestamp_seconds{name="bad"}' not in text
-    with urllib.request.urlopen(address, timeout=10) as answer:
+    with urllib.request.urlopen(address, timeout=10 * TIME_SCALE) as answer:
         over_http = answer.read().decode()
     assert 'headless_job_runs_total{name="bad",state="failed"} 1.0' in over_http
     assert re.search(r"^headless_jobs_running 0\.0$", over_http, re.MULTILINE)

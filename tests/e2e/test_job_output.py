@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from job_support import assert_accounts_for
-from support import Server, World, open_world, wait_for
+from support import TIME_SCALE, Server, World, open_world, wait_for
 
 MIB = 1 << 20
 MAX_OUTPUT = 1000
@@ -104,7 +104,7 @@ print("second line")
     first = os.read(launcher.stdout.fileno(), 100)
     is_waiting = launcher.poll() is None
     go.touch()
-    assert launcher.communicate(timeout=15) == (b"second line\n", b"")
+    assert launcher.communicate(timeout=15 * TIME_SCALE) == (b"second line\n", b"")
     assert (first, is_waiting, launcher.returncode) == (b"first line\n", True, 0)
 
 
@@ -182,5 +182,5 @@ def test_nothing_of_it_is_lost_when_the_launcher_is_slow(server: Server) -> None
     before = server.log.count("state=ended")
     launcher = server.world.start(*_options(server, "for n in range(300000): print(n)"))
     wait_for(lambda: server.log.count("state=ended") > before, "the job's end")
-    data = launcher.communicate(timeout=30)[0]
+    data = launcher.communicate(timeout=30 * TIME_SCALE)[0]
     assert data == b"".join(b"%d\n" % n for n in range(300000))

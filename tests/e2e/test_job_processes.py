@@ -111,7 +111,7 @@ os._exit(6)
     wait_for((home / "closed").exists, "the job")
     assert launcher.poll() is None
     (home / "go").touch()
-    assert launcher.wait(15) == 6
+    assert launcher.wait(15 * TIME_SCALE) == 6
     assert launcher.communicate()[0] == b""
 
 
@@ -151,7 +151,7 @@ with open(HERE + "/lost", "w") as file:
     assert read_name(supervisor).startswith("headless-s")
     os.kill(supervisor, signal.SIGKILL)
     wait_dead(job)
-    assert launcher.wait(20) == 8
+    assert launcher.wait(20 * TIME_SCALE) == 8
     stderr = launcher.communicate()[1].decode()
     assert "its outcome is unknown: its supervisor is gone and left no outcome" in stderr
     assert _launch(server, "").returncode == 0

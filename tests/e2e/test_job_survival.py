@@ -125,6 +125,6 @@ def test_a_server_that_is_told_to_stop_waits_for_its_job_and_its_launcher_hears_
     refused = world.run("-s", server.unix, "-c", "pass", "--connect-for", "1")
     assert refused.returncode == 1
     (world.home / "go").touch()
-    assert launcher.wait(20) == 0
+    assert launcher.wait(20 * TIME_SCALE) == 0
     assert launcher.communicate() == (b"the end\n", b"")
-    assert server.process.wait(20) == 0
+    assert server.process.wait(20 * TIME_SCALE) == 0

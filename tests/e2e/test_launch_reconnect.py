@@ -210,7 +210,7 @@ def test_a_server_that_comes_late_is_waited_for(world: World) -> None:
 
 
 def test_a_server_that_never_comes_is_a_connection_error_with_its_last_reason(world: World) -> None:
-    done = world.run("-v", "-s", f"unix:{world.home}/none.sock", "-c", "pass", "--connect-for", "1.5")
+    done = world.run("-v", "-s", f"unix:{world.home}/none.sock", "-c", "pass", "--connect-for", f"{1.5 * TIME_SCALE:g}")
     *retries, last = done.stderr.decode().splitlines()
     assert done.returncode == 1
     reason = f"headless: cannot connect to unix:{world.home}/none.sock: No such file or directory: "
@@ -218,7 +218,7 @@ def test_a_server_that_never_comes_is_a_connection_error_with_its_last_reason(wo
     assert len(retries) >= 2 and all(line.startswith(reason) and line.endswith("trying again") for line in retries)
 
 
-@pytest.mark.parametrize("words", [["-t", "2"], ["-t", "-1", "--reconnect-for", "1.5"]])
+@pytest.mark.parametrize("words", [["-t", f"{2 * TIME_SCALE:g}"], ["-t", "-1", "--reconnect-for", "1.5"]])
 def test_a_server_that_does_not_come_back_leaves_an_unknown_outcome(world: World, words: list[str]) -> None:
     server = world.serve(tls=False)
     launcher = world.start(*words, "-s", server.unix, "-c", wait_code(world.home / "go"))
@@ -234,7 +234,7 @@ def test_a_server_that_does_not_come_back_leaves_an_unknown_outcome(world: World
 
 def test_a_server_that_hangs_does_not_hold_a_launcher_beyond_its_time(world: World) -> None:
     server = world.serve("--ping-interval", "0.2", tls=False)
-    launcher = world.start("-t", "4", "-s", server.unix, "-c", wait_code(world.home / "go"))
+    launcher = world.start("-t", f"{4 * TIME_SCALE:g}", "-s", server.unix, "-c", wait_code(world.home / "go"))
     server.wait_log("action=start job=")
     server.process.send_signal(signal.SIGSTOP)
     code, errors = finish(launcher, 20)

@@ -14,7 +14,7 @@ from headless.launcher.splay import compute_splay
 from headless.protocol.codec import decode_bytes, encode_bytes
 from launch_support import Answer, fake_server, wait_code
 from plain_servers import plain_server, says
-from support import World
+from support import TIME_SCALE, World
 
 LOGIN: dict[str, Answer] = {"login.osuser": {"user": "me"}}
 BUSY = {"error": {"code": -32001, "message": "the server is full", "data": {"exit_code": 1}}}
@@ -218,7 +218,7 @@ def test_a_splay_is_shown_and_can_be_interrupted(world: World, path: str) -> Non
     assert launcher.stderr is not None
     assert launcher.stderr.readline().decode() == f"headless: splay: starting in {delay_s:.1f} s\n"
     launcher.send_signal(signal.SIGTERM)
-    assert launcher.communicate(timeout=20)[1] == b"headless: ended by SIGTERM: nothing was started\n"
+    assert launcher.communicate(timeout=20 * TIME_SCALE)[1] == b"headless: ended by SIGTERM: nothing was started\n"
     assert launcher.returncode == -signal.SIGTERM
 
 
@@ -340,5 +340,5 @@ def test_overlap_and_limits_end_with_their_codes(world: World) -> None:
     replaced = world.run(*words, "--overlap", "replace", "--max-runtime", "0.3", "--grace", "0", "-t", "-1")
     assert replaced.returncode == 7, replaced.stderr
     assert b" was stopped: " in replaced.stderr
-    assert first.wait(20) == 7
+    assert first.wait(20 * TIME_SCALE) == 7
     assert b" was stopped: " in first.communicate()[1]

@@ -11,7 +11,7 @@ import bcrypt
 import pytest
 
 from launch_support import Terminal, fake_server
-from support import Server, World, open_world
+from support import TIME_SCALE, Server, World, open_world
 
 PASSWORD = "correct horse"
 
@@ -117,14 +117,14 @@ def test_control_c_at_the_password_ends_by_that_signal(server: Server, secret: P
 
 
 def test_a_person_may_take_longer_than_a_login_may(world: World) -> None:
-    server = world.serve("--login-timeout", "3")
+    server = world.serve("--login-timeout", f"{3 * TIME_SCALE:g}")
     mapping = ["--run-as", "root"] if os.geteuid() == 0 else []
     server.user("add", "batch", "--allow-code", *mapping, "--password-stdin", stdin=PASSWORD.encode())
     secret = world.home / "secret"
     terminal = launch(server, secret, "-t", "-1")
     confirm(server, terminal)
     terminal.expect("Password of batch: ")
-    time.sleep(3.5)  # the server's limit, and a little
+    time.sleep(3.5 * TIME_SCALE)  # the server's limit, and a little
     terminal.type(PASSWORD + "\n")
     assert terminal.finish() == 0
     assert secret.exists()

@@ -52,7 +52,7 @@ def test_a_torrent_of_output_is_bounded(world: World, reads: bool) -> None:
             break
         except subprocess.TimeoutExpired:
             largest = max(largest, measure_spools(server))
-    _, errors = launcher.communicate(timeout=10)
+    _, errors = launcher.communicate(timeout=10 * TIME_SCALE)
     assert launcher.returncode == 3, errors
     assert (b"were cut" in errors) or not reads
     assert 0 < largest <= MAX_OUTPUT

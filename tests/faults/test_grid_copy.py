@@ -78,6 +78,8 @@ def test_other_storage_is_taken_where_one_is_down(grid: ScriptedGrid, storages: 
         assert_failure(grid, 121, "1 of 2 replicas", "-norecovery", make_file(tmp_path, "g"), f"{HOME}/g@disk:2")
         assert list(grid.files[f"{HOME}/g"].replicas) == ["two"]
         assert_failure(grid, 121, "ONE: ", make_file(tmp_path, "g"), f"{HOME}/g@disk:2")
+        advice = "the same with @disk:2 makes what is missing"  # though nobody has said how many there are to be
+        assert_failure(grid, 121, advice, make_file(tmp_path, "h"), f"{HOME}/h")
     finally:
         storages[0].start()
     assert cp(grid, "-v", make_file(tmp_path, "g"), f"{HOME}/g@disk:2").stdout.startswith(b"copied ")

@@ -12,6 +12,7 @@ import pytest
 
 from grid_storage import Storage, storage_of_test
 from scripted_grid import HOME, Reply, ScriptedGrid
+from support import TIME_SCALE
 
 pytestmark = pytest.mark.peer("xrootd")
 Done = subprocess.CompletedProcess[bytes]
@@ -68,11 +69,11 @@ def test_an_exit_code_that_is_none_is_no_success(grid: ScriptedGrid, code: int) 
 
 def test_a_late_answer_about_the_site_is_not_taken_for_the_next_ones(grid: ScriptedGrid) -> None:
     def sleep(_: list[str]) -> Reply:
-        time.sleep(1.5)
+        time.sleep(1.5 * TIME_SCALE)
         return 0, "", []
 
     grid.answers["setSite"] = sleep
-    done = _run(grid, "rm", "nosuch", ALIEN_SITE="CERN", ALIENPY_TIMEOUT="1")
+    done = _run(grid, "rm", "nosuch", ALIEN_SITE="CERN", ALIENPY_TIMEOUT=f"{TIME_SCALE:g}")
     assert done.returncode == 107
     assert b"setSite" in done.stderr
 
@@ -201,7 +202,7 @@ def _submit(grid: ScriptedGrid, *words: str) -> Done:
     variables = [f"--env={name}={value}" for name, value in grid.world.variables.items()]
     return subprocess.run(
         [sys.executable, "-m", "headless.jobs.grid_submit", "Executable = \"x\";", *variables, *words],
-        capture_output=True, cwd=grid.home, timeout=60, check=False,
+        capture_output=True, cwd=grid.home, timeout=60 * TIME_SCALE, check=False,
     )  # fmt: skip
 
 
@@ -228,7 +229,7 @@ def test_a_name_that_the_server_would_take_for_a_pattern_is_not_deleted(grid: Sc
     variables = [f"--env={name}={value}" for name, value in grid.world.variables.items()]
     done = subprocess.run(
         [sys.executable, "-m", "headless.jobs.grid_sync", f"{tmp_path}/in", f"alien:{HOME}/up", "--delete", *variables],
-        capture_output=True, cwd=grid.home, timeout=60, check=False,
+        capture_output=True, cwd=grid.home, timeout=60 * TIME_SCALE, check=False,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert b"not deleted" in done.stderr
@@ -257,7 +258,7 @@ def test_a_machine_that_grants_few_threads(grid: ScriptedGrid, tmp_path: Path, c
         (tmp_path / "in" / f"f{number}").write_bytes(b"x")
     done = subprocess.run(
         [sys.executable, "-c", NO_THREADS.format(count=count), "grid", "cp", f"file:{tmp_path}/in/", f"{HOME}/up"],
-        capture_output=True, cwd=grid.home, timeout=60, check=False,
+        capture_output=True, cwd=grid.home, timeout=60 * TIME_SCALE, check=False,
         env={"HOME": str(grid.home), "PATH": "/usr/bin:/bin", **grid.world.variables},
     )  # fmt: skip
     assert done.returncode == code, done.stderr
@@ -270,7 +271,7 @@ def test_output_that_cannot_be_written_is_not_blamed_on_the_file_of_commands(gri
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "headless", "grid", "-f", "commands"],
-            stdout=full, stderr=subprocess.PIPE, cwd=grid.home, timeout=60, check=False,
+            stdout=full, stderr=subprocess.PIPE, cwd=grid.home, timeout=60 * TIME_SCALE, check=False,
             env={"HOME": str(grid.home), "PATH": "/usr/bin:/bin", **grid.world.variables},
         )  # fmt: skip
     assert done.returncode == 28

@@ -93,3 +93,19 @@ def test_a_database_that_goes_is_told_by_the_worker_too(tmp_path: Path, database
             database.start()
         wait_for(lambda: look(server.port) == (200, "OK\n"), "its health", 60)
         server.stop()
+
+
+def test_the_end_does_not_wait_for_a_look_at_a_database_without_a_word(
+    tmp_path: Path, database: DatabaseServer
+) -> None:
+    url = database.create_database("ended")
+    with CollectorServer(tmp_path, WATCHED, ["--database", url]) as server:
+        server.start()
+        wait_for(lambda: "action=warm" in server.log, "the last question of the start")
+        database.freeze()
+        try:
+            wait_for(lambda: look(server.port)[0] == 503, "the word")
+            server.stop()  # within half of the time after which the database is given up
+        finally:
+            database.thaw()
+        assert "Traceback" not in server.log

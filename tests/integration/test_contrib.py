@@ -12,6 +12,7 @@ from conftest import SYSTEM_PATH
 from headless.cli.schedule import schedule
 from headless.schedule.systemd import HARDENING
 from schedule_oracle import check_task
+from support import TIME_SCALE
 
 CONTRIB = Path(__file__).resolve().parents[2] / "contrib"
 UNITS = sorted(path for path in (CONTRIB / "systemd").iterdir() if path.suffix != ".md")
@@ -40,7 +41,7 @@ def analyze(*words: str) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=60 * TIME_SCALE,
         check=False,
     )
     return result.returncode, result.stdout
@@ -62,7 +63,7 @@ def test_crontab_takes_the_cron_file(tmp_path: Path) -> None:
     file.write_text(re.sub(r"(?m)^((?:\S+ ){5})batch ", r"\1", (CONTRIB / "cron/headless").read_text()))
     assert "batch /usr" not in file.read_text()
     result = subprocess.run(
-        ["crontab", "-n", file], env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
+        ["crontab", "-n", file], env=ENVIRONMENT, capture_output=True, text=True, timeout=60 * TIME_SCALE, check=False
     )
     assert result.returncode == 0, result.stderr
 

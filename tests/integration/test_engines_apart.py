@@ -22,6 +22,7 @@ from engine_support import (
 )
 from headless.engines.base import Phase
 from headless.engines.local import LocalEngine
+from support import TIME_SCALE
 
 
 @pytest.fixture(params=STARTS)
@@ -97,7 +98,7 @@ async def main():
         os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(main())
 """
-    done = subprocess.run([sys.executable, "-c", submitter], timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", submitter], timeout=60 * TIME_SCALE, check=False)
     assert done.returncode == -signal.SIGKILL
 
     async def test(engine: LocalEngine) -> None:

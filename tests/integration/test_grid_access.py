@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from grid_files import Local, book, commit, forge, put, run_xrdcp, run_xrdfs, show
 from grid_support import GridServer, GridUser
 from grid_talk import Talk
+from support import TIME_SCALE, wait_for
 
 pytestmark = [pytest.mark.peer("xrootd"), pytest.mark.peer("xrdcp")]
 
@@ -334,7 +334,7 @@ def test_a_read_only_storage_enters_nothing(server: GridServer, talk: Talk, loca
 
 
 def test_expired_envelopes_are_refused_and_abandoned_uploads_removed(tmp_path: Path, local: Local) -> None:
-    with GridServer(tmp_path, "--envelope-lifetime", "2").with_storages(1) as server:
+    with GridServer(tmp_path, "--envelope-lifetime", f"{2 * TIME_SCALE:g}").with_storages(1) as server:
         user = server.add_user("tester")
         server.start()
         with Talk(user) as talk:
@@ -348,11 +348,8 @@ def test_expired_envelopes_are_refused_and_abandoned_uploads_removed(tmp_path: P
                 assert run_xrdcp("-p", str(local.path), show(more | {"url": f"{more['url']}/{name}"})).returncode == 0
             data = server.storages / "SE1" / "data"
             kept = talk.ask("access", "read", "kept")[0]["guid"]
-            # With such a lifetime the sweeper looks every 2 s, and gives uploads 2 s more.
-            limit = time.monotonic() + 60
-            while {path.name for path in data.glob("*/*/*")} != {kept}:
-                assert time.monotonic() < limit, list(data.rglob("*"))
-                time.sleep(0.1)
+            # With such a lifetime the sweeper looks as often, and gives uploads as much more.
+            wait_for(lambda: {path.name for path in data.glob("*/*/*")} == {kept}, "what is abandoned to go", 60)
             said = commit(talk, row, "late", local)
             assert said.code == 53
             assert "has expired" in said.error

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -136,9 +136,9 @@ def test_a_catalogue_of_version_1_keeps_its_rows_and_counts_on(tmp_path: Path, u
         assert (one.path, one.owner, one.mode, one.size) == ("/grid/user/a/anna/höhe 'x'", "anna", 0o644, 0)
         assert set(connection.execute(select(replicas.c.checked_ms, replicas.c.fault))) == {(0, "")}
         assert (count(connection, "anna"), count(connection, "ben")) == ((2, 100), (2, 30))
-        check_quota(connection, settings, "anna", 60, with_booked=True)  # 100 are there, 40 are booked, 200 are allowed
+        check_quota(connection, settings, "anna", 60, booked_for="/x")  # 100 are there, 40 are booked, 200 are allowed
         with pytest.raises(GridError) as caught:
-            check_quota(connection, settings, "anna", 61, with_booked=True)
+            check_quota(connection, settings, "anna", 61, booked_for="/x")
         assert caught.value.exit_code == EDQUOT
 
     def change(connection: Connection) -> None:
@@ -159,8 +159,8 @@ def test_a_catalogue_of_version_1_keeps_its_rows_and_counts_on(tmp_path: Path, u
 
 def _make(count: int, size: int, guid: str = "") -> Booking:
     return Booking(
-        id=f"b{count}", user="u", path=f"/f{count}", guid=guid or f"g{count}", storage="A::B::C", pfn=f"/p{count}",
-        size=size, md5="", job_id=None, expires_ms=now_ms() + 60_000,
+        id=f"b{count}", user="u", path=f"/f{guid or count}", guid=guid or f"g{count}", storage="A::B::C",
+        pfn=f"/p{count}", size=size, md5="", job_id=None, expires_ms=now_ms() + 60_000,
     )  # fmt: skip
 
 
@@ -177,6 +177,7 @@ def test_what_is_booked_counts_until_it_is_committed_and_replicas_of_one_content
         assert caught.value.exit_code == EDQUOT
         assert "60 are booked" in str(caught.value)
         await add(_make(4, 40))
+        await add(replace(_make(4, 40, "g4 again"), id="again", path="/f4"))  # only one of them can become the file
         await catalogue.write(lambda connection: connection.execute(bookings.update().values(committed=True)))
         await add(_make(5, 100))
         quota = await catalogue.read(lambda connection: find_quota(connection, settings, "u"))

@@ -13,6 +13,7 @@ import pytest
 
 from grid_support import GridServer, GridUser
 from headless.grid.copy.storage import read_checksum
+from support import TIME_SCALE
 
 pytestmark = pytest.mark.peer("xrootd")
 
@@ -350,7 +351,7 @@ def test_the_storage_is_asked_for_the_checksum(user: GridUser, home: str, tmp_pa
     (tmp_path / "up").write_bytes(b"content")
     row = json.loads(user.run("--json", "access", "-s", "7", "write", f"{home}up", "disk:1").stdout)["results"][0]
     url = f"{row['url']}?authz={row['envelope']}"
-    subprocess.run(["xrdcp", "--silent", str(tmp_path / "up"), url], check=True, timeout=60)
+    subprocess.run(["xrdcp", "--silent", str(tmp_path / "up"), url], check=True, timeout=60 * TIME_SCALE)
     assert read_checksum(url, 30) == ("md5", hashlib.md5(b"content").hexdigest())
 
 

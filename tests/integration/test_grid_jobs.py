@@ -172,6 +172,9 @@ def test_jobs_are_for_those_who_may_have_them(user: GridUser) -> None:
     job_id = _submit(user, 'Executable = "/bin/sleep"; Arguments = "30";')
     assert stranger.run("kill", str(job_id)).returncode == 1
     assert stranger.run("ps", "-jdl", str(job_id)).returncode == 1
+    for command in (["ps", "-trace", "999999999"], ["jobInfo", "999999999"]):
+        none = stranger.run(*command)
+        assert (none.returncode, "there is no job 999999999" in none.stderr.decode()) == (3, True)
     assert stranger.run("resubmit", str(job_id)).returncode == 13
     assert user.run("kill", str(job_id)).returncode == 0
     assert _wait_state(user, job_id, "KILLED") == "KILLED"

@@ -78,7 +78,7 @@ def test_readers_see_a_moved_folder_whole(user: GridUser) -> None:
             looks += 1
             if session.code("stat", f"moved/{FIRST}") == 0:
                 assert session.code("stat", f"large/{LAST}") == 2
-        assert looks > 10  # reading goes on beside it
+        assert looks > 3  # one before, one that begins with it, one after it: reading goes on beside it
         assert _find_place(session) == "moved"
         session.rows("mv", "moved", "large")
 

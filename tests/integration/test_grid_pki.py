@@ -153,9 +153,20 @@ def test_what_is_refused(server: GridServer, words: list[str]) -> None:
     assert not os.path.exists("/tmp/never")
 
 
+def test_a_disk_that_is_full_is_named(server: GridServer, tmp_path: Path) -> None:
+    words = [HEADLESS, "grid", "pki", "--state", str(server.state), "user", "late", "--out", str(tmp_path / "late")]
+    full = ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *words]
+    done = subprocess.run(full, env={"HOME": "/"}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        2, f"headless: {tmp_path / 'late'}: File too large: choose another folder\n"
+    )  # fmt: skip
+
+
 def test_no_authority(tmp_path: Path) -> None:
     words = [HEADLESS, "grid", "pki", "--state", str(tmp_path / "none"), "user", "anna", "--out", str(tmp_path)]
-    done = subprocess.run(words, env={"HOME": "/"}, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        words, env={"HOME": "/"}, capture_output=True, text=True, check=False, timeout=60 * TIME_SCALE
+    )
     assert done.returncode == 2
     assert "headless grid pki init" in done.stderr
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import ssl
 import subprocess
@@ -238,14 +239,55 @@ def test_too_many_sessions(server: GridServer) -> None:
     wait_for(is_let_in, "the first session has ended")
 
 
+def _fail_to_serve(server: GridServer, *words: str) -> str:
+    """What is said where a second server, or the first, does not start."""
+    done = subprocess.run(
+        [HEADLESS, "grid", "serve", "--state", str(server.state), *words],
+        env={"HOME": "/"}, capture_output=True, text=True, check=False, timeout=60 * TIME_SCALE,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    return done.stderr
+
+
 def test_one_state_has_one_server(server: GridServer) -> None:
     server.start()
-    words = [HEADLESS, "grid", "serve", "--state", str(server.state), "--listen", "127.0.0.1:0"]
+    assert "in use by another server" in _fail_to_serve(server, "--listen", "127.0.0.1:0")
+
+
+@pytest.mark.parametrize("name", ["jobs", "register", "pki/host.pem", "pki/host.key", "pki/envelope.key", "lock"])
+def test_a_state_folder_of_no_use_is_one_line(server: GridServer, name: str) -> None:
+    is_file = "." not in name and name != "lock"
+    place = server.state / name
+    if name == "pki/host.pem":
+        (server.state / "pki" / "host.key").touch()
+        place.write_text("no certificate")
+    elif is_file:
+        shutil.rmtree(place, ignore_errors=True)
+        place.touch()
+    else:
+        place.mkdir()
+    assert str(place) in _fail_to_serve(server, "--listen", "127.0.0.1:0")
+
+
+def test_a_state_folder_that_cannot_be_made_is_one_line() -> None:
     done = subprocess.run(
-        words, env={"HOME": "/"}, capture_output=True, text=True, check=False, timeout=60 * TIME_SCALE
-    )
+        [HEADLESS, "grid", "serve", "--state", "/proc/nowhere/at/all", "--listen", "127.0.0.1:0"],
+        env={"HOME": "/"}, capture_output=True, text=True, check=False, timeout=60 * TIME_SCALE,
+    )  # fmt: skip
     assert done.returncode == 2
-    assert "in use by another server" in done.stderr
+    assert done.stderr == "headless: state folder /proc/nowhere/at/all is of no use: /proc/nowhere: " + (
+        "No such file or directory\n"
+    )
+
+
+def test_a_grid_listens_at_no_unix_socket(server: GridServer) -> None:
+    assert "give HOST:PORT" in _fail_to_serve(server, "--listen", f"unix:{server.state}/socket")
+
+
+@pytest.mark.parametrize("size", [0, 31])
+def test_a_key_that_was_cut_short_is_not_used(server: GridServer, size: int) -> None:
+    (server.state / "pki" / "envelope.key").write_bytes(bytes(size))
+    assert f"envelope.key has {size} bytes, not 32" in _fail_to_serve(server, "--listen", "127.0.0.1:0")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

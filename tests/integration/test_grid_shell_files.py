@@ -42,6 +42,39 @@ def test_cat_is_byte_for_byte(user: GridUser) -> None:
     assert os.listdir(user.home / "tmp") == [name for name in os.listdir(user.home / "tmp") if "token" in name]
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "lines"),
+    [
+        (("o", "text"), 0, "one|two|no end"),
+        (("-n", "ON", "text"), 1, ""),
+        (("-in", "ON", "text"), 0, "1:one"),
+        (("one", "text", "script"), 0, "text:one"),
+        (("-hs", "-e", "one", "-e", "echo", "text", "script"), 0, "one|echo $1; exit 3"),
+        (("-vc", "one", "text"), 0, "2"),
+        (("-l", "-m1", "o", "script", "text"), 0, "script|text"),
+        (("-A", "1", "one", "text"), 0, "one|two"),
+        (("--", "-e", "text"), 1, ""),
+        (("-r", "x", "text"), 22, ""),
+        (("-m",), 22, ""),
+        (("x",), 22, ""),
+        (("[", "text"), 22, ""),
+        (("x", "nosuch"), 2, ""),
+    ],
+)
+def test_grep(user: GridUser, words: tuple[str, ...], code: int, lines: str) -> None:
+    done = user.run("grep", *words)
+    assert (done.returncode, done.stdout.decode().splitlines()) == (code, lines.split("|") if lines else []), (
+        done.stderr
+    )
+    assert bool(done.stderr) == bool(code)
+
+
+def test_help_of_grep_wherever_it_is_asked_for(user: GridUser) -> None:
+    for words in (("-h",), ("x", "text", "-h"), ("-i", "--help")):
+        done = user.run("grep", *words)
+        assert (done.returncode, done.stdout.startswith(b"grep [-ivn")) == (0, True)
+
+
 def test_programs_of_this_machine_on_files_of_the_grid(user: GridUser) -> None:
     assert user.run("run wc -l text").stdout.split()[0] == b"2"
     assert user.run("run cat alien:text alien:script -").stdout.startswith(b"one\ntwo\nno end#!")

@@ -57,7 +57,7 @@ def test_a_storage_that_dies_is_started_again_at_its_port(server: GridServer) ->
 def test_nothing_is_served_without_an_envelope(server: GridServer, tmp_path: Path) -> None:
     port, _ = _find_last(server)
     (server.storages / "SE1" / "data" / "here").write_text("x")
-    done = subprocess.run(["xrdfs", f"127.0.0.1:{port}", "stat", "/here"], capture_output=True, timeout=60)
+    done = subprocess.run(["xrdfs", f"127.0.0.1:{port}", "stat", "/here"], capture_output=True, timeout=60 * TIME_SCALE)
     assert done.returncode != 0
     assert b"permission denied" in done.stderr
 

@@ -13,6 +13,7 @@ import pytest
 from grid_files import Local, book, commit, put, run_xrdcp, show
 from grid_support import GridServer, GridUser
 from grid_talk import Talk
+from support import TIME_SCALE
 
 pytestmark = [pytest.mark.peer("xrootd"), pytest.mark.peer("xrdcp")]
 FIRST, SECOND = "LOCAL::SITE::SE1", "LOCAL::SITE::SE2"
@@ -44,7 +45,7 @@ def local(tmp_path: Path) -> Local:
 
 
 def _wait_for(talk: Talk, lfn: str, count: int) -> list[dict[str, str]]:
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + 60 * TIME_SCALE
     while len(rows := talk.ask("whereis", lfn)) != count:
         assert time.monotonic() < limit, talk.ask("listTransfer")
         time.sleep(0.1)
@@ -111,7 +112,7 @@ def test_a_storage_that_is_away_is_passed_over(talk: Talk, users: dict[str, Grid
     (late,) = book(talk, "late", local, FIRST)
     assert run_xrdcp(str(local.path), show(late)).returncode == 0
     with _keep_away(users["tester"].server):
-        limit = time.monotonic() + 60
+        limit = time.monotonic() + 60 * TIME_SCALE
         while (none := talk.run("access", "read", "one")).code == 0:  # the grid may have seen it just before
             assert time.monotonic() < limit
             time.sleep(0.1)
@@ -126,7 +127,7 @@ def test_a_storage_that_is_away_is_passed_over(talk: Talk, users: dict[str, Grid
         assert commit(talk, late, "late", local).code == 53
         offline = talk.run("xrdstat", "one")
         assert (offline.code, offline.rows[0]["status"]) == (121, "offline")
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + 60 * TIME_SCALE
     while talk.run("access", "read", "one").code:
         assert time.monotonic() < limit
         time.sleep(0.1)

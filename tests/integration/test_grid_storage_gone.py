@@ -15,7 +15,7 @@ import pytest
 from grid_files import Local, book, commit, put
 from grid_support import GridServer, GridUser
 from grid_talk import Talk
-from support import wait_for
+from support import TIME_SCALE, wait_for
 
 pytestmark = [pytest.mark.peer("xrootd"), pytest.mark.peer("xrdcp")]
 FIRST, SECOND = "LOCAL::SITE::SE1", "LOCAL::SITE::SE2"
@@ -99,27 +99,53 @@ def test_it_is_told_kept_out_of_and_taken_back(user: GridUser, local: Local) -> 
         assert {row["broken"] for row in talk.ask("df")[1:]} == {"0"}
 
 
-def test_a_real_disk_that_is_unmounted(tmp_path: Path) -> None:
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[tuple[GridUser, list[str]]]:
+    """A user of a grid whose only storage is on a real file system of its own; and the command that mounts it."""
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(40 << 20)
     with GridServer(tmp_path).with_storages(1) as server:
-        user, folder, real = server.add_user("tester"), server.storages / "SE1", server.storages / "real"
-        for place in (folder, real):
-            place.mkdir()
-        mount = ["mount", "--bind", str(real), str(folder)]
-        if subprocess.run(mount, capture_output=True, check=False).returncode:
-            pytest.skip("nothing can be mounted here")
+        user, folder = server.add_user("tester"), server.storages / "SE1"
+        folder.mkdir()
+        mount = ["mount", "-o", "loop,errors=remount-ro", str(image), str(folder)]
+        for command in (["mkfs.ext4", "-q", str(image)], mount):
+            if not shutil.which(command[0]) or subprocess.run(command, capture_output=True, check=False).returncode:
+                pytest.skip("nothing can be mounted here")
         try:
             server.start()
             (user.home / "a").write_bytes(b"content")
             assert user.run("cp", f"file:{user.home}/a", "alien:a").returncode == 0
-            subprocess.run(["umount", "-l", str(folder)], check=True)
-            wait_for(lambda: "ERROR action=storage-gone" in server.log, "the server to see that it is gone", 30)
-            assert list(folder.iterdir()) == []
-            subprocess.run(mount, check=True)
-            wait_for(lambda: "action=storage-back" in server.log, "the server to see that it is back", 30)
-            wait_for(lambda: user.run("cat", "a").stdout == b"content", "the file", 30)
+            yield user, mount
             server.stop()
         finally:
             subprocess.run(["umount", "-l", str(folder)], check=False, capture_output=True)
+
+
+def test_a_real_disk_that_is_unmounted(mounted: tuple[GridUser, list[str]]) -> None:
+    user, mount = mounted
+    folder = Path(mount[-1])
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+    wait_for(lambda: "ERROR action=storage-gone" in user.server.log, "the server to see that it is gone", 30)
+    assert list(folder.iterdir()) == []
+    subprocess.run(mount, check=True)
+    wait_for(lambda: "action=storage-back" in user.server.log, "the server to see that it is back", 30)
+    wait_for(lambda: user.run("cat", "a").stdout == b"content", "the file", 30)
+
+
+def test_a_real_disk_that_has_errors(mounted: tuple[GridUser, list[str]]) -> None:
+    """Linux writes no more to it, and reads."""
+    user, mount = mounted
+    device = subprocess.run(["losetup", "-nO", "NAME", "-j", mount[-2]], check=True, capture_output=True, text=True)
+    trigger = Path("/sys/fs/ext4", Path(device.stdout.strip()).name, "trigger_fs_error")
+    if not trigger.exists():
+        pytest.skip("this Linux makes no errors on demand")
+    trigger.write_text("a test")
+    wait_for(lambda: "ERROR action=storage-read-only" in user.server.log, "the server to see it", 60)
+    for command in ("df", "getSE", "listSEs"):
+        assert user.run(command).stdout.rstrip().endswith(b"  read-only")
+    assert user.run("cat", "a").stdout == b"content"
+    assert user.run("access", "-s", "9", "write", "b").returncode == 77
 
 
 def test_a_storage_that_dies_with_its_disk_is_not_begun_anew(user: GridUser) -> None:
@@ -168,7 +194,7 @@ def test_what_was_missing_is_looked_for_when_a_disk_is_back(user: GridUser, loca
     disk = Disk(user, FIRST)
     with Talk(user) as talk:
         (row,) = put(talk, "half-mounted", local, FIRST)
-    with closing(sqlite3.connect(user.server.state / "catalogue.db", timeout=30)) as catalogue:
+    with closing(sqlite3.connect(user.server.state / "catalogue.db", timeout=30 * TIME_SCALE)) as catalogue:
         one = f"where guid = '{row['guid']}'"
         catalogue.execute(f"update grid_replicas set fault = 'missing', checked_ms = 9 {one}")
         catalogue.commit()

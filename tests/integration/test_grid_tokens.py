@@ -14,7 +14,7 @@ from grid_support import GridServer, GridUser
 from grid_talk import Talk
 from headless.grid.serve.pki import Authority
 from headless.grid.serve.tokens import TokenSubject
-from support import wait_for
+from support import TIME_SCALE, wait_for
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,8 @@ def test_an_administrator_makes_tokens_of_others_and_of_hosts(users: dict[str, G
             host.talk(users["boss"])
         token = _take(talk, tmp_path, "-u", "tester")
         assert talk.run("token", "-u", "nobody").code == 2
-        names = ("h" * 65, "n\u00f6de", "a b")  # none of which a certificate could have
-        assert [talk.run("token", "-t", "host", "-hostname", name).code for name in names] == [22, 22, 22]
+        wrong = ("h" * 65, "n\u00f6de", "a b")  # none of which a certificate could have
+        assert [talk.run("token", "-t", "host", "-hostname", name).code for name in wrong] == [22, 22, 22]
     with token.talk(users["tester"]) as talk:
         assert talk.ask("whoami")[0]["username"] == "tester"
 
@@ -165,7 +165,7 @@ def test_a_role_or_user_that_is_none_is_refused(
 def test_the_token_of_a_deleted_user_is_refused(users: dict[str, GridUser], tmp_path: Path) -> None:
     with Talk(users["gone"]) as talk:
         token = _take(talk, tmp_path)
-    with sqlite3.connect(users["gone"].server.state / "catalogue.db", timeout=10) as database:
+    with sqlite3.connect(users["gone"].server.state / "catalogue.db", timeout=10 * TIME_SCALE) as database:
         database.execute("delete from grid_users where name = 'gone'")
     database.close()
     with pytest.raises(InvalidStatus, match="401"):

@@ -125,7 +125,7 @@ def test_a_failure_is_tried_again_and_then_dropped_with_a_line_in_the_log(
 def test_a_program_that_hangs_ignores_term_and_has_children_is_ended_in_time(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     script = f"trap '' TERM; (trap '' TERM; echo $$ >> {pids}; sleep 1000) & echo $$ >> {pids}; sleep 1000; sleep 1000"
-    deliver(tmp_path, shell(script, timeout=0.3, retries=0))
+    deliver(tmp_path, shell(script, timeout=TIME_SCALE, retries=0))  # in which both processes have told who they are
     for pid in pids.read_text().split():
         wait_for(lambda pid=pid: not is_alive(int(pid)), "the end of the group")  # type: ignore[misc]
 

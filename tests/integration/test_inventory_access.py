@@ -3,7 +3,9 @@
 import json
 import os
 import stat
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from headless.errors import ParameterError, Unavailable
 from headless.inventory.collect.access import NOTHING, Access
 from headless.inventory.collect.collector import check_state
 from headless.inventory.collect.settings import parse_collector
+from headless.inventory.dates import parse_date, parse_end
 
 
 def test_nobody_may_anything_unless_it_is_said(tmp_path: Path) -> None:
@@ -95,7 +98,8 @@ def test_what_may_not_be_read_is_named(tmp_path: Path) -> None:
     "change",
     [
         {"role": "king"}, {"role": ["admin"]}, {"sites": "*"}, {"sites": [1]}, {"sites": None}, {"key": 1}, {"key": ""},
-        {"name": ""}, {"name": 1}, {"is_subject": "no"}, {"more": 1},
+        {"name": ""}, {"name": 1}, {"is_subject": "no"}, {"more": 1}, {"expires": "2026-01-31"}, {"expires": None},
+        {"expires": 1.5}, {"expires": -1}, {"expires": True},
     ],
 )  # fmt: skip
 def test_a_grant_that_is_not_understood_lets_nobody_in(tmp_path: Path, change: dict[str, object]) -> None:
@@ -110,6 +114,54 @@ def test_a_grant_that_is_not_understood_lets_nobody_in(tmp_path: Path, change: d
         access.find_token(token)
     file.write_text(json.dumps([grant]))
     assert access.find_token(token).name == "bob"
+
+
+def test_a_grant_with_an_end_counts_until_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    access = Access(str(tmp_path / "access.json"))
+    now = int(time.time())
+    token = access.add("bob", "admin", (), expires=now + 100)
+    access.add("carol", "reader", ("A",), "CN=carol", expires=now + 100)
+    lasting = access.add("dora", "sender", ())
+    assert access.find_token(token).may_send and access.find_subject("CN=carol").may_read("A")
+    monkeypatch.setattr(time, "time", lambda: now + 99.9)
+    assert access.find_token(token).name == "bob"
+    monkeypatch.setattr(time, "time", lambda: now + 100.0)
+    for scope, name in ((access.find_token(token), "bob"), (access.find_subject("CN=carol"), "carol")):
+        assert scope == replace(NOTHING, ended=name, ended_at=now + 100)
+        assert not (scope.name or scope.may_send or scope.may_read("A"))
+    assert access.find_token(lasting).may_send
+    assert [(grant.name, grant.is_over) for grant in access.list_grants()] == [
+        ("bob", True), ("carol", True), ("dora", False),
+    ]  # fmt: skip
+
+
+def test_a_file_of_before_has_grants_without_an_end_and_stays_so(tmp_path: Path) -> None:
+    file = tmp_path / "access.json"
+    access = Access(str(file))
+    token = access.add("bob", "reader", ("A",))
+    assert "expires" not in file.read_text()  # so that an older headless reads it
+    access.add("carol", "reader", ("A",), expires=1)
+    assert [grant.get("expires") for grant in json.loads(file.read_text())] == [None, 1]
+    assert Access(str(file)).find_token(token).name == "bob"
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("1", 1000 + 86400),
+        ("365", 1000 + 365 * 86400),
+        ("2026-01-31", parse_date("2026-02-01T00:00:00Z") - 1),
+        ("2026-01-31T04:00:00+01:00", parse_date("2026-01-31T03:00:00Z")),
+    ],
+)
+def test_an_end_is_a_time_or_a_number_of_days(text: str, end: int) -> None:
+    assert parse_end(text, 1000.5) == end
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "soon", "1970-01-01T00:00:01Z", "20260131", "100000", "1.5", "٣", " 3"])
+def test_what_is_no_end_is_refused(text: str) -> None:
+    with pytest.raises(ParameterError):
+        parse_end(text, 1000.5)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[", "null", "[1]", "[[]]", '"x"', "[{}]", "\x00"])

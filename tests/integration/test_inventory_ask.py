@@ -149,6 +149,28 @@ def test_silent_hosts_and_those_left_out(fleet: Fleet) -> None:
     assert max(row["hosts"] for row in fleet.ask("packages", seen_since=NOW - 2 * DAY)) == 33
 
 
+@pytest.mark.parametrize("least", [1, 2, 3, 30])
+@pytest.mark.parametrize("days", [0, 0.4, 0.6, 1.6, 2.6, 40])
+def test_silent_hosts_have_missed_so_many_reports(fleet: Fleet, least: int, days: float) -> None:
+    at = int(NOW + days * DAY)
+    states = find_states(fleet.reports, at)
+    expected = {
+        key: (at - report.made) // DAY for key, report in states.items() if at - report.made > (least + 0.5) * DAY
+    }
+    found = {(row["site"], row["host"]): row["missed"] for row in fleet.ask("silent", at=at, missed=least, limit=5)}
+    assert found == expected and min(found.values(), default=least) >= least
+    if least == 1:
+        assert fleet.ask("silent", at=at) == fleet.ask("silent", at=at, missed=1)
+
+
+def test_what_says_nothing_of_missed_reports_is_refused(fleet: Fleet) -> None:
+    wrong: tuple[dict[str, Any], ...] = ({"missed": 0}, {"missed": 10_001}, {"missed": 2, "since": NOW})
+    for given in wrong:
+        with pytest.raises(ParameterError, match="missed"):
+            fleet.ask("silent", **given)
+    assert fleet.ask("silent", missed=10_000) == []
+
+
 def test_conform_judges_every_host(fleet: Fleet) -> None:
     found = fleet.ask("conform", body=REFERENCE, limit=3)
     short = {(row["site"], row["host"].partition(".")[0], row["name"], row["state"]) for row in found}

@@ -180,7 +180,22 @@ def test_the_api_tells_it_too(collector: AskedCollector) -> None:
 
 
 @pytest.mark.parametrize(("words", "code", "said"), [
+    (("9",), 0, ""),
+    (("0",), 2, "a number from 1 to 10000 is expected"),
+    (("two",), 2, "'missed': a number is expected"),
+    (("2", "--since", "2001-01-01"), 2, "give one of them"),
+])  # fmt: skip
+def test_nothing_is_silent_that_has_not_missed_so_many(
+    collector: AskedCollector, words: tuple[str, ...], code: int, said: str
+) -> None:
+    done = collector.run("silent", "--fail", "--missed", *words)
+    assert (done.returncode, done.stdout, said in done.stderr) == (code, "", True)
+
+
+@pytest.mark.parametrize(("words", "code", "said"), [
     (("silent", "--fail"), 4, "headless: 3 hosts are silent"),
+    (("silent", "--fail", "--missed", "2"), 4, "headless: 3 hosts are silent"),
+    (("silent", "--fail", "--missed", "2", "--site", "ALPHA"), 4, "headless: 1 host is silent"),
     (("silent", "--fail", "--since", "2001-01-01"), 0, ""),
     (("silent",), 0, ""),
     (("silent", "--fail", "--since", "2001-01-01", "--tag", "SE"), 0, ""),

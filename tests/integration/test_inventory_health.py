@@ -14,6 +14,8 @@ from headless.inventory.collect.tally import STUCK_S, Tally
 from headless.inventory.package import Package
 from headless.inventory.report import Report
 from headless.inventory.text import write_text
+from headless.inventory.web.metrics import Figures
+from headless.inventory.web.metrics_text import build_metrics
 from inventory_server import CollectorServer, post, read_status, talk, write_report
 from inventory_watching import WATCHED, find_metrics, look, parse
 from support import wait_for
@@ -135,3 +137,15 @@ def test_a_worker_that_does_not_go_on_is_not_well(monkeypatch: pytest.MonkeyPatc
     assert tally.explain() == "it waits, the log says what for"
     tally.is_failing = True
     assert tally.explain() == "it fails, the log says how"
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    figures = Figures(
+        started_at=1.0, troubles={"spool": "it is gone"}, fates={}, turned_away={}, spool=0, spool_limit=9,
+        waiting=None, hosts=None, held=None, last_stored=0,
+    )  # fmt: skip
+    told = parse(build_metrics(figures).decode())
+    assert {name for name in told if name.startswith("inventory")} == {
+        "inventory_up spool", "inventory_spool_bytes", "inventory_spool_limit_bytes",
+    }  # fmt: skip
+    assert told["inventory_up spool"] == 0

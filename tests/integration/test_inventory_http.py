@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from headless.inventory.collect.access import Access
 from inventory_server import CollectorServer, open_socket, post, read_all, read_status, talk, write_report
 from support import TIME_SCALE, wait_for
 
@@ -104,6 +105,14 @@ def test_a_length_that_is_too_large_is_not_stored(server: CollectorServer) -> No
     assert read_status(talk(server.port, post("/feed/", check))) == 200
     server.wait_fate("after.example.org")
     assert server.find_fates("long.example.org") == []
+
+
+@pytest.mark.parametrize("path", ["/login", "/api/v1/conform"])
+def test_a_body_that_is_cut_off_is_no_bug(server: CollectorServer, path: str) -> None:
+    token = Access(str(server.state / "access.json")).add(f"asker{path.count('/')}", "admin", (), "")
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 100\r\n\r\n"
+    with open_socket(server.port) as channel:
+        channel.sendall(head.encode() + b"begin")
 
 
 def test_requests_one_after_the_other_without_waiting(server: CollectorServer) -> None:

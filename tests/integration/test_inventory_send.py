@@ -12,7 +12,7 @@ from authority import Authority
 from headless.inventory.formats import parse_report
 from inventory_collector import Answer, ScriptedCollector, run_collector
 from inventory_sending import kept, send, words
-from support import World
+from support import TIME_SCALE, World
 
 
 def test_a_report_is_posted_as_it_is(place: World, collector: ScriptedCollector) -> None:
@@ -198,7 +198,7 @@ def test_who_sits_at_a_terminal_is_told_at_once_that_it_is_tried_again(
     ours, theirs = os.openpty()
     run = place.start(*words(place, collector.url, retry_for=60), stderr=theirs)
     os.close(theirs)
-    assert run.wait(60) == 0
+    assert run.wait(60 * TIME_SCALE) == 0
     said = os.read(ours, 4096)
     os.close(ours)
     assert said.count(b"\n") == 1 and b"503: OK: trying again for up to 60 s" in said

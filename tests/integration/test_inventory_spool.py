@@ -20,7 +20,7 @@ from headless.inventory.outbox import Outbox
 from headless.inventory.send import Collector
 from inventory_collector import Answer, ScriptedCollector
 from inventory_sending import kept, send, words
-from support import HEADLESS, World, wait_for
+from support import HEADLESS, TIME_SCALE, World, wait_for
 
 
 @pytest.mark.parametrize("status", [503, 429, 408])
@@ -153,9 +153,9 @@ def test_two_at_once_send_nothing_twice(place: World, collector: ScriptedCollect
     collector.has_come.clear()
     collector.answers = [Answer(hold=go)]
     runs = [place.start(*words(place, collector.url, retry_for=60)) for _ in range(3)]
-    assert collector.has_come.wait(30)
+    assert collector.has_come.wait(30 * TIME_SCALE)
     go.set()
-    assert [run.wait(60) for run in runs] == [0, 0, 0]
+    assert [run.wait(60 * TIME_SCALE) for run in runs] == [0, 0, 0]
     assert len(collector.bodies) == 2 + 2 + 3
     waiting = collector.bodies[:2]
     assert [collector.bodies[2:].count(body) >= 1 for body in waiting] == [True, True]
@@ -224,9 +224,9 @@ def test_what_another_user_has_spooled_is_named_and_left(place: World, collector
 def test_a_signal_ends_it_and_the_report_is_kept(place: World, collector: ScriptedCollector) -> None:
     collector.answers = [Answer(503)]
     run = place.start(*words(place, collector.url, retry_for=600))
-    assert collector.has_come.wait(30)
+    assert collector.has_come.wait(30 * TIME_SCALE)
     run.terminate()
-    _, said = run.communicate(timeout=30)
+    _, said = run.communicate(timeout=30 * TIME_SCALE)
     assert run.returncode == -signal.SIGTERM and b"ended by SIGTERM: not sent; kept in" in said
     assert [path.read_bytes() for path in kept(place)] == collector.bodies[:1]
 
@@ -279,9 +279,9 @@ def test_a_killed_run_leaves_whole_reports_only(place: World, collector: Scripte
     send(place, collector)
     collector.has_come.clear()
     run = place.start(*words(place, collector.url, retry_for=60))
-    assert collector.has_come.wait(30)
+    assert collector.has_come.wait(30 * TIME_SCALE)
     run.kill()
-    run.wait(30)
+    run.wait(30 * TIME_SCALE)
     go.set()
     wait_for(lambda: len(collector.taken) == 2, "both requests")
     assert len(kept(place)) == 1

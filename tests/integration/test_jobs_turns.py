@@ -31,7 +31,7 @@ from headless.server.uploads import Uploads
 from headless.server.users import User, UserStore
 from launch_support import wait_code
 from raw_session import RawSession, new_job_id, raw_session
-from support import World, wait_for
+from support import TIME_SCALE, World, wait_for
 
 
 def log_in(session: RawSession) -> RawSession:
@@ -140,7 +140,7 @@ def test_a_job_whose_acceptance_was_written_unheard_runs_once_and_ends(tmp_path:
         LossyJournal.loses = True
         job = await jobs.start(owner, start, "here")
         assert await jobs.start(owner, start, "here") is job
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(20 * TIME_SCALE):
             while not job.state.is_final:
                 await asyncio.sleep(0.02)
         assert job.state is JobState.ENDED

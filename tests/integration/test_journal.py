@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, event, select
 
 from headless.errors import ParameterError, Skipped, Unavailable
 from headless.job import Ending, JobState, Outcome, Overlap
@@ -156,6 +156,22 @@ def test_a_database_that_goes_away_and_comes_back(tmp_path: Path) -> None:
             assert await journal.read(read_names) == ["a", "c"]
 
         run(write, tmp_path, server.create_database("away"))
+
+
+def test_whatever_goes_wrong_in_a_commit_the_lock_is_not_kept_from_the_next(tmp_path: Path, journal_url: str) -> None:
+    async def write(journal: Journal) -> None:
+        await asyncio.gather(journal.read(read_names), journal.read(read_names))  # these have connections, too
+
+        def fail(_: Connection) -> None:
+            raise ValueError("of a driver, say")
+
+        event.listen(journal._engine, "commit", fail, once=True)
+        with pytest.raises(Unavailable, match="ValueError"):
+            await journal.write(insert_name("lost"))
+        await journal.write(insert_name("kept"))
+        assert await journal.read(read_names) == ["kept"]
+
+    run(write, tmp_path, journal_url)
 
 
 def test_a_second_server_on_the_same_postgresql_is_refused(tmp_path: Path, postgres: Postgres) -> None:

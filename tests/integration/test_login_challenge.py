@@ -18,7 +18,7 @@ from headless.protocol.scram import LOGIN_REFUSED, Verifier, _hmac, _xor
 from headless.transport.tls import build_server_context
 from raw_session import PROTOCOL, RawSession, raw_session
 from relay import tls_connect, tls_relay
-from support import Server, World
+from support import TIME_SCALE, Server, World
 
 REFUSED = {"code": -32001, "message": LOGIN_REFUSED, "data": {"exit_code": 5}}
 
@@ -238,6 +238,6 @@ def test_a_secret_of_another_user_and_another_server_is_told_apart_from_a_wrong_
 
 def test_a_plain_connection_to_the_tls_port_is_no_session(server: Server) -> None:
     host, _, port = server.service.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=15) as channel:
+    with socket.create_connection((host, int(port)), timeout=15 * TIME_SCALE) as channel:
         channel.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert channel.recv(100)[:5] != b"HTTP/"

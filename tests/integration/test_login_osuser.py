@@ -139,7 +139,9 @@ try: link.call("server.stop", {{}})
 except Refused as exc: print(exc)
 """
     python = os.path.join(os.path.dirname(HEADLESS), "python")
-    done = subprocess.run(as_nobody(python, "-c", call), capture_output=True, cwd="/", timeout=30, check=False)
+    done = subprocess.run(
+        as_nobody(python, "-c", call), capture_output=True, cwd="/", timeout=30 * TIME_SCALE, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert b"'server'" in done.stdout and b"'pid'" not in done.stdout and b"'state'" not in done.stdout
     assert b"only the OS user who runs the server" in done.stdout

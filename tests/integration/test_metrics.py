@@ -324,3 +324,15 @@ def test_a_journal_that_is_away_is_told_as_such(tmp_path: Path) -> None:
         assert status == 503 and b"cannot read its journal" in text
 
     with_listener(tmp_path, look, Away())
+
+
+def test_a_bug_in_the_metrics_is_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        async def render(self) -> bytes:
+            raise KeyError("secret")
+
+    def look(port: int) -> None:
+        assert get(port, "/metrics")[::2] == (500, b"a bug in headless: the log has more\n")
+
+    with_listener(tmp_path, look, Broken())
+    assert "bug in the metrics" in caplog.text and "KeyError" in caplog.text

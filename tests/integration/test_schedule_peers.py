@@ -18,6 +18,7 @@ from headless.schedule.cron import COMMAND_LIMIT, build_cron_file
 from headless.schedule.expression import parse_expression
 from headless.schedule.systemd import Credential, build_service, build_timer
 from schedule_oracle import is_due
+from support import TIME_SCALE
 
 BASE = datetime(2026, 2, 27, 22, 58, 30, tzinfo=UTC)
 COUNT = 5
@@ -35,7 +36,7 @@ def run(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=60 * TIME_SCALE,
         check=False,
     )
 
@@ -204,11 +205,18 @@ def test_a_second_start_is_skipped_with_code_6_while_the_first_waits(tmp_path: P
         assert first.stdout is not None
         assert first.stdout.readline() == "started\n"
         second = subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=60 * TIME_SCALE,
+            check=False,
         )
         assert (second.returncode, second.stdout, second.stderr) == (6, b"", b"")
-        first.communicate("\n", timeout=60)
+        first.communicate("\n", timeout=60 * TIME_SCALE)
     assert first.returncode == 0
-    third = subprocess.run(command, env=environment, input=b"\n", stdout=subprocess.DEVNULL, timeout=60, check=False)
+    third = subprocess.run(
+        command, env=environment, input=b"\n", stdout=subprocess.DEVNULL, timeout=60 * TIME_SCALE, check=False
+    )
     assert third.returncode == 0
     assert (tmp_path / ".nightly.lock").exists()

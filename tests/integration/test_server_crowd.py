@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from raw_session import plain_tls, raw_session
-from support import Server, World, wait_for
+from support import TIME_SCALE, Server, World, wait_for
 
 CROWD = 1000
 HANDSHAKE = (
@@ -40,7 +40,7 @@ def count_descriptors(server: Server) -> int:
 
 def tcp_only(server: Server) -> socket.socket:
     host, _, port = server.service.rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=30)
+    return socket.create_connection((host, int(port)), timeout=30 * TIME_SCALE)
 
 
 CONTEXT = plain_tls()
@@ -116,7 +116,7 @@ def test_of_too_many_that_have_not_logged_in_the_oldest_goes(world: World) -> No
         assert (done.returncode, done.stderr) == (0, b"")
         # The launch was the ninth: eight and one make nine, four of which had to go, the oldest first.
         for channel in strangers[:4]:
-            channel.settimeout(15)
+            channel.settimeout(15 * TIME_SCALE)
             with contextlib.suppress(ssl.SSLError, ConnectionResetError):
                 assert channel.recv(100) == b""
         for channel in strangers[4:]:

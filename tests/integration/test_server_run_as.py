@@ -159,7 +159,9 @@ def start_as(world: World, uid: int) -> "subprocess.Popen[bytes]":
 def user_command(world: World, uid: int, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
     command = as_nobody(HEADLESS, "user", *arguments, "--state", f"{world.home}/theirs/state")
     command[1] = f"--reuid={uid}"
-    return subprocess.run(command, env=world.environment, cwd="/", capture_output=True, timeout=30, check=False)
+    return subprocess.run(
+        command, env=world.environment, cwd="/", capture_output=True, timeout=30 * TIME_SCALE, check=False
+    )
 
 
 @pytest.mark.skipif(not others_have_python(), reason="needs root, and an interpreter that other OS users can start")

@@ -15,7 +15,7 @@ import pytest
 from authority import Authority
 from headless.server.settings import ServerSettings
 from raw_session import as_nobody
-from support import HEADLESS, World, wait_for
+from support import HEADLESS, TIME_SCALE, World, wait_for
 
 
 def serve(world: World, *options: str) -> "subprocess.CompletedProcess[bytes]":
@@ -167,7 +167,7 @@ def test_a_folder_that_cannot_be_written_is_refused(world: World, place: str) ->
     (world.home / "state").mkdir(mode=0o755)
     done = subprocess.run(
         as_nobody(HEADLESS, "serve", "--state", str(world.home / place), "--listen", f"unix:{world.home}/s.sock"),
-        env=world.environment, cwd="/", capture_output=True, timeout=15, check=False,
+        env=world.environment, cwd="/", capture_output=True, timeout=15 * TIME_SCALE, check=False,
     )  # fmt: skip
     assert (done.returncode, str(world.home).encode() in done.stderr) == (2, True), done.stderr
 
@@ -298,4 +298,4 @@ class RunningServer:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        assert self._process.wait(20) == 0
+        assert self._process.wait(20 * TIME_SCALE) == 0

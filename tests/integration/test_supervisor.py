@@ -253,7 +253,7 @@ os.rmdir(base + "/kept")
 remove_tree(base + "/not there")
 """
     try:
-        subprocess.run([sys.executable, "-I", "-c", code, str(base)], check=True, timeout=30)
+        subprocess.run([sys.executable, "-I", "-c", code, str(base)], check=True, timeout=30 * TIME_SCALE)
     finally:
         base.rmdir()
 

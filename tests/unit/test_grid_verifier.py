@@ -7,8 +7,8 @@ from sqlalchemy import Connection, create_engine, select
 
 from headless.grid.serve.bookings import list_replicas
 from headless.grid.serve.entries import find_entry, insert_file, insert_folder
-from headless.grid.serve.schema import metadata, orphans, replicas, transfers
-from headless.grid.serve.verifier import CONTENT, MISSING, _note
+from headless.grid.serve.schema import CONTENT, MISSING, metadata, orphans, replicas, transfers
+from headless.grid.serve.verifier import _note
 
 GUID = "1c0f1f3e-0000-4000-8000-000000000000"
 

@@ -9,11 +9,11 @@ import zipfile
 import zlib
 from contextlib import ExitStack
 
-from headless.grid.copy.access import Replica, parse_known, parse_replicas
+from headless.grid.copy.access import Replica, parse_known
 from headless.grid.copy.hashing import STRONG, Hashing, hash_file, hash_sums, select_kinds
 from headless.grid.copy.limit import copy_within_limit, run_within
 from headless.grid.copy.local import Target, name_descriptor, open_target
-from headless.grid.copy.missing import explain_missing
+from headless.grid.copy.replicas import ask_replicas, explain_missing
 from headless.grid.copy.small import SMALL, is_simple, read_small
 from headless.grid.copy.told import ask_told, is_same_sum
 from headless.grid.copy.values import Known, Status, Transfer
@@ -24,7 +24,7 @@ from headless.grid.messages import GridError
 if sys.platform == "win32":
     raise ImportError("copying to and from the grid is for POSIX systems only")
 
-__all__ = ["ask_replicas", "get"]
+__all__ = ["get"]
 
 EMPTY = Known(0, "d41d8cd98f00b204e9800998ecf8427e")
 TRIES = 3
@@ -57,19 +57,6 @@ def get(work: Work, transfer: Transfer) -> tuple[Status, Known, tuple[str, ...]]
         if known != transfer.source and _is_done(work, target, known):
             return "same", known, ()
         return _get_any(work, target, known, transfer.lfn, replicas)
-
-
-def ask_replicas(work: Work, lfn: str, specs: str) -> list[Replica]:
-    """Where a file can be read, the best place first.
-
-    Raises:
-        GridError: nowhere.
-    """
-    work.check()
-    reply = work.pool.run("access", "-nomsg", "read", lfn, *([specs] if specs else []))
-    if reply.code:
-        raise GridError(reply.code, f"{lfn}: {reply.error}")
-    return parse_replicas(reply.rows, lfn)
 
 
 def _is_empty(work: Work, lfn: str) -> bool:

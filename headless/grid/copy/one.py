@@ -7,8 +7,8 @@ import time
 from headless.errors import HeadlessError
 from headless.grid.copy.access import Replica
 from headless.grid.copy.content import GridContent, open_content
-from headless.grid.copy.download import ask_replicas, get
-from headless.grid.copy.missing import explain_missing, is_missing
+from headless.grid.copy.download import get
+from headless.grid.copy.replicas import ask_replicas, explain_missing, is_missing
 from headless.grid.copy.upload import put
 from headless.grid.copy.values import Known, Status, Transfer, TransferResult
 from headless.grid.copy.work import Work

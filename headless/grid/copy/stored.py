@@ -4,7 +4,7 @@ import errno
 
 from headless.grid.copy.access import Replica
 from headless.grid.copy.content import Content
-from headless.grid.copy.download import ask_replicas
+from headless.grid.copy.replicas import ask_replicas
 from headless.grid.copy.storage import read_back
 from headless.grid.copy.told import Told, ask_told, is_same_sum
 from headless.grid.copy.work import Work

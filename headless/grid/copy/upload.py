@@ -10,6 +10,7 @@ from headless.grid.copy.content import Content
 from headless.grid.copy.limit import copy_within_limit, write_within_limit
 from headless.grid.copy.pool import SessionPool
 from headless.grid.copy.remote_sweep import name_replaced, name_temporary
+from headless.grid.copy.replicas import is_lost
 from headless.grid.copy.small import is_simple
 from headless.grid.copy.specs import Specs, parse_specs
 from headless.grid.copy.storage import Ended
@@ -27,11 +28,16 @@ TRIES = 3
 NO_STORAGE = (errno.ENOSPC, errno.ENOENT, 77)  # what servers say where none is left
 
 
+class _IncompleteError(GridError):
+    """Some replicas are there and registered, and others could not be written."""
+
+
 @dataclass
 class _Written:
-    """The replicas that were written so far."""
+    """The replicas that were written so far, and the envelopes of those that were not."""
 
     storages: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)
     wanted: int = 0
     is_named: bool = False
@@ -41,10 +47,11 @@ class _Written:
 def put(work: Work, lfn: str, content: Content, specs: str, *, is_new: bool) -> tuple[Status, tuple[str, ...]]:
     """Write a file to an LFN.
 
-    A file that is there and differs is replaced only if that was asked for, in this order: the new one is written and
-    registered under a hidden name beside it; the old one is moved to another hidden name; the new one is moved to the
-    LFN; the old one is removed. Whoever is killed in between leaves both whole, and the next run with ``-f`` in the
-    folder settles what is hidden: the old one goes back if nothing is in its place.
+    A file that is there and differs, or is at none of its storages, or of which the server knows that a replica is
+    broken, is replaced only if that was asked for, in this order: the new one is written and registered under a hidden
+    name beside it; the old one is moved to another hidden name; the new one is moved to the LFN; the old one is
+    removed. Whoever is killed in between leaves both whole, and the next run with ``-f`` in the folder settles what is
+    hidden: the old one goes back if nothing is in its place.
 
     Args:
         work: of the run.
@@ -63,9 +70,10 @@ def put(work: Work, lfn: str, content: Content, specs: str, *, is_new: bool) -> 
         is_new = False  # something may have come back
     present = None if is_new else look(work.pool, lfn)
     if present is not None:
-        if present.size == content.size and present.md5 and present.md5 == content.finish():
+        is_same = present.size == content.size and present.md5 and present.md5 == content.finish()
+        if is_same and not (work.options.force and content.size and _is_spoilt(work, lfn)):
             return _complete(work, lfn, content, parse_specs(specs))
-        if not work.options.force:
+        if not is_same and not work.options.force:
             raise GridError(errno.EEXIST, f"{lfn} is there and differs: give -f to replace it")
     if present is None:
         return _write_new(work, lfn, content, parse_specs(specs))
@@ -100,7 +108,7 @@ def look(pool: SessionPool, lfn: str) -> Known | None:
 def _write_new(work: Work, lfn: str, content: Content, specs: Specs) -> tuple[Status, tuple[str, ...]]:
     try:
         return "copied", tuple(_write(work, lfn, content, specs).storages)
-    except DoubtfulError:
+    except (DoubtfulError, _IncompleteError):
         raise
     except GridError:
         # Two that write the same file at once are both right: one of them has registered it.
@@ -119,6 +127,11 @@ def _complete(work: Work, lfn: str, content: Content, specs: Specs) -> tuple[Sta
     return ("copied", tuple(_write(work, lfn, content, parse_specs(ask)).storages)) if ask else ("same", ())
 
 
+def _is_spoilt(work: Work, lfn: str) -> bool:
+    """Whether all replicas are gone, or the server knows that one is not what it should be; JAliEn's does not say."""
+    return any(row.get("fault") for row in work.pool.ask("whereis", "-nomsg", lfn).rows) or is_lost(work, lfn)
+
+
 def _list_storages(work: Work, lfn: str) -> set[str]:
     return {row.get("seName", "").upper() for row in work.pool.ask("whereis", "-nomsg", lfn).rows}
 
@@ -130,6 +143,14 @@ def _write(work: Work, lfn: str, content: Content, specs: Specs) -> _Written:
         content.finish()
         work.pool.ask("touch", "-nomsg", lfn)
         return written
+    try:
+        _write_all(work, lfn, content, specs, written)
+    finally:
+        _give_back(work, written.unused)
+    return written
+
+
+def _write_all(work: Work, lfn: str, content: Content, specs: Specs, written: _Written) -> None:
     ask = specs.text
     for left in reversed(range(TRIES)):
         replicas = _ask_again(work, lfn, content, ask, specs, written)
@@ -137,11 +158,21 @@ def _write(work: Work, lfn: str, content: Content, specs: Specs) -> _Written:
         _write_replicas(work, lfn, content, replicas, written)
         missing = written.wanted - len(written.storages)
         if missing <= 0:
-            return written
+            return
         ask = specs.replace(missing, written.tried, work.options.strict_specs)
         if not left or not ask or not work.options.recover:
             break
     raise _tell(written)
+
+
+def _give_back(work: Work, envelopes: list[str]) -> None:
+    """Leave to write that was not used counts for the user's quota until it ends, unless it is given back.
+
+    JAliEn has no such command, and says so.
+    """
+    if envelopes:
+        with suppress(GridError):
+            work.pool.run("release", "-nomsg", *envelopes)
 
 
 def _ask_again(work: Work, lfn: str, content: Content, ask: str, specs: Specs, written: _Written) -> list[Replica]:
@@ -167,7 +198,7 @@ def _tell(written: _Written) -> GridError:
         return failure
     advice = "" if written.is_named else f"; the same with @disk:{written.wanted} makes what is missing"
     done = f"{len(written.storages)} of {written.wanted} replicas: "
-    return GridError(failure.exit_code, f"{done}{failure}{advice}")
+    return _IncompleteError(failure.exit_code, f"{done}{failure}{advice}")
 
 
 def _ask_access(work: Work, lfn: str, content: Content, specs: str) -> list[Replica]:
@@ -182,6 +213,7 @@ def _ask_access(work: Work, lfn: str, content: Content, specs: str) -> list[Repl
 
 def _write_replicas(work: Work, lfn: str, content: Content, replicas: list[Replica], written: _Written) -> None:
     """Copy, verify and register; what fails is noted."""
+    written.unused += [replica.envelope for replica in replicas]
     with work.slots:
         work.check()
         endings = _move(work, content, [replica.address for replica in replicas])
@@ -194,6 +226,7 @@ def _write_replicas(work: Work, lfn: str, content: Content, replicas: list[Repli
         failure = _accept(work, lfn, content, replica, stored)
         if failure is None:
             written.storages.append(replica.storage)
+            written.unused.remove(replica.envelope)
         else:
             written.failure = GridError(failure.exit_code, f"{replica.storage or replica.url}: {failure}")
 

@@ -5,7 +5,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from headless.grid.errnos import EBADFD, EFBIG, EINVAL, EIO, EISDIR
+from headless.grid.errnos import EBADFD, EFBIG, EINVAL, EIO, EISDIR, ENOSPC
 from headless.grid.messages import GridError, Row
 from headless.grid.serve.arguments import parse_arguments
 from headless.grid.serve.bookings import Booking, book, check_same, check_way, list_replicas, name_pfn
@@ -128,10 +128,11 @@ async def book_replicas(
     """Book the replicas of one file where they are wished for; at least one.
 
     Raises:
-        GridError: EBADFD: no storage takes it; EACCES, EEXIST, EDQUOT, ENOTDIR.
+        GridError: EBADFD: no storage takes it; ENOSPC: none has room; EACCES, EEXIST, EDQUOT, ENOTDIR.
     """
     grid, session = call.grid, call.session
-    up = await grid.stores.list_up(await grid.stores.list_all())
+    up = await grid.stores.list_writable()
+    roomy = await grid.stores.list_with_room(up, size)
     lifetime = grid.settings.envelope_lifetime_s
 
     def decide(connection: Connection) -> list[tuple[Store, Booking]]:
@@ -139,9 +140,12 @@ async def book_replicas(
         if existing is not None:
             check_same(session, existing, size, md5)
         taken = list_replicas(connection, existing.guid) if existing else {}
-        targets = choose_targets([store for store in up if store.name not in taken], wish, session.site)
+        free = [store for store in up if store.name not in taken]
+        targets = choose_targets([store for store in free if store in roomy], wish, session.site)
         wanted = sum(wish.counts.values()) + len(wish.named)
         if not targets or (is_strict and len(targets) < wanted):
+            if full := [store.name for store in choose_targets(free, wish, session.site) if store not in roomy]:
+                raise GridError(ENOSPC, f"No write PFNs: there is no room for {size} bytes on {', '.join(full)}")
             raise GridError(EBADFD, f"No write PFNs: {len(targets)} of the storages that were asked for take files")
         guid = existing.guid if existing else str(uuid.uuid4())
         # Another replica gets a name that nothing which is being removed can have.

@@ -25,6 +25,7 @@ __all__ = [
     "enter",
     "find_booking",
     "find_by_guid",
+    "list_faults",
     "list_open_bookings",
     "list_replicas",
     "name_pfn",
@@ -40,7 +41,7 @@ class Booking:
 
     Attributes:
         id: the identifier of its envelope.
-        user: whose it is.
+        user: whose it is; nobody's if it was given back.
         path: the LFN.
         guid: of the content.
         storage: where it goes.
@@ -97,6 +98,12 @@ def list_replicas(connection: Connection, guid: str) -> dict[str, str]:
     return {row.storage: row.pfn for row in connection.execute(_REPLICAS, {"of": guid})}
 
 
+def list_faults(connection: Connection, guid: str) -> dict[str, str]:
+    """What is wrong with a content's broken replicas, by storage."""
+    broken = replicas.c.guid == guid, replicas.c.fault != ""
+    return {row.storage: row.fault for row in connection.execute(select(replicas).where(*broken))}
+
+
 def check_way(connection: Connection, session: Session, path: str) -> Entry | None:
     """Whether a new entry could be made at a path whose folders may be missing; the entry that is there already.
 
@@ -134,7 +141,7 @@ def book(connection: Connection, settings: GridSettings, made: list[Booking], *,
         GridError: EDQUOT: its user has too much already, or too many further replicas are on their way.
     """
     if is_new:
-        check_quota(connection, settings, made[0].user, made[0].size, with_booked=True)
+        check_quota(connection, settings, made[0].user, made[0].size, booked_for=made[0].path)
     else:
         _check_further(connection, made)
     connection.execute(_INSERT, [vars(booking) for booking in made])

@@ -142,7 +142,7 @@ def _touch_path(connection: Connection, session: Session, path: str, settings: G
     entry = look_up_or_none(connection, session, path)
     if entry is None:
         check_parent(connection, session, path)
-        check_quota(connection, settings, session.user.name, 0, with_booked=True)
+        check_quota(connection, settings, session.user.name, 0, booked_for=path)
         insert_file(connection, path, session.user.name, session.role, 0, EMPTY_MD5, str(uuid.uuid4()))
         return
     check_access(session, entry, "w")

@@ -5,7 +5,7 @@ import logging
 from functools import partial
 
 from headless.errors import HeadlessError
-from headless.grid.errnos import ENODATA, EREMOTEIO
+from headless.grid.errnos import EBADFD, ENODATA, EREMOTEIO
 from headless.grid.messages import GridError
 from headless.grid.serve.bookings import list_replicas
 from headless.grid.serve.grid import Grid
@@ -17,6 +17,7 @@ __all__ = ["run_copier"]
 PERIOD_S = 1.0  # between two looks at an empty queue
 MAX_TRIES = 5
 PAUSE_MS = 10_000  # before the second try; doubled each time
+AWAY_MS = 120_000  # before a storage that is away is looked for again, as often as need be
 
 log = logging.getLogger("headless.grid.copier")
 
@@ -46,10 +47,13 @@ async def _work(grid: Grid, transfer: Transfer, size: int, md5: str) -> None:
     try:
         pfn = await _copy(grid, transfer, size, md5)
     except GridError as exc:
-        pause = PAUSE_MS << transfer.tries if transfer.tries + 1 < MAX_TRIES else None
-        log.warning("transfer-failed id=%d storage=%s reason=%r", transfer.id, transfer.storage, str(exc))
-        reason = str(exc)
-        await grid.catalogue.write(lambda connection: put_off(connection, transfer, reason, pause))
+        if exc.exit_code == EBADFD:
+            put = partial(put_off, transfer=transfer, reason=str(exc), pause_ms=AWAY_MS, is_try=False)
+        else:
+            log.warning("transfer-failed id=%d storage=%s reason=%r", transfer.id, transfer.storage, str(exc))
+            pause = PAUSE_MS << transfer.tries if transfer.tries + 1 < MAX_TRIES else None
+            put = partial(put_off, transfer=transfer, reason=str(exc), pause_ms=pause)
+        await grid.catalogue.write(put)
         return
     await grid.catalogue.write(lambda connection: end_transfer(connection, transfer, pfn))
     log.info("transferred id=%d storage=%s bytes=%d", transfer.id, transfer.storage, size)
@@ -59,15 +63,18 @@ async def _copy(grid: Grid, transfer: Transfer, size: int, md5: str) -> str:
     """The path of the new replica.
 
     Raises:
-        GridError: there is none.
+        GridError: there is none; EBADFD: for now, as storage is away.
     """
     found = await grid.catalogue.read(lambda connection: list_replicas(connection, transfer.guid))
     stores = await grid.stores.list_all()
     up = await grid.stores.list_up(stores)
     sources = [store for store in up if store.name in found]
-    target = next((store for store in up if store.name == transfer.storage), None)
+    target = next((store for store in await grid.stores.list_writable() if store.name == transfer.storage), None)
+    if not found or transfer.storage not in {store.name for store in stores}:
+        raise GridError(ENODATA, "there is no replica to copy" if not found else f"there is no {transfer.storage}")
     if not sources or target is None:
-        raise GridError(ENODATA, f"{transfer.storage} is away" if sources else "no replica can be read")
+        away = ", ".join(sorted(found)) if not sources else transfer.storage
+        raise GridError(EBADFD, f"{away}: away")
     limit_ms = int(2 * COPY_LIMIT_S * 1000)
     pfn = await grid.catalogue.write(partial(begin_transfer, transfer=transfer, size=size, md5=md5, limit_ms=limit_ms))
     source = sources[transfer.tries % len(sources)]  # the one before may be what is broken

@@ -5,7 +5,7 @@ from sqlalchemy import Connection, func, select
 from headless.grid.serve.arguments import parse_arguments
 from headless.grid.serve.call import Call, Command, Rows
 from headless.grid.serve.schema import replicas
-from headless.grid.serve.storage_commands import UP, describe_stores, require_store
+from headless.grid.serve.storage_commands import SHOWN, describe_stores, require_store
 
 __all__ = ["COMMANDS"]
 
@@ -29,7 +29,7 @@ def _show(row: dict[str, str], broken: int) -> dict[str, str]:
     size, used, free = (int(row[name]) for name in ("totalSpace", "usedSpace", "freeSpace"))
     percent = f"{100 * (size - free) / size:.0f}%" if size else "-"
     shown = f"{row['seName']:<28} {size:>16} {used:>16} {free:>16} {percent:>5} {row['fileCount']:>10} {broken:>7}"
-    return {**row, "broken": str(broken), "message": shown if row["status"] == UP else f"{shown}  away"}
+    return {**row, "broken": str(broken), "message": shown + SHOWN[row["status"]]}
 
 
 COMMANDS = {
@@ -37,6 +37,7 @@ COMMANDS = {
         _df,
         "df [SE...]: how full the storages are, in bytes\n  Used: by this grid's files; Use%: by whatever is there;"
         "\n  Broken: replicas that are missing, or are not what was stored"
-        "\n  away: it takes no connections, or its disk is gone; nobody knows its size then",
+        "\n  away: it takes no connections, or its disk is gone; nobody knows its size then"
+        "\n  read-only: its disk takes no files",
     )
 }

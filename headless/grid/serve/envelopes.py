@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
+from headless.errors import ParameterError
 from headless.execution.files import write_atomically
 from headless.grid.errnos import EACCES
 from headless.grid.messages import GridError
@@ -24,6 +25,8 @@ READ = ("DOWNLOAD", "READ_METADATA")
 WRITE = ("UPLOAD", "DOWNLOAD", "READ_METADATA")  # what was written may be read again: for its checksum
 SERVER = ("DOWNLOAD", "UPLOAD", "MANAGE", "DELETE", "LIST", "READ_METADATA", "UPDATE_METADATA")
 """Activities, in XRootD's words."""
+
+KEY_SIZE = 32  # bytes
 
 
 @dataclass(frozen=True)
@@ -61,16 +64,19 @@ class Envelopes:
         """With the key in a folder; it is made if it is not there.
 
         Raises:
+            ParameterError: the file is none of ours: cut short, say, by a copy to a full disk.
             OSError: it cannot be read or written.
         """
         path = os.path.join(folder, "envelope.key")
         try:
             with open(path, "rb") as file:
-                return cls(file.read())
+                key = file.read()
         except FileNotFoundError:
-            key = secrets.token_bytes(32)
+            key = secrets.token_bytes(KEY_SIZE)
             write_atomically(path, key, mode=0o400)
-            return cls(key)
+        if len(key) != KEY_SIZE:  # anybody could make envelopes with an empty one
+            raise ParameterError(f"{path} has {len(key)} bytes, not {KEY_SIZE}: restore it from a backup")
+        return cls(key)
 
     def derive_key(self, storage: str) -> bytes:
         """The key that a storage checks with, 32 bytes."""

@@ -6,7 +6,7 @@ from functools import partial
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from headless.grid.errnos import EINVAL
+from headless.grid.errnos import EINVAL, ESRCH
 from headless.grid.job_states import FAILED, LIVE, RUNNING, WAITING, GridJobState, parse_states
 from headless.grid.messages import GridError, Row
 from headless.grid.serve.arguments import Arguments, parse_arguments, take_values
@@ -61,6 +61,8 @@ def _list_ps(connection: Connection, call: Call, arguments: Arguments, asked: se
         raise GridError(EINVAL, f"-o {key!r}: use {', '.join(ORDERS)}")
     rows = sorted(found, key=lambda row: (row._mapping[ORDERS[key].name], row.id))
     is_long = arguments.values.get("F") == "l" or "L" in arguments.flags
+    for job_id in _find_unknown(connection, _read_ids(arguments)):
+        call.fail(GridError(ESRCH, f"there is no job {job_id}"))
     if asked & {"-jdl", "-trace"}:
         for row in rows:
             require_own(connection, call, row.id)
@@ -71,9 +73,20 @@ def _read_limit(arguments: Arguments) -> int:
     return min(arguments.number("l", DEFAULT_LIMIT), MAX_LIMIT)
 
 
+def _read_ids(arguments: Arguments) -> list[int]:
+    return [
+        parse_id(text) for word in (*arguments.words, arguments.values.get("j", "")) for text in word.split(",") if text
+    ]
+
+
+def _find_unknown(connection: Connection, ids: list[int]) -> list[int]:
+    known = set(connection.execute(select(jobs.c.id).where(jobs.c.id.in_(ids))).scalars()) if ids else set()
+    return [job_id for job_id in ids if job_id not in known]
+
+
 def _build_filter(call: Call, arguments: Arguments) -> list[ColumnElement[bool]]:
     flags, values = arguments.flags, arguments.values
-    ids = [parse_id(text) for word in (*arguments.words, values.get("j", "")) for text in word.split(",") if text]
+    ids = _read_ids(arguments)
     where: list[ColumnElement[bool]] = []
     if ids:
         where.append(jobs.c.id.in_(ids))

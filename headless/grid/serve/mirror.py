@@ -2,12 +2,12 @@
 
 from functools import partial
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete
 
 from headless.grid.errnos import EBADFD, EINVAL, EISDIR, ENOENT, EPERM
 from headless.grid.messages import GridError, Row
 from headless.grid.serve.arguments import parse_arguments, take_values
-from headless.grid.serve.bookings import list_replicas
+from headless.grid.serve.bookings import list_faults, list_replicas
 from headless.grid.serve.call import Call, Command, Rows
 from headless.grid.serve.entries import Entry
 from headless.grid.serve.lookup import expand, look_up
@@ -85,7 +85,7 @@ async def _delete_mirror(call: Call) -> Rows:
                 raise GridError(ENOENT, f"{path} has no replica at {store.name}")
             if len(found) == 1:
                 raise GridError(EPERM, f"{path}: this is its last replica: use rm")
-            broken = _list_broken(connection, entry.guid)
+            broken = list_faults(connection, entry.guid).keys()
             if store.name not in broken and broken >= found.keys() - {store.name}:
                 raise GridError(
                     EPERM, f"{path}: this is its last replica that is not broken: mirror it first, or use rm"
@@ -97,11 +97,6 @@ async def _delete_mirror(call: Call) -> Rows:
         return removed
 
     return [{"message": f"{path}: removed from {store.name}"} for path in await call.grid.catalogue.write(remove)]
-
-
-def _list_broken(connection: Connection, guid: str) -> set[str]:
-    query = select(replicas.c.storage).where(replicas.c.guid == guid, replicas.c.fault != "")
-    return set(connection.execute(query).scalars())
 
 
 async def _list_transfer(call: Call) -> Rows:

@@ -110,13 +110,15 @@ def ensure_host(authority: Authority) -> tuple[str, str]:
     """The paths of the server's own certificate and key. They are made if they are missing, and anew before their end.
 
     Raises:
-        OSError, ValueError: they could not be read or written.
+        ParameterError: what is there is no certificate.
+        OSError: they could not be read or written.
     """
     certificate, key = (os.path.join(authority.folder, f"{HOST}.{kind}") for kind in ("pem", "key"))
     names = list(LOCAL_NAMES)
     if os.path.exists(certificate) and os.path.exists(key):
-        with open(certificate, "rb") as file:
-            parsed = x509.load_pem_x509_certificate(file.read())
+        parsed = _read_certificate(certificate)
+        if parsed is None:
+            raise ParameterError(f"{certificate} is no certificate: make one with 'headless grid pki host'")
         if end_of(parsed) > RENEW_AHEAD_S:
             return certificate, key
         names = _read_names(parsed) or names

@@ -6,6 +6,9 @@ from headless.database.schema import KEY, Schema, build_version_column
 
 __all__ = [
     "CATALOGUE",
+    "CONTENT",
+    "LOST",
+    "MISSING",
     "bookings",
     "entries",
     "members",
@@ -19,6 +22,9 @@ __all__ = [
     "usage",
     "users",
 ]
+
+MISSING, CONTENT, LOST = "missing", "content", "lost"
+"""Faults of replicas: not found, perhaps for its disk is not there; other bytes; gone with its disk for good."""
 
 metadata = MetaData()
 _version = Table("grid_version", metadata, build_version_column())
@@ -81,7 +87,7 @@ replicas = Table(
     Column("storage", String(64), primary_key=True),
     Column("pfn", Text, nullable=False),
     Column("checked_ms", BigInteger, nullable=False, server_default=text("0")),  # 0: its content was never looked at
-    Column("fault", String(16), nullable=False, server_default=""),  # that was found then: missing, content
+    Column("fault", String(16), nullable=False, server_default=""),  # that was found then, if any: MISSING ...
 )
 Index("grid_replicas_checked", replicas.c.checked_ms, replicas.c.guid, replicas.c.storage)
 

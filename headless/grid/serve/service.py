@@ -26,7 +26,7 @@ from headless.grid.serve.sweeper import run_sweeper
 from headless.grid.serve.verifier import run_verifier
 from headless.grid.serve.xrootd import StorageClient
 from headless.transport.address import TcpAddress, parse_address
-from headless.transport.server import Dialect, Listener, close_quietly, listen, open_socket
+from headless.transport.server import Dialect, Listener, Server, close_quietly, listen, open_socket
 from headless.transport.tls import build_server_context
 
 if sys.platform == "win32":
@@ -56,15 +56,23 @@ def run_grid(settings: GridSettings, notifier: Notifier, tell: Callable[[str, in
     import uvloop
 
     os.umask(0o022)
-    os.makedirs(settings.state, 0o700, exist_ok=True)
-    if settings.run_as:
-        # Jobs of another OS user must pass through; what is in it is closed to them.
-        os.chmod(settings.state, 0o711)  # noqa: S103
-    lock = lock_folder(settings.state)
+    try:
+        os.makedirs(settings.state, 0o700, exist_ok=True)
+        if settings.run_as:
+            # Jobs of another OS user must pass through; what is in it is closed to them.
+            os.chmod(settings.state, 0o711)  # noqa: S103
+        lock = lock_folder(settings.state)
+    except OSError as exc:
+        raise _refuse(settings.state, exc) from exc
     if lock is None:
         raise ParameterError(f"state folder {settings.state} is in use by another server")
     uvloop.run(_Service(settings, notifier, tell).run())
     os.close(lock)
+
+
+def _refuse(state: str, error: OSError) -> ParameterError:
+    place = f": {error.filename}" if isinstance(error.filename, str) and error.filename != state else ""
+    return ParameterError(f"state folder {state} is of no use{place}: {error.strerror or error}")
 
 
 class _Service:
@@ -73,19 +81,49 @@ class _Service:
         self._notifier = notifier
         self._tell = tell
         self._catalogue: Catalogue
+        self._grid: Grid
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
-        authority = Authority.open(self._settings.pki)
-        # Which may wait for another's lock: a signal ends it, as nothing has begun.
-        self._catalogue = Catalogue.open(self._settings.database, self._settings.state)
         stop: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        try:
+            server, sessions = await self._start(stop)
+        except OSError as exc:
+            raise _refuse(self._settings.state, exc) from exc
+        background = [asyncio.create_task(run(self._grid)) for run in (run_sweeper, run_copier, run_verifier)]
+        background.append(asyncio.create_task(sessions.watch_users()))
+        reason = (await stop.get()).name
+        log.info("stopping reason=%s sessions=%d", reason, self._grid.present.total())
+        self._notifier.stopping(f"stopping: {reason}")
+        for task in background:
+            task.cancel()
+        close_quietly(server)
+        await sessions.close()
+        await self._grid.jobs.stop()
+        self._grid.storage_client.close()
+        await self._grid.stores.stop()
+        await self._catalogue.close()
+
+    async def _start(self, stop: "asyncio.Queue[signal.Signals]") -> tuple[Server, Sessions]:
+        """Open all, begin to listen, and tell where.
+
+        Args:
+            stop: is given the signals that are to end it.
+
+        Raises:
+            HeadlessError, OSError: it could not start.
+        """
+        address = parse_address(self._settings.listen, is_any_port=True)
+        if not isinstance(address, TcpAddress):
+            raise ParameterError(f"--listen {address}: storages and clients' certificates need TCP: give HOST:PORT")
+        authority = Authority.open(self._settings.pki)
+        self._catalogue = Catalogue.open(self._settings.database, self._settings.state)
+        # Not before: a signal ends the wait for another's lock, for nothing has begun.
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.put_nowait, number)
         envelopes = Envelopes.open(self._settings.pki)
         stores = Stores(self._catalogue, envelopes)
         client = StorageClient(envelopes)
-        address = parse_address(self._settings.listen, is_any_port=True)
         tls = build_server_context(*ensure_host(authority), os.path.join(authority.folder, "ca.pem"), need_client=True)
         channel = open_socket(address, 0o600)
         host, port = channel.getsockname()[:2]
@@ -104,16 +142,4 @@ class _Service:
         log.info("listening address=%s", place)
         self._tell(choose_host_name(authority, host), port)
         self._notifier.ready(f"listening on {place}", str(place))
-        background = [asyncio.create_task(run(self._grid)) for run in (run_sweeper, run_copier, run_verifier)]
-        background.append(asyncio.create_task(sessions.watch_users()))
-        reason = (await stop.get()).name
-        log.info("stopping reason=%s sessions=%d", reason, self._grid.present.total())
-        self._notifier.stopping(f"stopping: {reason}")
-        for task in background:
-            task.cancel()
-        close_quietly(server)
-        await sessions.close()
-        await jobs.stop()
-        client.close()
-        await stores.stop()
-        await self._catalogue.close()
+        return server, sessions

@@ -42,6 +42,7 @@ class StorageServer:
         name: as VO::SITE::NAME.
         port: where it listens, on all addresses: XRootD 5.5 knows no other way.
         is_away: whether its disk is gone; then it does not run.
+        is_read_only: whether its disk takes nothing.
         disk: that its files are on.
     """
 
@@ -64,7 +65,7 @@ class StorageServer:
         self._account = find_user()
         self.folder = StorageFolder(path, self._account)
         self.disk = StorageDisk(path, key)
-        self.is_away = False
+        self.is_away = self.is_read_only = False
         self._check = check
         self._back = back
         self._process: asyncio.subprocess.Process | None = None
@@ -81,7 +82,10 @@ class StorageServer:
         Raises:
             ParameterError: it does not start; the message has its own words.
         """
-        await self._open()
+        try:
+            await self._open()
+        except OSError as exc:
+            raise ParameterError(f"storage {self.name} does not start: {exc}") from exc
         self._keeper = asyncio.create_task(self._keep())
 
     async def _open(self) -> None:
@@ -162,6 +166,7 @@ class StorageServer:
             if reason := await self.disk.look():
                 await self._wait_for_disk(reason)
             elif status is None:
+                self._note_read_only()
                 continue
             else:
                 if time.monotonic() - began > STEADY_S:
@@ -171,6 +176,15 @@ class StorageServer:
                 pause = min(2 * pause, PAUSES_S[1])
                 await self._start_again()
             began = time.monotonic()
+
+    def _note_read_only(self) -> None:
+        if self.is_read_only == self.disk.is_read_only:
+            return
+        self.is_read_only = self.disk.is_read_only
+        if self.is_read_only:
+            log.error("storage-read-only name=%s folder=%s", self.name, self.folder.path)
+        else:
+            log.warning("storage-writable name=%s folder=%s", self.name, self.folder.path)
 
     async def _wait_for_end(self, limit_s: float) -> int | None:
         """Its status, if it ends in time."""

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 from headless.grid.errnos import EINVAL, EISDIR, ENODATA, ENOENT, ENOTSUP, EPERM, EREMOTEIO
 from headless.grid.messages import GridError, Row
 from headless.grid.serve.arguments import parse_arguments, take_values
-from headless.grid.serve.bookings import list_replicas
+from headless.grid.serve.bookings import list_faults, list_replicas
 from headless.grid.serve.call import Call, Command, Rows
 from headless.grid.serve.entries import Entry
 from headless.grid.serve.lookup import look_up
@@ -22,9 +22,10 @@ from headless.grid.serve.schema import entries, replicas
 from headless.grid.serve.stores import Store
 from headless.grid.serve.xrootd import Found
 
-__all__ = ["COMMANDS", "UP", "describe_stores", "require_store"]
+__all__ = ["COMMANDS", "SHOWN", "describe_stores", "require_store"]
 
-UP, DOWN = "online", "offline"
+UP, DOWN, READ_ONLY = "online", "offline", "read-only"
+SHOWN = {UP: "", DOWN: "  away", READ_ONLY: "  read-only"}
 
 
 async def require_store(call: Call, name: str) -> Store:
@@ -65,6 +66,8 @@ async def _whereis(call: Call) -> Rows:
         found = await call.grid.catalogue.read(lambda connection: _find_guid(connection, call, word.lower()))
     else:
         entry, found = await call.grid.catalogue.read(partial(find_file, call=call, word=word))
+    guid = entry.guid if entry else word.lower()
+    faults = await call.grid.catalogue.read(lambda connection: list_faults(connection, guid))
     name = entry.path if entry else word
     heading = f"the file {name.rsplit('/', 1)[-1]} is in\n"
     rows: list[Row] = []
@@ -75,7 +78,8 @@ async def _whereis(call: Call) -> Rows:
         line = f"\tSE => {storage:<25} pfn => {pfn}"
         message = line if not rows else "\n" + line
         message = (heading + "\n" if not rows else "") + message
-        rows.append({"seNumber": number, "seName": storage, "pfn": pfn, "message": message})
+        fault = {"fault": faults[storage]} if storage in faults else {}
+        rows.append({"seNumber": number, "seName": storage, "pfn": pfn, **fault, "message": message})
     return rows or [{"message": f"{name} has no replica"}]
 
 
@@ -145,8 +149,10 @@ def _count_used(connection: Connection) -> dict[str, tuple[int, int]]:
 
 async def _describe(call: Call, store: Store, files: int, used: int) -> dict[str, str]:
     status = UP if await call.grid.stores.list_up([store]) else DOWN
+    if status == UP and store not in await call.grid.stores.list_writable():
+        status = READ_ONLY
     total, free = used, 0  # of one that is away nobody knows; nothing can be written there either
-    if status == UP:
+    if status != DOWN:
         with suppress(GridError):
             total, free = await call.grid.storage_client.read_space(store)
     qos = ",".join(store.qos)
@@ -164,7 +170,7 @@ async def _describe(call: Call, store: Store, files: int, used: int) -> dict[str
         "status": status,
     }
     line = f"{store.name:<28} {store.number:>6} {used:>16} {free:>16} {total:>16} {files:>10} {qos}, {store.url}"
-    return {**row, "message": line if status == UP else f"{line}  away"}
+    return {**row, "message": line + SHOWN[status]}
 
 
 async def _list_distance(call: Call) -> Rows:

@@ -9,9 +9,11 @@ import errno
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from headless.execution.lock import LOCK
 from headless.grid.serve.storage_folder import DATA, KEY
 
 if sys.platform == "win32":
@@ -19,6 +21,7 @@ if sys.platform == "win32":
 
 __all__ = ["StorageDisk"]
 
+WRITE_S = 30.0  # between two tries to write, which wake a disk that sleeps
 LIMIT_S = 30.0  # in which a disk gives one page; one that is woken up needs ten
 OWN = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # that this process lacks something tells nothing of a disk
 
@@ -34,12 +37,16 @@ class StorageDisk:
         """
         self._data = os.path.join(path, DATA)
         self._key_file = os.path.join(path, KEY)
+        self._lock_file = os.path.join(path, LOCK)
         self._key = key.strip().encode()
         self._limit_s = limit_s
         self._held = -1
+        self._write_at = 0.0
         self._pending: asyncio.Future[str | None] | None = None
         self.identity = (0, 0)
         """The device and the inode of the folder with the files."""
+        self.is_read_only = False
+        """Whether nothing could be written there, the last time: as to a disk that has errors."""
 
     def take(self) -> None:
         """What is there now is the storage.
@@ -69,7 +76,11 @@ class StorageDisk:
         return "this process could not look" if reason is None else reason
 
     def _find_fault(self) -> str:
-        return self._compare_key() or self._compare_folder(self.identity)
+        reason = self._compare_key() or self._compare_folder(self.identity)
+        if not reason and (self.is_read_only or time.monotonic() >= self._write_at):
+            self._write_at = time.monotonic() + WRITE_S
+            self.is_read_only = not self._is_writable()
+        return reason
 
     def _find_stranger(self) -> str:
         return self._compare_key() or self._compare_folder((None, self.identity[1]))  # mounted anew it may be another
@@ -79,6 +90,14 @@ class StorageDisk:
         if found.st_ino == inode and device in (None, found.st_dev):
             return ""
         return f"{self._data} is not the folder that it was: is the disk mounted? If it is, start the server again"
+
+    def _is_writable(self) -> bool:
+        """By trying: not every Linux tells that it has stopped to write to a disk that has errors."""
+        try:
+            os.utime(self._lock_file)
+        except OSError as exc:
+            return exc.errno not in (errno.EROFS, errno.EIO)
+        return True
 
     def _compare_key(self) -> str:
         with open(self._key_file, "rb", buffering=0) as file:

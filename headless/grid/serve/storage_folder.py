@@ -5,6 +5,7 @@ import pwd
 import shutil
 import signal
 import socket
+import stat
 import sys
 import time
 from contextlib import suppress
@@ -91,6 +92,14 @@ def is_free(port: int) -> bool:
     return True
 
 
+def _put(path: str, data: bytes, mode: int) -> None:
+    """Write a file, unless it is there as it should be: a disk that is full of files can be served all the same."""
+    with suppress(OSError), open(path, "rb") as file:
+        if file.read() == data and stat.S_IMODE(os.fstat(file.fileno()).st_mode) == mode:
+            return
+    write_atomically(path, data, mode=mode, is_exact=True)
+
+
 class StorageFolder:
     """The folder of one storage: ``data`` with the files, configuration, key, log. Locked while it lives."""
 
@@ -144,14 +153,18 @@ class StorageFolder:
             key: the storage's own, as XRootD wants it.
         """
         text = CONFIGURATION.format(name=name, port=port, folder=self.path)
-        write_atomically(self.configuration, text.encode(), mode=0o644)
+        _put(self.configuration, text.encode(), 0o644)
         secret = os.path.join(self.path, KEY)
-        write_atomically(secret, key.encode(), mode=0o400)
+        _put(secret, key.encode(), 0o400)
         self._give(secret)
 
     def note_process(self, pid: int) -> None:
-        """Remember who serves this folder, for :meth:`end_stale` of a later server."""
-        write_atomically(os.path.join(self.path, "pid"), f"{pid}\n".encode(), durable=False, mode=0o644)
+        """Remember who serves this folder, for :meth:`end_stale` of a later server. In place: the disk may be full."""
+        descriptor = os.open(os.path.join(self.path, "pid"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            os.truncate(descriptor, os.write(descriptor, f"{pid}\n".encode()))
+        finally:
+            os.close(descriptor)
 
     def end_stale(self) -> int | None:
         """End an XRootD that an earlier server has left behind; its process id, if there was one."""

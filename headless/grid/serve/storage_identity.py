@@ -10,7 +10,7 @@ import sys
 from sqlalchemy import Connection, func, select
 
 from headless.errors import ParameterError
-from headless.grid.serve.schema import bookings, orphans, replicas
+from headless.grid.serve.schema import LOST, MISSING, bookings, orphans, replicas
 from headless.grid.serve.storage_folder import DATA, KEY
 
 if sys.platform == "win32":
@@ -20,8 +20,9 @@ __all__ = ["check_identity", "count_files", "has_files", "is_empty", "is_known",
 
 
 def count_files(connection: Connection, name: str) -> int:
-    """How many replicas the catalogue knows at a storage."""
-    query = select(func.count()).select_from(replicas).where(replicas.c.storage == name)
+    """How many replicas the catalogue knows at a storage; but for those that went with an earlier disk."""
+    there = (replicas.c.storage == name) & (replicas.c.fault != LOST)
+    query = select(func.count()).select_from(replicas).where(there)
     return connection.execute(query).scalar_one()
 
 
@@ -35,7 +36,7 @@ def is_known(connection: Connection, name: str) -> bool:
 
 def look_again(connection: Connection, name: str) -> None:
     """Have the verifier look once more at what it has found missing at a storage."""
-    missing = (replicas.c.storage == name) & (replicas.c.fault == "missing")
+    missing = (replicas.c.storage == name) & (replicas.c.fault == MISSING)
     connection.execute(replicas.update().where(missing).values(checked_ms=0))
 
 
@@ -74,7 +75,7 @@ def check_identity(name: str, folder: str, key: str, files: int) -> None:
     if files and is_empty(folder):
         raise ParameterError(
             f"storage {name}: the catalogue knows {files} files of it, and {os.path.join(folder, DATA)} has none: is"
-            " its disk mounted? To start without it leave it out; a new storage takes another name"
+            " its disk mounted? To start without it leave it out; if its disk is lost: headless grid storage replace"
         )
     path = os.path.join(folder, KEY)
     try:

@@ -130,12 +130,22 @@ def end_transfer(connection: Connection, transfer: Transfer, pfn: str) -> None:
     _change(connection, transfer, state=DONE, reason="")
 
 
-def put_off(connection: Connection, transfer: Transfer, reason: str, pause_ms: int | None) -> None:
-    """Note a failure; to be tried again after a pause, or never. What it has written is the sweeper's."""
+def put_off(
+    connection: Connection, transfer: Transfer, reason: str, pause_ms: int | None, *, is_try: bool = True
+) -> None:
+    """Note a failure; to be tried again after a pause, or never. What it has written is the sweeper's.
+
+    Args:
+        connection: of a transaction.
+        transfer: that has failed.
+        reason: why.
+        pause_ms: milliseconds until the next try; ``None``: there is none.
+        is_try: whether it counts.
+    """
     give_up(connection, _booked_for(transfer))
     state = FAILED if pause_ms is None else WAITING
     later = now_ms() + (pause_ms or 0)
-    _change(connection, transfer, state=state, reason=reason, tries=transfer.tries + 1, next_ms=later)
+    _change(connection, transfer, state=state, reason=reason, tries=transfer.tries + is_try, next_ms=later)
 
 
 def list_transfers(connection: Connection, user: str | None, number: int | None, limit: int) -> list[Transfer]:

@@ -43,10 +43,12 @@ _QUOTA = select(
     ),
 )
 _IS_THERE = select(entries.c.path).where(entries.c.guid == bookings.c.guid).exists()  # this is another replica of it
+# Of all that was ever booked for a path only one can become its file: who tries again is not counted twice.
 _EACH_BOOKED = (
     select(func.max(bookings.c.size).label("size"))
     .where(bookings.c.user == _of, ~bookings.c.committed, bookings.c.expires_ms > bindparam("now"), ~_IS_THERE)
-    .group_by(bookings.c.guid)
+    .where(bookings.c.path != bindparam("but"))
+    .group_by(bookings.c.path)
     .subquery()
 )
 _BOOKED = select(func.count(), func.coalesce(func.sum(_EACH_BOOKED.c.size), 0)).select_from(_EACH_BOOKED)
@@ -69,9 +71,7 @@ def set_quota(connection: Connection, user: str, max_files: int, max_bytes: int)
     connection.execute(quotas.insert().values(user=user, max_files=max_files, max_bytes=max_bytes))
 
 
-def check_quota(
-    connection: Connection, settings: GridSettings, user: str, size: int, *, with_booked: bool = False
-) -> None:
+def check_quota(connection: Connection, settings: GridSettings, user: str, size: int, *, booked_for: str = "") -> None:
     """Refuse one more file of a size that would be too much.
 
     Args:
@@ -79,13 +79,13 @@ def check_quota(
         settings: for the defaults.
         user: whose it will be.
         size: bytes.
-        with_booked: whether files count that are booked, and not there yet.
+        booked_for: the path that it is booked for: then those count too that are booked for others, and not there yet.
 
     Raises:
         GridError: EDQUOT.
     """
     quota = find_quota(connection, settings, user)
-    files, total = _count_booked(connection, user) if with_booked else (0, 0)
+    files, total = _count_booked(connection, user, booked_for) if booked_for else (0, 0)
     if quota.files + files + 1 > quota.max_files:
         raise GridError(EDQUOT, f"{user} has {quota.files} files, {files} are booked, {quota.max_files} are allowed")
     if quota.bytes + total + size > quota.max_bytes:
@@ -93,6 +93,6 @@ def check_quota(
         raise GridError(EDQUOT, f"{held}, {quota.max_bytes} are allowed, and this is {size} more")
 
 
-def _count_booked(connection: Connection, user: str) -> tuple[int, int]:
-    files, total = connection.execute(_BOOKED, {"of": user, "now": now_ms()}).one()
+def _count_booked(connection: Connection, user: str, but: str) -> tuple[int, int]:
+    files, total = connection.execute(_BOOKED, {"of": user, "now": now_ms(), "but": but}).one()
     return files, int(total)

@@ -18,7 +18,7 @@ from headless.grid.serve.bookings import find_by_guid
 from headless.grid.serve.entries import Entry, now_ms
 from headless.grid.serve.grid import Grid
 from headless.grid.serve.periodic import run_each
-from headless.grid.serve.schema import orphans, replicas
+from headless.grid.serve.schema import CONTENT, LOST, MISSING, orphans, replicas
 from headless.grid.serve.stores import Store
 from headless.grid.serve.transfers import queue
 
@@ -27,11 +27,10 @@ __all__ = ["run_verifier"]
 BATCH = 100
 NOTE_S = 5.0  # after which what was seen is written down, if not at the end of a batch: one transaction for many
 DAY_MS = 86_400_000
-MISSING, CONTENT = "missing", "content"  # as the table has them
 KEY = (replicas.c.checked_ms, replicas.c.guid, replicas.c.storage)
 
 log = logging.getLogger("headless.grid.verifier")
-_Replica = Row[tuple[str, str, str, str, int]]
+_Replica = Row[tuple[str, str, str, int, str]]
 _Seen = tuple[_Replica, Entry, str]
 
 
@@ -82,6 +81,8 @@ async def _look(grid: Grid, store: Store, replica: _Replica, entry: Entry) -> st
     found = await grid.storage_client.hash(store, replica.pfn)
     if found is None and not await grid.stores.confirm(store.name):
         raise GridError(ENOLINK, f"{store.name}: its disk is gone")
+    if found is None and replica.fault == LOST:
+        return LOST  # which is known
     fault = MISSING if found is None else ""
     if found is not None and (found.size != entry.size or (entry.md5 and found.md5 != entry.md5)):
         fault = CONTENT

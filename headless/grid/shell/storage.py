@@ -8,6 +8,7 @@ from headless.grid.shell.shell import Shell
 
 __all__ = ["find_storages", "show_classes", "show_pfns", "show_storages"]
 
+STATUS = {"offline": "  away", "read-only": "  read-only"}  # a server may tell none
 SELECTED = {"-id": "seNumber", "-name": "seName", "-srv": "server"}
 
 
@@ -27,8 +28,7 @@ def show_storages(shell: Shell, name: str, args: list[str]) -> Reply:
     rows = []
     for row in found:
         number = "" if is_number else f"{row['seNumber']: <6}"
-        away = "  away" if row.get("status") == "offline" else ""  # a server may not tell
-        line = f"{number}{row['seName']: <32}{row['server']}{away}"
+        line = f"{number}{row['seName']: <32}{row['server']}{STATUS.get(row.get('status', ''), '')}"
         rows.append({**row, "message": row[selected] if selected else line})
     return shell.answer(*rows)
 

@@ -16,7 +16,7 @@ Handler = Callable[["Shell", str, list[str]], Reply]
 """Does a command: the shell, the command's name, its arguments."""
 
 SERVER = frozenset({
-    "chmod", "chown", "commandlist", "deleteMirror", "df", "du", "echo", "find", "grep", "groups", "guid2lfn",
+    "chmod", "chown", "commandlist", "deleteMirror", "df", "du", "echo", "find", "groups", "guid2lfn",
     "guidinfo", "kill", "lfn2guid", "listCEs", "listSEs", "masterjob", "md5sum", "mirror", "mkdir", "mv",
     "packages", "pwd", "resubmit", "rm", "rmdir", "stat", "top", "touch", "type", "uptime", "user", "w", "whereis",
     "whoami", "whois", "xrdstat",
@@ -27,6 +27,8 @@ HELP = frozenset({"-h", "-help", "--help", "--h"})
 
 TO_XML = """toXml [-i] [-a] [-x LFN | -x file:PATH] [-l LFN | -l file:PATH] LFN...: a collection of files of the grid
 toXml -local [-i] [-x PATH] [-l PATH] FILE...: of files of this machine"""
+GREP = """grep [-ivnclLwxoqsHhEFGPa] [-m N] [-A N] [-B N] [-C N] PATTERN | -e PATTERN LFN...: lines of files
+by the server, or with this machine's grep where the server reads no files; 1: there is no such line"""
 LFN2URI = """lfn2uri LFN[@SPECS] [strict] [http]: URLs of its replicas with their envelopes, to read
 lfn2uri LFN[@SPECS] meta: the same as a metalink NAME.meta4 in this folder, for xrdcp
 lfn2uri LFN[@SPECS] LOCAL_FILE write: to write"""
@@ -95,6 +97,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "logout": ("talk", "leave", "logout [CODE] [stderr] [MESSAGE]"),
     "cp": ("copying", "copy", "cp [OPTIONS] SOURCE... TARGET: copy files from or to the grid, or within it"),
     "cat": ("files", "print_files", "cat LFN...: print files"),
+    "grep": ("grep", "search", GREP),
     "less": ("files", "page", "less LFN: look at a file with this machine's less"),
     "more": ("files", "page", "more LFN: look at a file with this machine's more"),
     "edit": ("edit", "edit", "edit [-datebck] LFN[@SPECS]: with $EDITOR, and upload it if it changed"),

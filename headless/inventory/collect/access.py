@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -44,11 +44,15 @@ class Scope:
         name: of the grant.
         reads: the sites that may be seen; ``None`` for all.
         may_send: whether the token may be used for sending, to feeds that name it.
+        ended: the name of a grant that is over: it has none any more, and may nothing.
+        ended_at: since when, seconds since the epoch.
     """
 
     name: str
     reads: frozenset[str] | None
     may_send: bool
+    ended: str = ""
+    ended_at: int = 0
 
     def may_read(self, site: str) -> bool:
         """Whether a site may be seen."""
@@ -70,6 +74,7 @@ class Grant:
         role: one of ``ROLES``, or of ``OLD_ROLES``.
         sites: of which; ``*`` for all.
         made: when, seconds since the epoch.
+        expires: until when it counts, seconds since the epoch; 0: until it is taken back.
     """
 
     name: str
@@ -78,10 +83,18 @@ class Grant:
     role: str
     sites: tuple[str, ...]
     made: int
+    expires: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it counts no more."""
+        return 0 < self.expires <= time.time()
 
     @property
     def scope(self) -> Scope:
-        """What it comes to."""
+        """What it comes to now."""
+        if self.is_over:
+            return replace(NOTHING, ended=self.name, ended_at=self.expires)
         sites = None if ALL_SITES in self.sites or self.role == "admin" else frozenset(self.sites)
         return Scope(self.name, frozenset() if self.role == "sender" else sites, self.role in ("sender", "admin"))
 
@@ -123,8 +136,15 @@ class Access:
         self._refresh()
         return sorted(self._grants.values(), key=lambda grant: grant.name)
 
-    def add(self, name: str, role: str, sites: tuple[str, ...], subject: str = "") -> str:
+    def add(self, name: str, role: str, sites: tuple[str, ...], subject: str = "", expires: int = 0) -> str:
         """Grant a role; return the new token, which is told this once, or nothing for a certificate.
+
+        Args:
+            name: told apart by it.
+            role: one of ``ROLES``.
+            sites: of which; ``*`` for all.
+            subject: of a client certificate; empty: a token is made.
+            expires: until when it counts, seconds since the epoch; 0: until it is taken back.
 
         Raises:
             ParameterError: the name or the subject is taken, the role is not known, or the file cannot be written.
@@ -137,7 +157,7 @@ class Access:
             raise ParameterError(f"of which sites is {name!r} to be a {role}? Give --site SITE, or --site '*' for all")
         subject = subject and read_subject(subject)
         token = "" if subject else PREFIX + secrets.token_urlsafe(32)
-        grant = Grant(name, subject or _hash_token(token), bool(subject), role, sites, int(time.time()))
+        grant = Grant(name, subject or _hash_token(token), bool(subject), role, sites, int(time.time()), expires)
         with self._change() as grants:
             if name in grants or any(other.key == grant.key for other in grants.values()):
                 raise ParameterError(f"{name!r} is granted something already: remove it first, or choose another name")
@@ -212,8 +232,7 @@ class Access:
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
             self._give_away(descriptor)
-            names = Grant.__slots__
-            json.dump([{name: getattr(grant, name) for name in names} for grant in grants.values()], file, indent=1)
+            json.dump(list(map(_write_grant, grants.values())), file, indent=1)
             file.flush()
             os.fsync(file.fileno())
         os.replace(new, self._path)
@@ -239,9 +258,17 @@ def _parse_grant(entry: Mapping[str, Any]) -> Grant:
         grant.role not in (*ROLES, *OLD_ROLES)
         or not isinstance(entry["sites"], list)
         or not isinstance(grant.is_subject, bool)
+        or type(grant.expires) is not int
+        or grant.expires < 0
     ):
-        raise ValueError(f"{grant.name!r} has a role of {', '.join(ROLES)}, and a list of sites")
+        raise ValueError(f"{grant.name!r} has a role of {', '.join(ROLES)}, a list of sites, and perhaps an end")
     return grant
+
+
+def _write_grant(grant: Grant) -> dict[str, Any]:
+    """As it stands in the file: an end only where it has one, for an older headless knows of none."""
+    told = asdict(grant)
+    return told if grant.expires else {name: value for name, value in told.items() if name != "expires"}
 
 
 def _hash_token(token: str) -> str:

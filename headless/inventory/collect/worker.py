@@ -68,7 +68,7 @@ class Worker:
         # What touches the disk waits there: for the disk, or for a command that writes what is kept.
         self._disk = ThreadPoolExecutor(1, "inventory-kept")
         self._sizes, self._losses = Sizes(), store.losses
-        self._forgot = 0.0
+        self._forgot = self._attended = 0.0
         self.unread, self.why_unread = 0, ""
         self.tally = Tally()
 
@@ -92,11 +92,23 @@ class Worker:
         """Process all that is there; return how many letters that were."""
         count = 0
         for names in self._spool.list_groups():
-            count += await self._take_files(names)
-        for fate in (Fate.AGAIN, Fate.ACCEPTED):
-            while decided := await self._at_disk(partial(self._kept.list_by_fate, fate, limit=BATCH)):
-                count += await self._take_decided(decided, is_accepted=fate is Fate.ACCEPTED)
-        return count + await carry_out_orders(self._store, self._kept)
+            count += await self._take_files(names) + await self._attend_now_and_then()
+        while again := await self._at_disk(partial(self._kept.list_by_fate, Fate.AGAIN, limit=BATCH)):
+            count += await self._take_decided(again, is_accepted=False) + await self._attend_now_and_then()
+        return count + await self._attend()
+
+    async def _attend_now_and_then(self) -> int:
+        """Have nobody at a terminal wait for a whole backlog; but to look whether somebody does takes time too."""
+        return await self._attend() if time.monotonic() >= self._attended + POLL_S else 0
+
+    async def _attend(self) -> int:
+        """Do what somebody waits for: what was accepted in a review, and orders; return how many they were."""
+        count = 0
+        while accepted := await self._at_disk(partial(self._kept.list_by_fate, Fate.ACCEPTED, limit=BATCH)):
+            count += await self._take_decided(accepted, is_accepted=True)
+        count += await carry_out_orders(self._store, self._kept)
+        self._attended = time.monotonic()
+        return count
 
     def close(self) -> None:
         """Let the threads go, once what they are at is done."""

@@ -15,6 +15,7 @@ from headless.inventory.questions import QUESTIONS, Question
 from headless.inventory.web.desk import Desk
 from headless.inventory.web.limits import Room, Share
 from headless.inventory.web.openapi import build_openapi
+from headless.inventory.web.senders import explain_end
 
 __all__ = ["build_api_routes"]
 
@@ -61,7 +62,8 @@ def _build_endpoint(desk: Desk, question: Question, room: Room) -> Callable[[Req
             return _refuse(503, str(exc), {"Retry-After": "10"})
         if not scope.name:
             headers = {"WWW-Authenticate": 'Bearer realm="headless inventory"'}
-            return _refuse(401, "a token or a client certificate that is known here is needed", headers)
+            reason = explain_end(scope.ended_at) or "a token or a client certificate that is known here is needed"
+            return _refuse(401, reason, headers)
         if scope.reads is not None and not scope.reads:
             return _refuse(403, f"{scope.name!r} may see no site")
         try:

@@ -3,9 +3,10 @@
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -113,7 +114,8 @@ class _Strict:
                 self._turned_away["reports" if is_feed else "questions"] += 1
             await send(message)
 
-        await self._app(scope, receive, count)
+        with suppress(ClientDisconnect):  # it has not sent all, and does not hear us any more: no bug of ours
+            await self._app(scope, receive, count)
 
 
 async def _answer_not_found(request: Request, error: Exception) -> Response:

@@ -1,6 +1,7 @@
 """Where questions are asked: by whom, how many at a time, and of which store."""
 
 import asyncio
+import logging
 import sys
 import time
 from collections import Counter
@@ -17,7 +18,8 @@ from headless.inventory.ask.page import Answer, Page
 from headless.inventory.ask.view import View
 from headless.inventory.collect.access import NOTHING, Access, Scope
 from headless.inventory.collect.store import Store
-from headless.inventory.web.senders import read_token
+from headless.inventory.web.seldom import Seldom
+from headless.inventory.web.senders import explain_end, read_token
 
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
@@ -29,6 +31,7 @@ FRESH_S = 60
 MOST_WAITING, MOST_OF_ONE = 32, 16
 """Questions that wait for their turn, of all and of one asker; who asks one more is told to come later."""
 
+log = logging.getLogger("headless.inventory")
 Result = TypeVar("Result")
 
 
@@ -51,6 +54,7 @@ class Desk:
         self._waiting: Counter[str] = Counter()
         self._time = 0
         self._memory, self._losses = Memory(), store.losses
+        self._seldom = Seldom()
 
     @property
     def memory(self) -> Memory:
@@ -99,12 +103,21 @@ class Desk:
         token = read_token(request.headers.get("authorization", "")) or request.cookies.get(COOKIE, "")
         subject = request.scope.get("state", {}).get("subject", "")
         if token:
-            return self.access.find_token(token)
-        return self.access.find_subject(subject) if subject else NOTHING
+            return self.find_token(token)
+        return self._tell_end(self.access.find_subject(subject)) if subject else NOTHING
 
     def find_token(self, token: str) -> Scope:
-        """What the holder of a token may see."""
-        return self.access.find_token(token) if token else NOTHING
+        """What the holder of a token may see.
+
+        Raises:
+            Unavailable: as :meth:`identify`.
+        """
+        return self._tell_end(self.access.find_token(token)) if token else NOTHING
+
+    def _tell_end(self, scope: Scope) -> Scope:
+        if scope.ended and self._seldom.is_due(scope.ended):
+            log.warning("may-not-ask name=%r reason=%r", scope.ended, explain_end(scope.ended_at))
+        return scope
 
     async def ask(
         self, question: str, parameters: Mapping[str, Any], page: Page, scope: Scope, build: Callable[[Answer], Result]

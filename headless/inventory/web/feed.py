@@ -19,14 +19,13 @@ from headless.inventory.collect.feeds import Feed
 from headless.inventory.collect.spool import Arrived, Spool
 from headless.inventory.web.answers import build_answer, build_later
 from headless.inventory.web.limits import Networks, Room, Share
-from headless.inventory.web.senders import Sender, identify
+from headless.inventory.web.seldom import Seldom
+from headless.inventory.web.senders import Sender, explain_end, identify
 
 __all__ = ["FeedEndpoint", "Intake"]
 
 KEPT_HEADERS = ("content-type", "user-agent")
 LONGEST_HEADER = 200
-QUIET_S = 60.0  # between two lines of the log about one address
-MOST_TOLD = 1000
 
 log = logging.getLogger("headless.inventory")
 
@@ -58,7 +57,7 @@ class FeedEndpoint:
     def __init__(self, feed: Feed, intake: Intake) -> None:
         self._feed = feed
         self._intake = intake
-        self._told: dict[tuple[str, str, str], float] = {}
+        self._seldom = Seldom()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one."""
@@ -82,23 +81,20 @@ class FeedEndpoint:
         if self._feed.may_send(sender.address, sender.subject, sender.token):
             return None
         if self._feed.tokens and not sender.has_token:
-            return build_answer(401, "a token is needed", www_authenticate='Basic realm="headless inventory"')
+            return _demand_token("a token is needed")
         self._log_refusal(sender)
+        if sender.ended_at:
+            return _demand_token(explain_end(sender.ended_at))
         return build_answer(403, "you may not send to this feed")
 
     def _log_refusal(self, sender: Sender) -> None:
         """Say who was refused: once a while, for whoever is refused may come as often as he likes."""
-        now = time.monotonic()
-        key = (sender.address, sender.subject, token := sender.named_token)
-        if now < self._told.get(key, -QUIET_S) + QUIET_S:
-            return
-        if len(self._told) >= MOST_TOLD:
-            self._told.clear()
-        self._told[key] = now
-        log.warning(
-            "may-not-send feed=%s address=%r certificate=%r token=%r reason=%r",
-            self._feed.name, sender.address, sender.subject, token, "named by none of its networks, subjects, tokens",
-        )  # fmt: skip
+        if self._seldom.is_due((sender.address, sender.subject, token := sender.named_token)):
+            reason = explain_end(sender.ended_at) or "named by none of its networks, subjects, tokens"
+            log.warning(
+                "may-not-send feed=%s address=%r certificate=%r token=%r reason=%r",
+                self._feed.name, sender.address, sender.subject, token, reason,
+            )  # fmt: skip
 
     def _check_head(self, request: Request) -> Response | None:
         headers = request.headers
@@ -141,3 +137,7 @@ class FeedEndpoint:
 
     def _build_too_large(self) -> Response:
         return build_answer(413, f"a report has at most {self._intake.max_report} bytes")
+
+
+def _demand_token(reason: str) -> Response:
+    return build_answer(401, reason, www_authenticate='Basic realm="headless inventory"')

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from headless.errors import ParameterError
 from headless.inventory.collect.kept import Kept
+from headless.inventory.collect.spool import Spool
 from headless.inventory.web.health import Health
 from headless.metrics.fresh import FreshText
 
@@ -32,7 +33,7 @@ class Figures:
         turned_away: requests that were answered with 503, by what they were, since the start.
         spool: bytes that wait.
         spool_limit: bytes that may.
-        waiting: the names of the spool's files, the oldest first.
+        waiting: the names of the spool's files, the oldest first; ``None``: they cannot be listed.
         hosts: that are known; ``None``: the database does not answer.
         held: reports that wait for a review; ``None``: what is kept cannot be read.
         last_stored: when a report was last stored, seconds since the epoch; 0: not that anybody knew.
@@ -44,7 +45,7 @@ class Figures:
     turned_away: Mapping[str, int]
     spool: int
     spool_limit: int
-    waiting: list[str]
+    waiting: list[str] | None
     hosts: int | None
     held: int | None
     last_stored: float
@@ -78,7 +79,7 @@ class CollectorMetrics(FreshText):
             turned_away=dict(self._turned_away),
             spool=health.spool.size,
             spool_limit=health.spool.limit,
-            waiting=await asyncio.to_thread(health.spool.list_files),
+            waiting=await asyncio.to_thread(_list_waiting, health.spool),
             hosts=health.hosts,
             held=await asyncio.to_thread(self._count_held),
             last_stored=(tally.last_stored if tally else 0) or self._last_stored or 0,
@@ -99,6 +100,13 @@ class CollectorMetrics(FreshText):
             return self._kept.count_held()
         except (ParameterError, sqlite3.Error):
             return None
+
+
+def _list_waiting(spool: Spool) -> list[str] | None:
+    try:
+        return spool.list_files()
+    except OSError:
+        return None
 
 
 def _build_text(figures: Figures) -> bytes:

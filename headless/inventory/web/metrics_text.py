@@ -46,12 +46,10 @@ def _build_counts(figures: Figures) -> Iterator[Metric]:
 
 def _build_gauges(figures: Figures) -> Iterator[Metric]:
     """What is not known is left out."""
-    oldest_s = max(time.time() - find_arrival(figures.waiting[0]), 0) if figures.waiting else 0
     for name, text, value in (
         ("spool_bytes", "Bytes that wait to be processed.", figures.spool),
         ("spool_limit_bytes", "Bytes that may wait; above it senders are told to come later.", figures.spool_limit),
-        ("spool_files", "Files that wait to be processed, of one or more reports each.", len(figures.waiting)),
-        ("spool_oldest_age_seconds", "For how long the oldest of them has waited.", oldest_s),
+        *_list_waiting(figures),
         ("hosts", "Hosts that are known, with those that are retired.", figures.hosts),
         ("held", "Reports that are held until somebody decides.", figures.held),
         (
@@ -62,3 +60,10 @@ def _build_gauges(figures: Figures) -> Iterator[Metric]:
     ):
         if value is not None:
             yield GaugeMetricFamily(f"{PREFIX}_{name}", text, value=value)
+
+
+def _list_waiting(figures: Figures) -> Iterator[tuple[str, str, float]]:
+    if figures.waiting is not None:
+        oldest_s = max(time.time() - find_arrival(figures.waiting[0]), 0) if figures.waiting else 0
+        yield "spool_files", "Files that wait to be processed, of one or more reports each.", len(figures.waiting)
+        yield "spool_oldest_age_seconds", "For how long the oldest of them has waited.", oldest_s

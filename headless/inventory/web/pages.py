@@ -32,6 +32,7 @@ from headless.inventory.web.desk import COOKIE, Desk
 from headless.inventory.web.glances import Glances
 from headless.inventory.web.limits import Networks
 from headless.inventory.web.plot import draw, tabulate
+from headless.inventory.web.senders import explain_end
 
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
@@ -188,7 +189,7 @@ class _Pages:
 
     async def show_login(self, request: Request) -> Response:
         """The form for a token."""
-        return self._render("login.html", who="", is_wrong=False)
+        return self._render("login.html", who="", wrong="")
 
     async def log_in(self, request: Request) -> Response:
         """Put a token that is known into a cookie."""
@@ -201,7 +202,8 @@ class _Pages:
         except Unavailable as exc:
             return self._tell(503, f"Try again later: {exc}.")
         if not scope.name:
-            return self._render("login.html", 403, who="", is_wrong=True)
+            wrong = f"{explain_end(scope.ended_at) or 'this token is not known here'}."
+            return self._render("login.html", 403, who="", wrong=wrong[0].upper() + wrong[1:])
         answer = RedirectResponse("/", 303, HEADERS)
         secure = self._is_https(request)
         answer.set_cookie(COOKIE, token, max_age=LOGIN_S, httponly=True, samesite="strict", secure=secure)

@@ -8,9 +8,10 @@ from ipaddress import ip_address
 from starlette.requests import Request
 
 from headless.inventory.collect.access import Access
+from headless.inventory.dates import build_date
 from headless.inventory.web.limits import Networks
 
-__all__ = ["Sender", "identify", "read_token"]
+__all__ = ["Sender", "explain_end", "identify", "read_token"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Sender:
         token: the name of the token it gave; empty if it gave none that may send.
         has_token: whether it gave any.
         shown: the name of the token it gave, whatever that may do.
+        ended_at: since when that token counts no more, seconds since the epoch; 0: it does, or none is known.
     """
 
     address: str
@@ -30,6 +32,7 @@ class Sender:
     token: str
     has_token: bool
     shown: str = ""
+    ended_at: int = 0
 
     @property
     def named_token(self) -> str:
@@ -47,8 +50,18 @@ def identify(request: Request, access: Access, proxies: Networks) -> Sender:
         request.scope["state"]["subject"],
         name,
         bool(token),
-        scope.name if scope is not None else "",
+        (scope.name or scope.ended) if scope is not None else "",
+        scope.ended_at if scope is not None else 0,
     )
+
+
+def explain_end(ended_at: int) -> str:
+    """Why a token, or a certificate, that is known does not count; empty if it does.
+
+    Args:
+        ended_at: seconds since the epoch; 0: it counts.
+    """
+    return f"access has ended ({build_date(ended_at)}): ask the collector's keeper for a new token" if ended_at else ""
 
 
 def read_token(header: str) -> str:

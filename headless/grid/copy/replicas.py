@@ -1,16 +1,29 @@
-"""What the catalogue knows and storage has not got: told apart from an LFN that is not there."""
+"""Where a file of the grid can be read; and where it cannot, whether it is lost, or is away."""
 
 from collections.abc import Iterable, Sequence
 
-from headless.grid.copy.access import Replica
+from headless.grid.copy.access import Replica, parse_replicas
 from headless.grid.copy.storage import explain, import_client
 from headless.grid.copy.work import Work
 from headless.grid.errnos import EBADFD, ENODATA, ENOENT
 from headless.grid.messages import GridError
 
-__all__ = ["explain_missing", "is_missing"]
+__all__ = ["ask_replicas", "explain_missing", "is_lost", "is_missing"]
 
 LIMIT_S = 90
+
+
+def ask_replicas(work: Work, lfn: str, specs: str) -> list[Replica]:
+    """Where a file can be read, the best place first.
+
+    Raises:
+        GridError: nowhere.
+    """
+    work.check()
+    reply = work.pool.run("access", "-nomsg", "read", lfn, *([specs] if specs else []))
+    if reply.code:
+        raise GridError(reply.code, f"{lfn}: {reply.error}")
+    return parse_replicas(reply.rows, lfn)
 
 
 def is_missing(replica: Replica) -> bool:
@@ -20,6 +33,17 @@ def is_missing(replica: Replica) -> bool:
     server, _, path = rest.partition("/")
     status, _ = import_client().FileSystem(f"{scheme}://{server}").stat(f"/{path.lstrip('/')}", timeout=LIMIT_S)
     return explain(status).code == ENODATA
+
+
+def is_lost(work: Work, lfn: str) -> bool:
+    """Whether a file of the catalogue is at none of its storages; where one of them is away, that is not known."""
+    try:
+        replicas = ask_replicas(work, lfn, "")
+    except GridError as exc:
+        return exc.exit_code == ENODATA
+    if not all(map(is_missing, replicas)):
+        return False
+    return explain_missing(work, lfn, replicas, GridError(ENODATA, "")).exit_code == ENODATA
 
 
 def explain_missing(work: Work, lfn: str, missing: Sequence[Replica], failure: GridError) -> GridError:
