@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from bench.inventory_accept import build_accept_rows, build_accept_targets, measure_accepting
+from bench.inventory_databases import HEAD, build_database_rows, build_database_targets, measure_databases
 from bench.inventory_fleet import Fleet
 from bench.inventory_questions import build_question_rows, build_question_targets, measure_asking
 from bench.inventory_report import build_report_rows, build_report_targets, measure_reporting
@@ -27,11 +28,13 @@ def main() -> int:
         reporting = measure_reporting(Path(name), arguments.rounds)
         accepting = measure_accepting(Path(name) / "accept")
         storing = measure_storing(Path(name) / "store", arguments.hosts)
+        databases = measure_databases(Path(name) / "databases")
         asking = measure_asking(Path(name) / "store" / "fleet", Fleet(arguments.hosts))
     targets = [
         *build_report_targets(reporting),
         *build_accept_targets(accepting),
         *build_store_targets(storing),
+        *build_database_targets(databases),
         *build_question_targets(asking),
     ]
     text = "\n\n".join(
@@ -40,6 +43,7 @@ def main() -> int:
             build_table(("target", "measured", "must", "aim", ""), (target.row for target in targets)),
             build_table(("a report", "wall, ms", "CPU, ms"), build_report_rows(reporting)),
             build_table(("the collector", ""), build_accept_rows(accepting) + build_store_rows(storing)),
+            build_table(HEAD, build_database_rows(databases)),
             build_table(("a question to it", "rows", "first, ms", "then, ms"), build_question_rows(asking)),
         ]
     )

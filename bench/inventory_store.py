@@ -39,6 +39,7 @@ __all__ = [
     "build_store_rows",
     "build_store_targets",
     "make_identity",
+    "measure_sealed",
     "measure_storing",
     "store_fleet",
 ]
@@ -77,8 +78,8 @@ def measure_storing(folder: Path, hosts: int, sealed: int = SEALED) -> Storing:
     fleet = Fleet(hosts)
     # Of few sites, so that as large a share of the lists is seen before as in a large fleet's stream.
     sample = list(Fleet(sealed, SITES).list_day(0))
-    accepted_rate, sealed_rate, replayed = asyncio.run(_measure_sealed(folder / "sealed", sample))
-    _, new_rate, _ = asyncio.run(_measure_sealed(folder / "new", list(Fleet(sealed, SITES, drifted=1).list_day(0))))
+    accepted_rate, sealed_rate, replayed = asyncio.run(measure_sealed(folder / "sealed", sample))
+    _, new_rate, _ = asyncio.run(measure_sealed(folder / "new", list(Fleet(sealed, SITES, drifted=1).list_day(0))))
     layout_rate = asyncio.run(_measure_layout(folder / "layout", sample))
     naive_rate = _measure_naive(folder / "naive.db", sample[:NAIVE])
     reports, size, took_s, counts = asyncio.run(store_fleet(folder / "fleet", fleet))
@@ -119,14 +120,20 @@ def build_store_rows(storing: Storing) -> list[tuple[str, str]]:
     ]
 
 
-async def _measure_sealed(folder: Path, sample: Sequence[Arrival]) -> tuple[float, float, int]:
-    """Bodies accepted a second, reports processed a second, and how many spans a replay adds."""
+async def measure_sealed(folder: Path, sample: Sequence[Arrival], database: str = "") -> tuple[float, float, int]:
+    """Bodies accepted a second, reports processed a second, and how many spans a replay adds.
+
+    Args:
+        folder: for the state; is made.
+        sample: the reports.
+        database: its URL, empty and new; left out: SQLite in the state.
+    """
     folder.mkdir(parents=True)
     certificate, path = make_identity(folder)
     bodies = [seal(write_text(arrival.report), [certificate]) for arrival in sample]
     now = max(arrival.received for arrival in sample)
     settings = CollectorSettings(
-        state=str(folder), keys=(path,), feeds={LOCAL: Feed(name=LOCAL, path="", sites=("*",))}
+        state=str(folder), database=database, keys=(path,), feeds={LOCAL: Feed(name=LOCAL, path="", sites=("*",))}
     )
     async with open_collector(settings) as collector:
 

@@ -28,6 +28,15 @@ class DatabaseServer(Protocol):
     def create_database(self, name: str) -> str:
         """Make an empty database; return its URL."""
 
+    def dump(self, name: str) -> None:
+        """Copy a database to a file, with the server's own tools."""
+
+    def drop(self, name: str) -> None:
+        """Lose a database."""
+
+    def restore(self, name: str) -> None:
+        """Have a database that was lost be what was dumped."""
+
 
 def run_database(kind: str) -> AbstractContextManager[DatabaseServer]:
     """Run "postgresql" or "mariadb" for as long as a block runs."""

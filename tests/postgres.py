@@ -86,6 +86,22 @@ class Postgres:
         self._run("createdb", "-h", str(self._folder), name)
         return self.url.replace("/postgres?", f"/{name}?")
 
+    def dump(self, name: str) -> None:
+        """Copy a database to a file, with PostgreSQL's own tools, as docs/operations.md has it."""
+        file = self._folder / f"{name}.dump"
+        self._run("pg_dump", "-h", str(self._folder), "--format=custom", f"--file={file}", name)
+
+    def drop(self, name: str) -> None:
+        """Lose a database."""
+        self._run("dropdb", "-h", str(self._folder), "--force", name)
+
+    def restore(self, name: str) -> None:
+        """Have a database be what was dumped: it is made anew."""
+        self.create_database(name)
+        file = self._folder / f"{name}.dump"
+        options = ("--single-transaction", "--exit-on-error", "--no-owner", f"--role={self._owner}", f"--dbname={name}")
+        self._run("pg_restore", "-h", str(self._folder), *options, str(file))
+
     def _run(self, name: str, *arguments: str) -> None:
         program = find_program(name)
         assert program is not None, f"{name} is not installed"

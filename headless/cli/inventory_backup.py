@@ -21,11 +21,12 @@ def backup(folder: str, config: str, state: str) -> None:
 
     To restore, move the state folder away, put the copy in its place, with its owner, and start the collector. The
     settings, keys and certificates are not in it, nor a database that is no SQLite: copy that after this, with its own
-    tools.
+    tools (pg_dump, mariadb-dump; docs/operations.md has the lines).
     """
     from headless.inventory.collect.backup import back_up
+    from headless.inventory.collect.collector import find_database
 
     settings = read_settings(config, state)
     back_up(settings, os.path.abspath(folder))
-    if settings.database:
-        click.echo("the inventory's database is not in it: copy that now, with its own tools", err=True)
+    if database := find_database(settings):
+        click.echo(f"the inventory is not in it: it is in {database}: copy that now, with its own tools", err=True)

@@ -1,7 +1,8 @@
-"""The databases that can be used: how each is connected to, and how one writer keeps others out."""
+"""The databases that can be used, and how each is connected to."""
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import sqlalchemy
@@ -9,26 +10,32 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
+from headless.database.links import Links
 from headless.errors import ParameterError
 from headless.extras import tell_install
 
-__all__ = ["build_engine", "check_url", "is_passing", "try_lock"]
+__all__ = ["build_engine", "check_url", "is_passing"]
 
 LOCK_LIMIT_S = 5.0  # for which another program may hold the database
 
-# A host that vanishes must not hold the writer for as long as TCP would (libpq, connection parameters).
+# A host that vanishes must not hold the writer for as long as TCP would, two hours: it is gone after 30 s without an
+# answer, three of them asked for (libpq, connection parameters). Nor may its session hold the lock for as long: so the
+# server is told the same of us (PostgreSQL, connections and authentication).
 POSTGRES_LIMITS = {
     "connect_timeout": 5,
     "tcp_user_timeout": 30_000,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
     "keepalives_count": 3,
-    "options": "-c statement_timeout=30s -c lock_timeout=10s",
+    "options": "-c statement_timeout=30s -c lock_timeout=10s -c tcp_user_timeout=30s -c tcp_keepalives_idle=15"
+    " -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
 }
 MYSQL_LIMITS = {"connect_timeout": 5, "read_timeout": 40, "write_timeout": 40, "charset": "utf8mb4"}
+GREETING_S = 10
 # Too long a text is an error, as elsewhere, and not cut; a quote is a quote.
 MYSQL_SESSION = "set session sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 10"
 STATEMENT_LIMIT_S = 30
+CUT = "nobody waits for the database any more"
 READ_ONLY = "25006"  # what PostgreSQL calls it: a server that has come back, but not as the first of its kind
 
 DRIVERS = {
@@ -67,18 +74,25 @@ def check_url(url: str, setting: str, known: Collection[str] = ("postgresql",)) 
     return parsed.set(drivername=f"{name}+{driver}")
 
 
-def build_engine(url: URL) -> Engine:
-    """Prepare connections to a database; none is made yet."""
+def build_engine(url: URL, links: Links | None = None) -> Engine:
+    """Prepare connections to a database; none is made yet.
+
+    Args:
+        url: of it.
+        links: are told of its connections, of SQLite's not.
+    """
     name = url.get_backend_name()
+    links = links or Links()
     if name == "postgresql":
         engine = sqlalchemy.create_engine(url, pool_pre_ping=True, connect_args=POSTGRES_LIMITS)
-        event.listen(engine, "do_connect", _connect_postgresql)
+        event.listen(engine, "do_connect", partial(_connect_postgresql, links))
         return engine
     if name == "mysql":
         # Repeatable reads, the default, would show the writer what it was told before it waited for its turn.
         engine = sqlalchemy.create_engine(
             url, pool_pre_ping=True, isolation_level="READ COMMITTED", connect_args=MYSQL_LIMITS
         )
+        event.listen(engine, "do_connect", partial(_connect_mysql, links))
         event.listen(engine, "connect", _prepare_mysql)
         return engine
     engine = sqlalchemy.create_engine(url, connect_args={"timeout": LOCK_LIMIT_S, "check_same_thread": False})
@@ -94,26 +108,31 @@ def is_passing(error: BaseException | None) -> bool:
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", "") == READ_ONLY
 
 
-def try_lock(connection: Connection, number: int) -> bool:
-    """Take the one writer's lock, which the connection then holds until it ends; whether it was to be had.
+def _connect_postgresql(
+    links: Links, _: object, __: object, arguments: Sequence[Any], options: Mapping[str, Any]
+) -> Any:
+    from psycopg import OperationalError as Gone
 
-    On SQLite every transaction that writes takes the file's own lock instead.
-    """
-    name = connection.engine.dialect.name
-    if name == "postgresql":
-        ask = sqlalchemy.text("select pg_try_advisory_lock(:number)")
-    elif name == "mysql":
-        # Its locks are the server's, by a name of 64 characters at most; ours is one database's.
-        ask = sqlalchemy.text("select get_lock(concat('headless.', :number, '.', md5(database())), 0)")
-    else:
-        return True
-    return bool(connection.execute(ask, {"number": number}).scalar_one())
-
-
-def _connect_postgresql(_: object, __: object, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
     from headless.database.patience import PatientConnection
 
-    return PatientConnection.connect(*arguments, **options)
+    if links.is_cut:
+        raise Gone(CUT)
+    connection = PatientConnection.connect(*arguments, **options)
+    links.add(connection)
+    return connection
+
+
+def _connect_mysql(links: Links, _: object, __: object, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+    import pymysql
+
+    if links.is_cut:
+        raise pymysql.OperationalError(CUT)
+    # One that says nothing at all is given up sooner than an answer is; PyMySQL has one limit for both.
+    connection: Any = pymysql.Connection(*arguments, **{**options, "read_timeout": GREETING_S}, defer_connect=True)
+    links.add(connection)
+    connection.connect()
+    connection._read_timeout = options["read_timeout"]
+    return connection
 
 
 def _prepare_mysql(connection: Any, _: object) -> None:

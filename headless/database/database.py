@@ -7,13 +7,13 @@ not a hundred, and what a transaction decides (overlap, above all) nobody else d
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import queue
 import sqlite3
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, Self, TypeVar
@@ -22,19 +22,21 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 
-from headless.database.backends import build_engine, check_url, try_lock
+from headless.database.backends import build_engine, check_url
+from headless.database.links import Links
+from headless.database.lock import BEATS_S, LOCK_WAIT_S, await_lock, tell_alive
 from headless.database.schema import Schema
 from headless.errors import ParameterError, Unavailable
 
 if sys.platform == "win32":
     raise ImportError("the server runs on POSIX systems only: give --service HOST:PORT of one")
 
-__all__ = ["Database"]
+__all__ = ["LOCK_PATIENCE_S", "Database"]
 
+CUT_PAUSE_S = 0.1  # between tries to cut a connection: one may just be made
 BATCH = 500  # callers that share one commit
 LOCK_PATIENCE_S = 5.0
-"""For which the lock of a server that was killed is waited for: its backend may not have noticed yet."""
-LOCK_PAUSE_S = 0.1
+"""For which the lock is waited for when the writer connects anew: its own session may not have ended yet."""
 NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "9p", "afs", "ceph", "lustre", "fuse.sshfs", "glusterfs")
 
 log = logging.getLogger("headless.database")
@@ -55,7 +57,8 @@ class Database:
         path: what to call it in messages.
         """
         self._path = path
-        self._engine = build_engine(url)
+        self._links = Links()
+        self._engine = build_engine(url, self._links)
         self._loop = asyncio.get_running_loop()
         self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(self.readers, f"{self.schema.name}-read")
@@ -64,17 +67,19 @@ class Database:
         self._failing = ""  # why the last write has failed, if it has
 
     @classmethod
-    def open(cls, url: str, state: str) -> Self:
+    def open(cls, url: str, state: str, wait_s: float = LOCK_WAIT_S) -> Self:
         """Open it; a new one is made, an older one brought up to date.
 
         Args:
             url: ``postgresql://...``, ``mysql://...`` where the schema is made for it; empty for the file in the state
                 folder.
             state: the server's state folder, absolute.
+            wait_s: for which the lock of a server that is no more is waited for.
 
         Raises:
-            ParameterError: it is no database of ours, of a newer version, in use by another server, or cannot be
-                read or written; the message says which.
+            Held: it is in use by another server.
+            ParameterError: it is no database of ours, of a newer version, or cannot be read or written; the message
+                says which.
         """
         path = os.path.join(state, cls.schema.file)
         known = cls.schema.backends
@@ -84,10 +89,10 @@ class Database:
             _check_file_system(state, cls.schema.name)
         database = cls(parsed, shown)
         try:
-            database._prepare()
+            database._prepare(wait_s)
         except ParameterError as exc:
             database._release()
-            raise ParameterError(f"{cls.schema.name} {shown}: {exc}") from exc
+            raise type(exc)(f"{cls.schema.name} {shown}: {exc}") from exc
         except SQLAlchemyError as exc:
             database._release()
             raise ParameterError(f"{cls.schema.name} {shown} is of no use: {_explain(exc)}") from exc
@@ -129,34 +134,48 @@ class Database:
         threading.Thread(target=self._read_for, args=(function, done), daemon=True).start()
         return await done
 
-    async def close(self) -> None:
-        """End when all that was asked for is written."""
+    async def close(self, limit_s: float | None = None) -> None:
+        """End when all that was asked for is written.
+
+        Args:
+            limit_s: after which the database is not waited for any more: what it was at is then done, or is not.
+        """
         self._work.put(None)
-        await asyncio.to_thread(self._writer.join)
-        self._readers.shutdown()
+        ended = asyncio.ensure_future(asyncio.to_thread(self._join, limit_s is not None))
+        while not (await asyncio.wait([ended], timeout=limit_s))[0]:
+            if not self._links.is_cut:
+                log.warning("%s-left reason=%r", self.schema.name, f"it has not answered for {limit_s:g} s")
+            self._links.cut()
+            limit_s = CUT_PAUSE_S
+        if limit_s is not None:
+            self._links.cut()  # those that are read apart, which nobody waits for
         self._release()
 
-    def _prepare(self) -> None:
+    def _join(self, is_hurried: bool) -> None:
+        self._readers.shutdown(cancel_futures=is_hurried)
+        self._writer.join()
+
+    def _prepare(self, wait_s: float) -> None:
         if self._engine.dialect.name == "sqlite" and not os.path.lexists(self._path):
             os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        connection = self._connect()
+        connection = self._connect(wait_s)
         with connection.begin():
             before = self.schema.upgrade(connection)
         last = len(self.schema.migrations)
         if before not in (0, last):
             log.info("%s-migrated from=%d to=%d", self.schema.name, before, last)
 
-    def _connect(self) -> Connection:
+    def _connect(self, wait_s: float = LOCK_PATIENCE_S) -> Connection:
         """The writer's connection, made anew after a failure; nobody else writes while it lives.
 
         Raises:
-            ParameterError: another server writes it.
+            Held: another server writes it.
             SQLAlchemyError: the database cannot be reached.
         """
         if self._connection is None:
             self._connection = self._engine.connect()
             with self._connection.begin():
-                self._lock(self._connection)
+                await_lock(self._connection, self.schema.advisory_lock, wait_s, functools.partial(self._tell, wait_s))
                 self.forget(self._connection)
         return self._connection
 
@@ -166,12 +185,10 @@ class Database:
         A database that comes back may be a replica, or a copy, that lacks what was committed last.
         """
 
-    def _lock(self, connection: Connection) -> None:
-        until = time.monotonic() + LOCK_PATIENCE_S
-        while not try_lock(connection, self.schema.advisory_lock):
-            if time.monotonic() > until:
-                raise ParameterError("it is in use by another server")
-            time.sleep(LOCK_PAUSE_S)
+    def _tell(self, wait_s: float, holder: str) -> None:
+        if wait_s <= LOCK_PATIENCE_S:
+            return  # it is told as the reason why something else has failed, if it has
+        log.warning("%s-locked limit_s=%d reason=%r", self.schema.name, wait_s, f"in use by another server{holder}")
 
     def _release(self) -> None:
         connection, self._connection = self._connection, None
@@ -197,7 +214,7 @@ class Database:
             self._loop.call_soon_threadsafe(_resolve, [done], [result])
 
     def _run_writer(self) -> None:
-        work = self._work.get()
+        work = self._await_work()
         while work is not None:
             batch: list[_Work] = []
             while work is not None and len(batch) < BATCH:
@@ -208,7 +225,23 @@ class Database:
             results = self._write_batch([function for function, _ in batch])
             self._loop.call_soon_threadsafe(_resolve, [done for _, done in batch], results)
             if work is batch[-1]:
-                work = self._work.get()
+                work = self._await_work()
+
+    def _await_work(self) -> _Work | None:
+        while True:
+            try:
+                return self._work.get(timeout=BEATS_S.get(self._engine.dialect.name))
+            except queue.Empty:
+                self._beat()
+
+    def _beat(self) -> None:
+        """Keep the lock while there is nothing to write; what is gone is found out, and told, by the next write."""
+        if self._connection is None:
+            return
+        try:
+            tell_alive(self._connection)
+        except SQLAlchemyError:
+            self._give_up()
 
     def _write_batch(self, functions: list[Callable[[Connection], Any]]) -> list[Any]:
         """Run all in one transaction; the result, or the exception, of each."""
@@ -221,7 +254,8 @@ class Database:
         except (SQLAlchemyError, ParameterError) as exc:
             reason = _explain(exc)
             self._give_up()
-            if reason != self._failing:  # told once, and not at each try while the database is away
+            # Told once, and not at each try while the database is away.
+            if reason != self._failing and not self._links.is_cut:
                 log.error("%s-write-failed reason=%r", self.schema.name, reason)
             self._failing = reason
             return [Unavailable(f"the server cannot write its {self.schema.name}: {reason}") for _ in functions]

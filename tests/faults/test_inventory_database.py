@@ -15,11 +15,11 @@ from headless.inventory.collect.access import Access
 from headless.inventory.collect.schema import SCHEMA
 from inventory_database import DatabaseServer, run_database
 from inventory_outage import FastClock, ask, read_stored
-from inventory_server import CollectorServer, open_socket, post, read_status, talk, write_report
+from inventory_server import LIMIT_S, CollectorServer, open_socket, post, read_all, read_status, talk, write_report
 from postgres import run_postgres
 from support import HEADLESS, wait_for
 
-SPEED = 20
+SPEED, SLOW_SPEED = 20, 4
 READ_ONLY = "default_transaction_read_only"
 STANDBY = "synchronous_standby_names"
 
@@ -56,6 +56,19 @@ class Administrator:
         if self._is_postgresql:
             return self.do("select count(*) from pg_stat_activity where wait_event = 'SyncRep'") > 0
         return self.do("select count(*) from information_schema.processlist where state like '%lock%'") > 0
+
+    def hold_reads(self) -> None:
+        """From now on, until this is over, no question is answered."""
+        if self._is_postgresql:
+            self.do("begin", "lock table sites in access exclusive mode")
+        else:
+            self.do("lock tables sites write")
+
+    def has_held_reads(self) -> bool:
+        """Whether somebody waits for that."""
+        if self._is_postgresql:
+            return self.do("select count(*) from pg_locks where not granted") > 0
+        return self.has_held()
 
     def release_commits(self) -> None:
         """After a new start: no commit waits any more."""
@@ -186,6 +199,52 @@ def test_stopped_while_it_says_nothing(tmp_path: Path, database: DatabaseServer)
             database.thaw()
         server.start()
         check_once(server, url, "before", "during")
+
+
+@pytest.mark.peer("faketime")
+def test_started_and_stopped_while_it_says_nothing(tmp_path: Path, database: DatabaseServer) -> None:
+    """Reports are taken; they are stored after the next start."""
+    url = database.create_database("started")
+    with CollectorServer(tmp_path, options=["--database", url]) as server:
+        FastClock(tmp_path / "clock", server, SPEED)
+        server.start()
+        server.stop()
+        database.freeze()
+        try:
+            server.start()
+            send(server, "during")
+            server.stop()
+        finally:
+            database.thaw()
+        server.start()
+        check_once(server, url, "during")
+
+
+@pytest.mark.peer("faketime")
+def test_stopped_while_somebody_asks_and_it_says_nothing(tmp_path: Path, database: DatabaseServer) -> None:
+    """The question has 10 s, and the database 10 s after that, by the collector's clock; who asked is told."""
+    url = database.create_database("asked")
+    with CollectorServer(tmp_path, options=["--database", url]) as server:
+        FastClock(tmp_path / "clock", server, SLOW_SPEED)
+        server.start()
+        token = Access(str(server.state / "access.json")).add("watcher", "admin", ())
+        wait_for(lambda: "action=warm" in server.log, "the end of what it reads by itself")
+        with administrate(url) as administrator, open_socket(server.port) as channel:
+            administrator.hold_reads()
+            channel.sendall(ask("/api/v1/hosts", token))
+            wait_for(administrator.has_held_reads, "a question that is held up")
+            database.freeze()
+            try:
+                assert server.process is not None
+                server.process.terminate()
+                answer = read_all(channel)
+                assert server.process.wait(LIMIT_S) == 0
+            finally:
+                database.thaw()
+    assert read_status(answer) == 503
+    assert b"the collector stops" in answer and b"\r\nretry-after: " in answer.lower()
+    assert "action=cut-off requests=1" in server.log and "action=inventory-left" in server.log
+    assert not re.search("Traceback|ASGI|bug", server.log), server.log
 
 
 def test_read_only(tmp_path: Path, database: DatabaseServer) -> None:

@@ -283,4 +283,4 @@ def test_an_inventory_of_the_first_version_is_brought_up_to_date(inventory: Inve
     assert inventory.list_names() == ["node1"]
     assert inventory.retire("node1") and inventory.list_names() == []
     found = inventory.run(lambda store: store.read(lambda connection: connection.execute(select(version)).all()))
-    assert found == [(2,)]
+    assert found == [(3,)]

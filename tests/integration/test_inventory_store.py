@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import re
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
@@ -11,10 +12,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, func, select
 
-from headless.database import database
-from headless.database.backends import build_engine, check_url, try_lock
+from headless.database import backends, lock
+from headless.database.backends import build_engine, check_url
+from headless.database.lock import try_lock
 from headless.inventory.collect.arrival import Arrival, Outcome
-from headless.inventory.collect.schema import SCHEMA, hosts, packages, sets, spans, tags
+from headless.inventory.collect.schema import SCHEMA, hosts, packages, sets, spans
 from headless.inventory.collect.states import select_states
 from headless.inventory.collect.store import Store
 from inventory_support import DAY, NOW, make_arrival, read_history
@@ -60,9 +62,8 @@ def run(request: pytest.FixtureRequest, tmp_path: Path, servers: Callable[[str],
 
 @pytest.mark.parametrize("kind", ["mariadb", "postgresql"])
 def test_the_lock_of_one_that_was_killed_is_waited_for(
-    tmp_path: Path, servers: Callable[[str], str], kind: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, servers: Callable[[str], str], kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(database, "LOCK_PATIENCE_S", 60.0 * TIME_SCALE)
     url = servers(kind)
     engine = build_engine(check_url(url, "database", SCHEMA.backends))
     left = engine.connect()  # a server's backend that does not know yet that nobody is there any more
@@ -75,6 +76,72 @@ def test_the_lock_of_one_that_was_killed_is_waited_for(
 
     asyncio.run(open_and_close())
     engine.dispose()
+    [line] = [record.getMessage() for record in caplog.records if "inventory-locked" in record.getMessage()]
+    assert re.search(r"in use by another server \(session \d+ from .+\)", line)
+
+
+@pytest.mark.parametrize("kind", ["mariadb", "postgresql"])
+def test_one_that_has_nothing_to_write_keeps_the_lock(
+    tmp_path: Path, servers: Callable[[str], str], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MariaDB ends sessions that say nothing."""
+    monkeypatch.setattr(lock, "SILENCE_S", 1)
+    monkeypatch.setitem(lock.BEATS_S, "mysql", 0.1)
+    url = servers(kind)
+    engine = build_engine(check_url(url, "database", SCHEMA.backends))
+
+    async def idle() -> None:
+        store = Store.open(url, str(tmp_path))
+        await asyncio.sleep(2)
+        with engine.connect() as other:
+            assert not lock.try_lock(other, SCHEMA.advisory_lock)
+        await store.close()
+
+    asyncio.run(idle())
+    with engine.connect() as other:
+        lock.await_lock(other, SCHEMA.advisory_lock, 30 * TIME_SCALE, print)
+        other.invalidate()
+    engine.dispose()
+
+
+def test_mariadb_lets_go_of_one_that_says_nothing(
+    tmp_path: Path, servers: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one whose host has lost its power; PostgreSQL finds out by TCP's keepalive, which it is asked for."""
+    monkeypatch.setattr(lock, "SILENCE_S", 1)
+    monkeypatch.setitem(lock.BEATS_S, "mysql", 3600.0)
+    url = servers("mariadb")
+
+    async def be_silent() -> None:
+        silent = Store.open(url, str(tmp_path))
+        (tmp_path / "other").mkdir()
+        other = Store.open(url, str(tmp_path / "other"))
+        await other.close()
+        await silent.close()
+
+    asyncio.run(be_silent())
+
+
+def test_mariadb_may_take_longer_to_answer_than_to_greet(
+    servers: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends, "GREETING_S", 1.0 * TIME_SCALE)
+    engine = build_engine(check_url(servers("mariadb"), "database", SCHEMA.backends))
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql(f"select sleep({1.5 * TIME_SCALE})").scalar_one() == 0
+    engine.dispose()
+
+
+def test_postgresql_is_asked_to_find_out_soon_that_nobody_is_there(servers: Callable[[str], str]) -> None:
+    url = servers("postgresql")
+    engine = build_engine(check_url(url, "database", SCHEMA.backends))
+    with engine.connect() as connection:
+        ask = "select name from pg_settings where position('tcp_' in name) = 1 and source = 'client'"
+        asked = set(connection.exec_driver_sql(ask).scalars())
+    engine.dispose()
+    assert asked == {
+        "tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout",
+    }  # fmt: skip
 
 
 def store_each(run: Run, *arrivals: Arrival) -> list[Outcome]:
@@ -123,16 +190,16 @@ def test_the_history_is_the_same_in_whatever_order_and_batches_reports_come(run:
             size = 1 + number % 4
             for start in range(0, len(order), size):
                 part = order[start : start + size]
-                made = [make_arrival(v, NOW - days * DAY, tag=f"T{v}", host=f"n{number}") for v, days in part]
+                made = [make_arrival(v, NOW - days * DAY, interval=int(v), host=f"n{number}") for v, days in part]
                 await store.store(made)
-        told = select(tags.c.name).distinct().join(hosts, hosts.c.tag_id == tags.c.id)
+        told = select(hosts.c.interval).distinct()
         return await store.read(lambda connection: (read_history(connection), connection.execute(told).all()))
 
     histories, told = run(ask)
     expected = histories[("n0", 1, 0)]
     assert {time for times, _ in expected for time in times} == {NOW - days * DAY for _, days in said}
     assert [orders[int(name[1:])] for (name, *_), found in histories.items() if found != expected] == []
-    assert (len(histories), told) == (len(orders), [("T2",)])
+    assert (len(histories), told) == (len(orders), [(2,)])
 
 
 def test_hosts_of_one_name_are_told_apart_by_machine_and_site(run: Run) -> None:

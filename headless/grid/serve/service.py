@@ -86,10 +86,8 @@ class _Service:
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
         stop: asyncio.Queue[signal.Signals] = asyncio.Queue()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.put_nowait, number)
         try:
-            server, sessions = await self._start()
+            server, sessions = await self._start(stop)
         except OSError as exc:
             raise _refuse(self._settings.state, exc) from exc
         background = [asyncio.create_task(run(self._grid)) for run in (run_sweeper, run_copier, run_verifier)]
@@ -106,8 +104,11 @@ class _Service:
         await self._grid.stores.stop()
         await self._catalogue.close()
 
-    async def _start(self) -> tuple[Server, Sessions]:
+    async def _start(self, stop: "asyncio.Queue[signal.Signals]") -> tuple[Server, Sessions]:
         """Open all, begin to listen, and tell where.
+
+        Args:
+            stop: is given the signals that are to end it.
 
         Raises:
             HeadlessError, OSError: it could not start.
@@ -117,6 +118,9 @@ class _Service:
             raise ParameterError(f"--listen {address}: storages and clients' certificates need TCP: give HOST:PORT")
         authority = Authority.open(self._settings.pki)
         self._catalogue = Catalogue.open(self._settings.database, self._settings.state)
+        # Not before: a signal ends the wait for another's lock, for nothing has begun.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.put_nowait, number)
         envelopes = Envelopes.open(self._settings.pki)
         stores = Stores(self._catalogue, envelopes)
         client = StorageClient(envelopes)

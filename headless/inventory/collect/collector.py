@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.engine import make_url
 
 from headless.database.backends import check_url
+from headless.database.database import LOCK_PATIENCE_S
 from headless.errors import ParameterError, Skipped, Unavailable
 from headless.inventory.collect.kept import Kept
 from headless.inventory.collect.remembered import remember
@@ -23,8 +24,10 @@ from headless.inventory.collect.worker import Worker
 if sys.platform == "win32":
     raise ImportError("the collector runs on POSIX systems only")
 
-__all__ = ["Collector", "check_state", "explain_loss", "make_state", "open_collector"]
+__all__ = ["Collector", "check_state", "explain_loss", "find_database", "make_state", "open_collector"]
 
+CLOSE_S = 10.0
+"""For which the database is waited for at the end: what it has not stored is in the spool."""
 INVENTORY = "inventory.db"  # in the state folder, unless it is elsewhere
 
 
@@ -69,11 +72,16 @@ def make_state(settings: CollectorSettings) -> None:
 
 
 @asynccontextmanager
-async def open_collector(settings: CollectorSettings) -> AsyncIterator[Collector]:
+async def open_collector(settings: CollectorSettings, wait_s: float = LOCK_PATIENCE_S) -> AsyncIterator[Collector]:
     """Open a collector; nobody else can while the block runs.
+
+    Args:
+        settings: of it.
+        wait_s: for which the lock of the database is waited for, and all that runs beside with it.
 
     Raises:
         Skipped: another process runs it.
+        Held: another collector writes its database, or one that is no more has not been noticed to be gone.
         ParameterError: the state folder, the database or a key is of no use.
     """
     make_state(settings)
@@ -85,8 +93,8 @@ async def open_collector(settings: CollectorSettings) -> AsyncIterator[Collector
         stack.callback(kept.close)
         spool = Spool(settings.spool, settings.max_spool)
         stack.push_async_callback(spool.close)
-        store = Store.open(settings.database, settings.state)
-        stack.push_async_callback(store.close)
+        store = Store.open(settings.database, settings.state, wait_s)
+        stack.push_async_callback(store.close, CLOSE_S)
         worker = Worker(settings, store, spool, kept)
         stack.callback(worker.close)
         yield Collector(settings, store, spool, kept, worker)
@@ -109,13 +117,29 @@ async def explain_loss(collector: Collector) -> str:
     )
 
 
+def find_database(settings: CollectorSettings) -> str:
+    """The URL of the database of a state folder, without its password; empty if it is within, or none is known."""
+    if settings.database:
+        return _strip_password(settings.database)
+    try:
+        with open(os.path.join(settings.state, "database"), encoding="utf-8") as file:
+            found = file.read().strip()
+    except OSError:
+        return ""
+    return "" if found == INVENTORY else found
+
+
+def _strip_password(url: str) -> str:
+    return make_url(url).set(password=None).render_as_string()
+
+
 def _check_database(settings: CollectorSettings) -> None:
     """Remember which database a state folder goes with: a command without the settings must not begin another."""
     path = os.path.join(settings.state, "database")
     database = INVENTORY
     if settings.database:
         check_url(settings.database, "database", Store.schema.backends)
-        database = make_url(settings.database).set(password=None).render_as_string()
+        database = _strip_password(settings.database)
     try:
         with open(path, "a+", encoding="utf-8") as file:
             file.seek(0)

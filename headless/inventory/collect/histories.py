@@ -1,6 +1,6 @@
 """The histories of some hosts within one transaction: read, changed in memory, and what has changed is written."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
@@ -21,11 +21,7 @@ UPDATE = (
     .where(THIS_SPAN)
     .values({name: bindparam(f"new_{name}") for name in ("last", "set_id", "facts_id", "times")})
 )
-TELL = (
-    update(hosts)
-    .where(hosts.c.id == bindparam("of_host"))
-    .values(tag_id=bindparam("new_tag"), interval=bindparam("new_interval"))
-)
+TELL = update(hosts).where(hosts.c.id == bindparam("of_host")).values(interval=bindparam("new_interval"))
 
 RETURN = (
     update(retirements)
@@ -38,17 +34,15 @@ RETURN = (
 class Histories:
     """The end of each host's history, as far back as it is needed."""
 
-    def __init__(self, connection: Connection, tags: Mapping[Any, int]) -> None:
+    def __init__(self, connection: Connection) -> None:
         """Args:
         connection: within a transaction.
-        tags: the numbers of those that the arrivals name.
         """
         self._connection = connection
-        self._tags = tags
         self._ends: dict[int, list[Span]] = {}
         self._stored: dict[int, dict[int, Span]] = {}  # the rows that were read, by when they begin
         self._heard: dict[int, list[int]] = {}  # the times of reports from those that were ever retired
-        self._told: dict[int, Arrival] = {}  # the newest, where a host's tag or interval may have changed
+        self._told: dict[int, Arrival] = {}  # the newest, where a host's interval may have changed
 
     def load(self, host_ids: Collection[int]) -> None:
         """Read the newest span of each."""
@@ -104,8 +98,7 @@ class Histories:
                 if first in stored and stored[first] != span
             ]
         told = [
-            {"of_host": host_id, "new_tag": self._tags[arrival.report.tag], "new_interval": arrival.report.interval}
-            for host_id, arrival in self._told.items()
+            {"of_host": host_id, "new_interval": arrival.report.interval} for host_id, arrival in self._told.items()
         ]
         back = [{"of_host": host_id, "time": time} for host_id, times in self._heard.items() for time in times]
         for statement, rows in ((DELETE, gone), (INSERT, begun), (UPDATE, changed), (TELL, told), (RETURN, back)):

@@ -1,4 +1,4 @@
-"""The numbers of what is stored once: sites, tags, domains, hosts, packages, sets, facts.
+"""The numbers of what is stored once: sites, domains, hosts, packages, sets, facts.
 
 What a transaction has numbered is remembered only when it is committed: what is remembered is in the database.
 """

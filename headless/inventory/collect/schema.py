@@ -17,6 +17,9 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
+    insert,
+    inspect,
+    select,
 )
 from sqlalchemy.dialects.mysql import BINARY, VARCHAR
 from sqlalchemy.types import String, TypeEngine
@@ -35,7 +38,6 @@ __all__ = [
     "sets",
     "sites",
     "spans",
-    "tags",
 ]
 
 NEVER = 1 << 62
@@ -59,8 +61,6 @@ version = Table("inventory_version", metadata, build_version_column())
 
 sites = Table("sites", metadata, Column("id", Integer, primary_key=True), Column("name", _text(255), unique=True))
 
-tags = Table("tags", metadata, Column("id", Integer, primary_key=True), Column("name", _text(255), unique=True))
-
 # What follows a host's first dot: written once instead of half a million times.
 domains = Table("domains", metadata, Column("id", Integer, primary_key=True), Column("name", _text(255), unique=True))
 
@@ -72,9 +72,8 @@ hosts = Table(
     Column("domain_id", Integer, ForeignKey(domains.c.id), nullable=False),
     Column("site_id", Integer, ForeignKey(sites.c.id), nullable=False),
     Column("machine", BigInteger, nullable=False),  # the first 63 bits of its machine's digits, 0 if not told
-    # As its newest report has them; a span's facts have them as they were.
-    Column("tag_id", Integer, ForeignKey(tags.c.id), nullable=False),
-    Column("interval", Integer, nullable=False),  # seconds, 0 if not told
+    # Seconds, 0 if not told: as its newest report has it; a span's facts have it as it was.
+    Column("interval", Integer, nullable=False),
     # There is one of each name, domain, site and machine: the one writer sees to it. An index of them all would be as
     # large as the table.
     Index("hosts_by_name", "name", "domain_id"),
@@ -143,12 +142,42 @@ def _add_retirements(connection: Connection) -> None:
     retirements.create(connection, checkfirst=True)  # MariaDB commits it by itself, before the version is written
 
 
+def _drop_tags(connection: Connection) -> None:
+    """Have a host's tag be in its facts alone. What was cut short is gone on with: MariaDB commits each step."""
+    found = inspect(connection)
+    if "tag_id" in {column["name"] for column in found.get_columns(hosts.name)}:
+        name = connection.engine.dialect.name
+        if name == "sqlite":
+            _rebuild_hosts(connection)
+        else:
+            keys = [
+                key["name"] for key in found.get_foreign_keys(hosts.name) if key["constrained_columns"] == ["tag_id"]
+            ]
+            for key in keys if name == "mysql" else ():  # PostgreSQL does it by itself
+                connection.exec_driver_sql(f"alter table hosts drop foreign key {key}")
+            connection.exec_driver_sql("alter table hosts drop column tag_id")
+    connection.exec_driver_sql("drop table if exists tags")
+
+
+def _rebuild_hosts(connection: Connection) -> None:
+    """SQLite drops no column that is a foreign key: the rows go to a new table, which takes the old one's name."""
+    copies = MetaData()
+    for table in (sites, domains):
+        table.to_metadata(copies)
+    new = hosts.to_metadata(copies, name="hosts_new")
+    connection.exec_driver_sql("drop index hosts_by_name")
+    new.create(connection)
+    connection.execute(insert(new).from_select([column.name for column in hosts.c], select(hosts)))
+    connection.exec_driver_sql("drop table hosts")
+    connection.exec_driver_sql("alter table hosts_new rename to hosts")
+
+
 SCHEMA = Schema(
     name="inventory",
     file="inventory.db",
     advisory_lock=0x68_64_69_6E,
     version=version,
     main=hosts,
-    migrations=(lambda _: None, _add_retirements),
+    migrations=(lambda _: None, _add_retirements, _drop_tags),
     backends=("postgresql", "mysql"),
 )

@@ -11,7 +11,7 @@ from headless.inventory.collect.arrival import Arrival, Outcome, Verdict
 from headless.inventory.collect.histories import Histories
 from headless.inventory.collect.members import pack
 from headless.inventory.collect.numbering import LIMIT, Known, Numbering, slices
-from headless.inventory.collect.schema import SCHEMA, domains, facts, hosts, packages, sets, sites, spans, tags
+from headless.inventory.collect.schema import SCHEMA, domains, facts, hosts, packages, sets, sites, spans
 from headless.inventory.collect.timeline import State
 from headless.inventory.package import Package, canonical_lines, digest
 
@@ -74,9 +74,8 @@ class Store(Database):
         numbering = Numbering(connection, self._known)
         set_ids = self._number_sets(numbering, arrivals)
         facts_ids = _number_facts(numbering, arrivals)
-        tag_ids = numbering.number_names(tags, (arrival.report.tag for arrival in arrivals))
-        host_ids, new = _number_hosts(numbering, arrivals, tag_ids)
-        histories = Histories(connection, tag_ids)
+        host_ids, new = _number_hosts(numbering, arrivals)
+        histories = Histories(connection)
         histories.load(set(host_ids.values()))
         verdicts = []
         for arrival in arrivals:
@@ -154,9 +153,7 @@ def _number_facts(numbering: Numbering, arrivals: Sequence[Arrival]) -> dict[Has
     return found | numbering.add(facts, rows)
 
 
-def _number_hosts(
-    numbering: Numbering, arrivals: Sequence[Arrival], tag_ids: Mapping[Hashable, int]
-) -> tuple[dict[Hashable, int], set[int]]:
+def _number_hosts(numbering: Numbering, arrivals: Sequence[Arrival]) -> tuple[dict[Hashable, int], set[int]]:
     """The numbers of hosts by their identities, and which are new."""
     site_ids = numbering.number_names(sites, (arrival.identity[0] for arrival in arrivals))
     domain_ids = numbering.number_names(domains, (arrival.identity[2] for arrival in arrivals))
@@ -166,7 +163,6 @@ def _number_hosts(
         keys[arrival.identity] = key = (name, domain_ids[domain], site_ids[site], machine)
         rows[key] = {
             **dict(zip(HOST_KEY, key, strict=True)),
-            "tag_id": tag_ids[arrival.report.tag],
             "interval": arrival.report.interval,
         }
     found = numbering.find(hosts, HOST_KEY, rows)

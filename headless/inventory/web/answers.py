@@ -5,7 +5,7 @@ import random
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-__all__ = ["build_answer", "build_later", "tell_away", "tell_later"]
+__all__ = ["build_answer", "build_later", "tell_away", "tell_end", "tell_later"]
 
 LATER_S = (30, 90)  # drawn from it, so that those who are told to come later do not come together
 
@@ -28,7 +28,16 @@ async def tell_later(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def tell_away(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a question while there is nothing to ask."""
-    answer = build_later("the database is away")
+    await _tell("the database is away", scope, receive, send)
+
+
+async def tell_end(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request that could not be answered before the end of the collector."""
+    await _tell("the collector stops", scope, receive, send)
+
+
+async def _tell(reason: str, scope: Scope, receive: Receive, send: Send) -> None:
+    answer = build_later(reason)
     if scope["path"].startswith("/api/"):
-        answer = JSONResponse({"error": "the database is away"}, 503, {"Retry-After": answer.headers["retry-after"]})
+        answer = JSONResponse({"error": reason}, 503, {"Retry-After": answer.headers["retry-after"]})
     await answer(scope, receive, send)

@@ -3,13 +3,16 @@
 import asyncio
 import logging
 import sys
+import time
 from collections import Counter
 from contextlib import AsyncExitStack
 
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headless.database.backends import build_engine, check_url, is_passing
+from headless.database.database import LOCK_PATIENCE_S
+from headless.database.lock import LOCK_WAIT_S, Held
 from headless.errors import ParameterError
 from headless.inventory.collect.access import Access
 from headless.inventory.collect.collector import Collector, explain_loss, make_state, open_collector
@@ -17,6 +20,7 @@ from headless.inventory.collect.settings import CollectorSettings
 from headless.inventory.collect.spool import Spool
 from headless.inventory.collect.store import Store
 from headless.inventory.web.advice import Advice
+from headless.inventory.web.answers import tell_end
 from headless.inventory.web.app import build_app, build_feeds_app
 from headless.inventory.web.desk import Desk
 from headless.inventory.web.health import Health
@@ -59,10 +63,23 @@ class Opening:
         self._desk: Desk
         self._collector: Collector | None = None
         self._is_told = False
+        self._held_since: float | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        await self._app(scope, receive, send)
+        """Answer a request; one that is cancelled, as at the end of all, is told so if nothing was said to it yet."""
+        has_begun = False
+
+        async def note(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note)
+        except asyncio.CancelledError:
+            if has_begun:
+                raise
+            await tell_end(scope, receive, send)
 
     async def begin(self) -> None:
         """Open all of it, or, if only the database is away, the spool.
@@ -72,7 +89,7 @@ class Opening:
         """
         make_state(self._settings)
         _warn_of_tokens(self._settings)
-        if not await self._try_open():
+        if not await self._try_open(LOCK_PATIENCE_S):
             spool = Spool(self._settings.spool, self._settings.max_spool)
             self._stack.push_async_callback(spool.close)
             self.health = Health(spool)
@@ -82,22 +99,27 @@ class Opening:
         """Work until cancelled; open the rest first, as soon as that can be.
 
         Raises:
-            HeadlessError: the database is there, and of no use.
+            HeadlessError: the database is there, and of no use, or another collector's.
         """
         while self._collector is None:
             await asyncio.sleep(PAUSE_S)
             # In a thread: a host that does not answer would hold up the feeds.
             if await asyncio.to_thread(_can_reach, self._settings.database):
-                await self._try_open()
+                await self._try_open(0)
+            else:
+                self._held_since = None
         warming = asyncio.create_task(warm(self._desk))
         try:
             await self._collector.worker.run()
         finally:
             warming.cancel()
 
-    async def _try_open(self) -> bool:
+    async def _try_open(self, wait_s: float) -> bool:
         try:
-            collector = await self._stack.enter_async_context(open_collector(self._settings))
+            collector = await self._stack.enter_async_context(open_collector(self._settings, wait_s))
+        except Held as exc:
+            self._wait_for_lock(exc)
+            return False
         except ParameterError as exc:
             if not self._settings.database or not is_passing(exc.__cause__):
                 raise
@@ -105,7 +127,7 @@ class Opening:
                 log.error("waiting reason=%r", str(exc))
             self._is_told = True
             return False
-        if self._is_told:
+        if self._is_told or self._held_since is not None:
             log.info("going-on")
         if reason := await explain_loss(collector):
             log.error("inventory-empty reason=%r", reason)
@@ -115,6 +137,19 @@ class Opening:
         self._app = build_app(collector, self._web, self._desk, self.health, self.turned_away)
         self._collector = collector
         return True
+
+    def _wait_for_lock(self, exc: Held) -> None:
+        """Go on without the database: the one that has it may have lost its host, which nobody has told its session.
+
+        Raises:
+            ParameterError: that has been so for too long.
+        """
+        now = time.monotonic()
+        if self._held_since is None:
+            self._held_since = now
+            log.warning("inventory-locked limit_s=%d reason=%r", LOCK_WAIT_S, str(exc))
+        if now > self._held_since + LOCK_WAIT_S:
+            raise ParameterError(f"{exc}: what has come meanwhile is kept in {self._settings.spool}") from exc
 
 
 def _warn_of_tokens(settings: CollectorSettings) -> None:

@@ -125,6 +125,11 @@ class GuardedProtocol(H11Protocol):
         self.transport.close()
         self._deadline = now + CLOSING_S
 
+    def cut_off(self) -> None:
+        """End an answer that has begun, and that nobody takes: there is no other to be given."""
+        if self.cycle is not None and self.cycle.response_started:
+            self.transport.abort()
+
     def _note_stage(self) -> None:
         stage = self.conn.their_state
         if self.transport.is_closing():

@@ -45,6 +45,8 @@ __all__ = ["run_collector"]
 BACKLOG = 2048
 LARGEST_HEAD = 16 << 10  # bytes of a request's line and headers
 STOP_S = 10  # for which requests that have begun may end
+CUT_S = 2  # for which those that are cut off may take their answer
+TICK_S = 0.1
 QUIET_S = 60.0  # between two lines of the log about certificates
 NOT_RENEWED = "the settings, the keys of sealed reports, the authorities and the references: they need a new start"
 FIRST = asyncio.FIRST_COMPLETED
@@ -158,7 +160,6 @@ def _build_config(app: ASGIApp) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         h11_max_incomplete_event_size=LARGEST_HEAD,
-        timeout_graceful_shutdown=STOP_S,
     )
 
 
@@ -199,6 +200,32 @@ class _Server(uvicorn.Server):
         ]
         self.started = True
         self.listening.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections; requests that have begun have their time, and are then told to come later."""
+        for listener in (*self.servers, *(sockets or ())):
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        if not await self._wait_for_end(STOP_S):
+            log.warning("cut-off requests=%d reason='not answered within %d s'", len(self.server_state.tasks), STOP_S)
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, GuardedProtocol):
+                    connection.cut_off()
+            await asyncio.sleep(TICK_S)
+            for task in list(self.server_state.tasks):
+                task.cancel()
+            await self._wait_for_end(CUT_S)
+
+    async def _wait_for_end(self, limit_s: float) -> bool:
+        """Whether all connections and requests have ended in time."""
+        until = time.monotonic() + limit_s
+        while self.server_state.connections or self.server_state.tasks:
+            if time.monotonic() > until:
+                return False
+            self._doors.check(time.monotonic())
+            await asyncio.sleep(TICK_S)
+        return True
 
     async def _tell_later(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._turned_away["connections"] += 1
