@@ -132,7 +132,7 @@ async def book_replicas(
     """
     grid, session = call.grid, call.session
     up = await grid.stores.list_writable()
-    roomy = await grid.stores.list_with_room(up, size)
+    roomy = grid.stores.list_with_room(up, size)
     lifetime = grid.settings.envelope_lifetime_s
 
     def decide(connection: Connection) -> list[tuple[Store, Booking]]:

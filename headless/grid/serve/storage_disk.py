@@ -47,6 +47,8 @@ class StorageDisk:
         """The device and the inode of the folder with the files."""
         self.is_read_only = False
         """Whether nothing could be written there, the last time: as to a disk that has errors."""
+        self.room = sys.maxsize
+        """Bytes that were free at the last look."""
 
     def take(self) -> None:
         """What is there now is the storage.
@@ -59,6 +61,7 @@ class StorageDisk:
         self._held = os.open(self._data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         found = os.fstat(self._held)
         self.identity = (found.st_dev, found.st_ino)
+        self._measure()
 
     def release(self) -> None:
         """Hold nothing open: a disk that is gone can be unmounted then."""
@@ -83,12 +86,17 @@ class StorageDisk:
         if self.is_read_only or time.monotonic() >= self._write_at:
             self._write_at = time.monotonic() + WRITE_S
             self.is_read_only = not self._is_writable()
+        self._measure()
         return ""
 
     def _find_stranger(self) -> str:
         if reason := self._compare_folder((None, self.identity[1])):  # mounted anew it may be another device
             return reason
         return "" if self._read_key() == self._key else f"{self._key_file} is another storage's"
+
+    def _measure(self) -> None:
+        found = os.statvfs(self._data)
+        self.room = found.f_bavail * found.f_frsize
 
     def _compare_folder(self, identity: tuple[int | None, int]) -> str:
         found, (device, inode) = os.stat(self._data), identity

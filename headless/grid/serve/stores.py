@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import re
 import sys
 import time
@@ -238,9 +237,10 @@ class Stores:
         read_only = {server.name for server in self._servers if server.is_read_only}
         return [store for store in await self.list_up(await self.list_all()) if store.name not in read_only]
 
-    async def list_with_room(self, stores: Sequence[Store], size: int) -> list[Store]:
+    def list_with_room(self, stores: Sequence[Store], size: int) -> list[Store]:
         """Those of which nobody knows that so many bytes have no room there; in the same order."""
-        return await asyncio.to_thread(lambda: [store for store in stores if _has_room(store.folder, size)])
+        full = {server.name for server in self._servers if server.disk.room < size}
+        return [store for store in stores if store.name not in full]
 
     async def confirm(self, name: str) -> bool:
         """Whether a storage's disk is there at this very moment, if it is one of ours.
@@ -257,14 +257,6 @@ class Stores:
 
 def _place(store: Store, server: StorageServer | None) -> Store:
     return replace(store, folder=server.folder.data, identity=server.disk.identity) if server else store
-
-
-def _has_room(folder: str, size: int) -> bool:
-    try:
-        found = os.statvfs(folder)
-    except OSError:  # it is elsewhere, or gone just now
-        return True
-    return found.f_bavail * found.f_frsize >= size
 
 
 async def _probe(url: str) -> bool:
