@@ -15,10 +15,12 @@ from headless.grid.serve.catalogue import Catalogue
 from headless.grid.serve.copier import run_copier
 from headless.grid.serve.envelopes import Envelopes
 from headless.grid.serve.grid import Grid
+from headless.grid.serve.host_certificate import HostCertificate
 from headless.grid.serve.job_site import JobSite
 from headless.grid.serve.jobs import Jobs
+from headless.grid.serve.periodic import run_each
 from headless.grid.serve.pki import Authority
-from headless.grid.serve.pki_files import choose_host_name, ensure_host
+from headless.grid.serve.pki_files import choose_host_name
 from headless.grid.serve.sessions import Sessions
 from headless.grid.serve.settings import GridSettings
 from headless.grid.serve.stores import Stores
@@ -27,7 +29,6 @@ from headless.grid.serve.verifier import run_verifier
 from headless.grid.serve.xrootd import StorageClient
 from headless.transport.address import TcpAddress, parse_address
 from headless.transport.server import Dialect, Listener, Server, close_quietly, listen, open_socket
-from headless.transport.tls import build_server_context
 
 if sys.platform == "win32":
     raise ImportError("the server runs on POSIX systems only: use one of another machine")
@@ -92,6 +93,7 @@ class _Service:
             raise _refuse(self._settings.state, exc) from exc
         background = [asyncio.create_task(run(self._grid)) for run in (run_sweeper, run_copier, run_verifier)]
         background.append(asyncio.create_task(sessions.watch_users()))
+        background.append(asyncio.create_task(run_each(self._grid, log, self._certificate.renew)))
         reason = (await stop.get()).name
         log.info("stopping reason=%s sessions=%d", reason, self._grid.present.total())
         self._notifier.stopping(f"stopping: {reason}")
@@ -124,7 +126,7 @@ class _Service:
         envelopes = Envelopes.open(self._settings.pki)
         stores = Stores(self._catalogue, envelopes)
         client = StorageClient(envelopes)
-        tls = build_server_context(*ensure_host(authority), os.path.join(authority.folder, "ca.pem"), need_client=True)
+        self._certificate = HostCertificate(authority)
         channel = open_socket(address, 0o600)
         host, port = channel.getsockname()[:2]
         name = socket.getfqdn() if host in ANY_HOST else host
@@ -137,7 +139,9 @@ class _Service:
         await sessions.register_users()
         await sessions.publish_users()
         dialect = Dialect(None, MAX_MESSAGE, sessions.admit)
-        server = await listen(Listener(channel, str(place), tls), sessions.handle, OPEN_TIMEOUT_S, PING_S, dialect)
+        server = await listen(
+            Listener(channel, str(place), self._certificate.context), sessions.handle, OPEN_TIMEOUT_S, PING_S, dialect
+        )
         await jobs.start()
         log.info("listening address=%s", place)
         self._tell(choose_host_name(authority, host), port)
