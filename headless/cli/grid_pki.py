@@ -127,7 +127,7 @@ def _check_there(registrations: "Registrations", name: str) -> None:
 
 
 @pki.command(
-    help="Make a host's certificate: without --out the server's own, which it takes with its next start." + STATUS
+    help="Make a host's certificate: without --out the server's own, which it takes within a minute." + STATUS
 )
 @click.option(
     "--host",
