@@ -126,9 +126,7 @@ def _check_there(registrations: "Registrations", name: str) -> None:
         raise ParameterError(f"there is no user {name}{meant}")
 
 
-@pki.command(
-    help="Make a host's certificate: without --out the server's own, which it takes within a minute." + STATUS
-)
+@pki.command(help="Make a host's certificate: without --out the server's own, which it takes within a minute." + STATUS)
 @click.option(
     "--host",
     "hosts",
