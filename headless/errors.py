@@ -8,6 +8,7 @@ The codes are a public contract (``docs/exit-codes.md``)::
     |   +-- Unavailable         1   the server has answered that it started nothing; try again later
     |   +-- Untrusted           1   whoever is there is not who was meant, and was told nothing
     +-- ParameterError          2   options, secret file, unknown module
+    |   +-- Held                2   another server writes this database
     +-- TimedOut                3   the job is still running, and goes on
     +-- JobFailed               4   the job ran and failed
     +-- Refused                 5   login or permission
@@ -24,6 +25,7 @@ The first line of each docstring below is the code's meaning for the user.
 __all__ = [
     "ConnectionFailed",
     "HeadlessError",
+    "Held",
     "JobFailed",
     "JobStopped",
     "OutcomeUnknown",
@@ -73,6 +75,13 @@ class ParameterError(HeadlessError):
     """parameter error: options, secret file, unknown module"""
 
     exit_code = 2
+
+
+class Held(ParameterError):
+    """parameter error: options, secret file, unknown module
+
+    Another server writes this database, or one that is gone without the database having noticed.
+    """
 
 
 class TimedOut(HeadlessError):

@@ -11,9 +11,9 @@ import sqlalchemy
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from headless.errors import ParameterError
+from headless.errors import Held
 
-__all__ = ["BEATS_S", "LOCK_WAIT_S", "Held", "await_lock", "tell_alive", "try_lock"]
+__all__ = ["BEATS_S", "LOCK_WAIT_S", "await_lock", "tell_alive", "try_lock"]
 
 LOCK_WAIT_S = 75.0
 """For which a start waits: longer than servers keep the session of a lost host, and shorter than systemd waits."""
@@ -36,10 +36,6 @@ FIND = {
     "mysql": "select id, substring_index(host, ':', 1) from information_schema.processlist"
     " where id = is_used_lock(concat('headless.', :number, '.', md5(database())))",
 }
-
-
-class Held(ParameterError):
-    """parameter error: another server writes this database, or one that is no more has not been noticed to be gone"""
 
 
 def try_lock(connection: Connection, number: int) -> bool:

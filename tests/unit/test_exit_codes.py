@@ -24,6 +24,7 @@ CODES = {
     "Unavailable": 1,
     "Untrusted": 1,
     "ParameterError": 2,
+    "Held": 2,
     "TimedOut": 3,
     "JobFailed": 4,
     "Refused": 5,

@@ -12,8 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headless.database.backends import build_engine, check_url, is_passing
 from headless.database.database import LOCK_PATIENCE_S
-from headless.database.lock import LOCK_WAIT_S, Held
-from headless.errors import ParameterError
+from headless.database.lock import LOCK_WAIT_S
+from headless.errors import Held, ParameterError
 from headless.inventory.collect.access import Access
 from headless.inventory.collect.collector import Collector, explain_loss, make_state, open_collector
 from headless.inventory.collect.settings import CollectorSettings
