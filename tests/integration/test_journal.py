@@ -179,7 +179,7 @@ def test_a_second_server_on_the_same_postgresql_is_refused(tmp_path: Path, postg
 
     async def open_another(_: Journal) -> None:
         with pytest.raises(ParameterError, match="in use by another server"):
-            Journal.open(journal_url, str(tmp_path))
+            Journal.open(journal_url, str(tmp_path), wait_s=0.5)
 
     run(open_another, tmp_path, journal_url)
     run(open_another, tmp_path, journal_url)  # and it was given back
