@@ -2,14 +2,13 @@
 
 import random
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from fault_support import check_log, fill, list_jobs
 from held_jobs import HeldJobs
-from job_support import require_mounts
+from small_disk import mount_small
 from support import Server, World, open_world, wait_for
 
 SIZE = 4 << 20  # bytes of the disk
@@ -19,19 +18,12 @@ FULL = r"No space left on device|disk is full|disk I/O error"
 @pytest.fixture
 def small() -> Iterator[World]:
     """A world whose ``state`` is a disk of its own, and a small one."""
-    require_mounts()
     with open_world() as world:
         disk = world.home / "state"
         disk.mkdir()
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=711", "headless-test", str(disk)]
-        done = subprocess.run(mount, capture_output=True, check=False)
-        if done.returncode:
-            pytest.skip(f"needs the right to mount: {done.stderr.decode().strip()}")
-        try:
+        with mount_small(disk, SIZE, "711"):
             yield world
             world.close()
-        finally:
-            subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def check_refused(world: World, service: list[str]) -> None:

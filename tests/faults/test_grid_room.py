@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from fault_support import fill
 from grid_files import Local, book, commit, run_xrdcp, show
 from grid_support import GridServer, GridUser
 from grid_talk import Talk
-from job_support import require_mounts
+from small_disk import mount_small
 
 pytestmark = pytest.mark.peer("xrootd")
 SMALL, LARGE = "LOCAL::SITE::SMALL", "LOCAL::SITE::SE1"
@@ -24,17 +23,12 @@ QUOTA = 20 << 20
 @pytest.fixture(scope="module")
 def disk() -> Iterator[Path]:
     """A small disk, below no folder that another user may not pass through."""
-    require_mounts()
     folder = Path(tempfile.mkdtemp(prefix="headless-small-", dir="/tmp"))
     folder.chmod(0o755)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "headless-test", str(folder)]
-    done = subprocess.run(mount, capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip(f"needs the right to mount: {done.stderr.decode().strip()}")
     try:
-        yield folder
+        with mount_small(folder, ROOM):
+            yield folder
     finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
         shutil.rmtree(folder)
 
 

@@ -1,7 +1,6 @@
 """The collector killed at any moment, its disk full, its database away: what was answered with OK is stored, once."""
 
 import random
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -16,8 +15,8 @@ from fault_support import fill, scale
 from headless.inventory.seal import seal
 from inventory_identities import Holder, make_collector
 from inventory_server import CollectorServer, post, read_status, talk, write_report
-from job_support import require_mounts
 from postgres import run_postgres
+from small_disk import mount_small
 from support import TIME_SCALE, wait_for
 
 SENDERS = 6
@@ -106,17 +105,10 @@ def test_stopped_under_load(tmp_path: Path, holder: Holder) -> None:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A small disk."""
-    require_mounts()
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "headless-test", str(disk)]
-    done = subprocess.run(mount, capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip(f"needs the right to mount: {done.stderr.decode().strip()}")
-    try:
+    with mount_small(disk, 4 << 20):
         yield disk
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def test_a_full_disk(tmp_path: Path, disk: Path) -> None:

@@ -1,7 +1,6 @@
 """The collector's disk is full: what cannot be kept is refused, what was answered is stored once there is room."""
 
 import asyncio
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,23 +13,16 @@ from headless.inventory.collect.collector import Collector
 from headless.inventory.collect.spool import Arrived
 from inventory_collecting import PEER, Desk, make_desk
 from inventory_identities import make_holder
-from job_support import require_mounts
+from small_disk import mount_small
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """A collector whose state folder is a disk of its own, and a small one."""
-    require_mounts()
     disk = tmp_path / "state"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3m,mode=700", "headless-test", str(disk)]
-    done = subprocess.run(mount, capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip(f"needs the right to mount: {done.stderr.decode().strip()}")
-    try:
+    with mount_small(disk, 3 << 20, "700"):
         yield make_desk(tmp_path, make_holder(tmp_path, "collector"))
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def test_a_full_disk_refuses_and_loses_nothing(desk: Desk) -> None:
